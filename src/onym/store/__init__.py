@@ -1,0 +1,1 @@
+"""PostgreSQL rows: one file per noun; constraints refuse what the code promises never to do."""

@@ -1,0 +1,28 @@
+"""The one clock: the database's, plus the demo's offset; read by a flow right after its row lock."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from django.conf import settings
+from django.db import connection
+
+_NOW = """
+select clock_timestamp()
+     + coalesce((select offset_seconds from store_democlock where id = 1), 0) * interval '1 second',
+       coalesce((select offset_seconds from store_democlock where id = 1), 0)
+"""
+
+
+class OffsetInProduction(Exception):
+    """A clock offset was found outside the demo: a fault, never answered over."""
+
+
+def now() -> datetime:
+    """The instant of the market, UTC in microseconds; outside the demo an offset is a fault."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NOW)
+        instant, offset = cursor.fetchone()
+    if offset and not settings.ONYM_DEMO:
+        raise OffsetInProduction("the clock has an offset, but this is not the demo")
+    return instant.astimezone(UTC)  # type: ignore[no-any-return]

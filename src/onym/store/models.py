@@ -1,0 +1,47 @@
+"""All tables in one place, as Django wants them; each is defined in the file of its noun."""
+
+from onym.store.desk import Document, Namespace
+from onym.store.invitation import Campaign, Invitation, Suppression
+from onym.store.ledger import BookAccount, Entry, Posting
+from onym.store.listing import Listing
+from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
+from onym.store.offer import Offer, OfferMove
+from onym.store.people import Kinship, Link, MailAddress, Member, PayoutAccount, StaffRole, Token
+from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
+from onym.store.sale import Payment, Payout, Sale
+from onym.store.transfer import Transfer
+
+__all__ = [
+    "Approval",
+    "BookAccount",
+    "Campaign",
+    "DemoClock",
+    "DirectoryImport",
+    "Document",
+    "Entry",
+    "Event",
+    "Handle",
+    "IdempotentRequest",
+    "Invitation",
+    "Kinship",
+    "Link",
+    "ListEntry",
+    "Listing",
+    "MailAddress",
+    "Member",
+    "Namespace",
+    "Notice",
+    "Offer",
+    "OfferMove",
+    "Payment",
+    "Payout",
+    "PayoutAccount",
+    "Posting",
+    "Sale",
+    "SaleSlot",
+    "StaffRole",
+    "Suppression",
+    "Tenure",
+    "Token",
+    "Transfer",
+]

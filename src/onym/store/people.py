@@ -1,0 +1,141 @@
+"""Members, the addresses and accounts that are theirs, and what staff may do."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+
+from onym.core import people
+from onym.store import secrets
+from onym.store.desk import Namespace
+
+
+class Member(models.Model):
+    """A person or firm signed in to Onym; the house member is the operator.
+
+    The id is the public pseudonym; the name is sealed.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.SET_NULL, null=True)
+    name_sealed = models.BinaryField(default=b"")
+    language = models.CharField(max_length=5, default="en")
+    is_house = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    security_changed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            UniqueConstraint(
+                name="one_house_member", fields=("namespace",), condition=Q(is_house=True)
+            ),
+        )
+
+    @property
+    def name(self) -> str:
+        if not self.name_sealed:
+            return ""
+        return secrets.open_(self.name_sealed, place=f"member.name/{self.id}")
+
+    def snapshot(self) -> people.Member:
+        """The member as a core value, with links, roles and kin read now."""
+        links = Link.objects.filter(member_id=self.id, unlinked_at=None).order_by("id")
+        kin = Kinship.objects.filter(Q(one_id=self.id) | Q(other_id=self.id))
+        return people.Member(
+            id=self.id,
+            accounts=tuple(links.values_list("account_id", flat=True)),
+            roles=frozenset(self.staffrole_set.values_list("role", flat=True)),
+            kin=frozenset(k for pair in kin.values_list("one_id", "other_id") for k in pair),
+            is_house=self.is_house,
+            security_changed_at=self.security_changed_at,
+        )
+
+
+class MailAddress(models.Model):
+    """A verified contact; sealed, found by its keyed index."""
+
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    member = models.ForeignKey(Member, models.CASCADE)
+    address_sealed = models.BinaryField()
+    address_index = models.CharField(max_length=64, db_index=True)
+    verified_at = models.DateTimeField()
+    replaced_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            UniqueConstraint(
+                name="one_member_per_address",
+                fields=("namespace", "address_index"),
+                condition=Q(replaced_at=None),
+            ),
+        )
+
+    @property
+    def address(self) -> str:
+        return secrets.open_(self.address_sealed, place=f"mailaddress.address/{self.member_id}")
+
+
+class Link(models.Model):
+    """A member's proven hold on an account of the platform."""
+
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    member = models.ForeignKey(Member, models.CASCADE)
+    account_id = models.TextField()
+    linked_at = models.DateTimeField()
+    unlinked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            UniqueConstraint(
+                name="one_member_per_account",
+                fields=("namespace", "account_id"),
+                condition=Q(unlinked_at=None),
+            ),
+        )
+
+
+class Kinship(models.Model):
+    """Two members who count as one: a household, a firm, a shared device or card."""
+
+    one = models.ForeignKey(Member, models.CASCADE, related_name="+")
+    other = models.ForeignKey(Member, models.CASCADE, related_name="+")
+    reason = models.CharField(max_length=40)
+
+    class Meta:
+        constraints = (
+            UniqueConstraint(name="kinship_once", fields=("one", "other")),
+            CheckConstraint(name="kinship_ordered", condition=Q(one_id__lt=F("other_id"))),
+        )
+
+
+class StaffRole(models.Model):
+    """A role of the desk; what it allows stands in core/access."""
+
+    member = models.ForeignKey(Member, models.CASCADE)
+    role = models.CharField(max_length=20)
+    granted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (UniqueConstraint(name="role_once", fields=("member", "role")),)
+
+
+class Token(models.Model):
+    """A bearer token: only its digest is kept. Expiry runs on the machine's clock."""
+
+    digest = models.CharField(max_length=64, primary_key=True)
+    member = models.ForeignKey(Member, models.CASCADE)
+    scopes = ArrayField(models.CharField(max_length=12))
+    expires_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+
+class PayoutAccount(models.Model):
+    """The provider's connected account that a member's proceeds are paid to."""
+
+    member = models.OneToOneField(Member, models.CASCADE, primary_key=True)
+    provider = models.CharField(max_length=20)
+    account = models.CharField(max_length=80)
+    ready_at = models.DateTimeField(null=True)

@@ -1,0 +1,147 @@
+"""Sales, the payments that fund or refund them, and the payouts of sellers."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+
+from onym.core import sale as core
+from onym.core.money import Money
+from onym.store.desk import Namespace
+from onym.store.names import Handle
+from onym.store.people import Member
+
+
+class Sale(models.Model):
+    """An agreed (buyer, seller, handle, price), whatever the mechanism."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    handle = models.ForeignKey(Handle, models.PROTECT)
+    kind = models.CharField(max_length=8)
+    mechanism = models.CharField(max_length=12)
+    by = models.CharField(max_length=40)
+    buyer = models.ForeignKey(Member, models.PROTECT, related_name="bought")
+    seller = models.ForeignKey(Member, models.PROTECT, related_name="sold")
+    buyer_account_id = models.TextField()
+    seller_account_id = models.TextField(null=True)
+    currency = models.CharField(max_length=3)
+    price_minor = models.BigIntegerField()
+    gross_minor = models.BigIntegerField()
+    commission_minor = models.BigIntegerField(default=0)
+    fee_minor = models.BigIntegerField(default=0)
+    tax_minor = models.BigIntegerField(default=0)
+    share_minor = models.BigIntegerField(default=0)
+    proceeds_minor = models.BigIntegerField()
+    versions = models.JSONField(default=dict)
+    state = models.CharField(max_length=16)
+    private = models.BooleanField(default=False)
+    agreed_at = models.DateTimeField()
+    funding_until = models.DateTimeField()
+    funded_at = models.DateTimeField(null=True)
+    cooling_until = models.DateTimeField(null=True)
+    delivery_until = models.DateTimeField(null=True)
+    inspection_until = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)
+    read_back_account_id = models.TextField(null=True)
+    read_back_at = models.DateTimeField(null=True)
+    why = models.CharField(max_length=40, default="")
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="sale_state", condition=Q(state__in=list(core.State))),
+            CheckConstraint(name="sale_kind", condition=Q(kind__in=list(core.Kind))),
+            CheckConstraint(
+                name="gross_adds_up",
+                condition=Q(
+                    gross_minor=F("proceeds_minor")
+                    + F("commission_minor")
+                    + F("fee_minor")
+                    + F("tax_minor")
+                    + F("share_minor")
+                ),
+            ),
+            CheckConstraint(
+                name="settled_was_read_back",
+                condition=~Q(state=core.State.SETTLED)
+                | Q(read_back_account_id=F("buyer_account_id")),
+            ),
+            CheckConstraint(name="not_with_oneself", condition=~Q(buyer=F("seller"))),
+            UniqueConstraint(
+                name="one_live_sale_per_handle",
+                fields=("handle",),
+                condition=Q(state__in=list(core.LIVE)),
+            ),
+        )
+
+    def money(self, name: str) -> Money:
+        """One of the sale's amounts: `price`, `gross`, `commission`, …"""
+        return Money(getattr(self, f"{name}_minor"), self.currency)
+
+    def snapshot(self) -> core.Sale:
+        return core.Sale(
+            id=self.id,
+            kind=core.Kind(self.kind),
+            state=core.State(self.state),
+            buyer=self.buyer_id,
+            seller=self.seller_id,
+            buyer_account_id=self.buyer_account_id,
+            seller_account_id=self.seller_account_id,
+            price=self.money("price"),
+            funding_until=self.funding_until,
+            cooling_until=self.cooling_until,
+            delivery_until=self.delivery_until,
+            inspection_until=self.inspection_until,
+            read_back_account_id=self.read_back_account_id,
+        )
+
+
+class Payment(models.Model):
+    """One attempt to take a sale's money or to give it back; `key` names it at the provider."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    sale = models.ForeignKey(Sale, models.PROTECT)
+    kind = models.CharField(max_length=8)
+    state = models.CharField(max_length=10, default="pending")
+    method = models.CharField(max_length=60, default="")
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    provider_id = models.CharField(max_length=80, null=True)
+    reason = models.CharField(max_length=80, default="")
+    made_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="payment_kind", condition=Q(kind__in=("charge", "refund"))),
+            CheckConstraint(name="payment_state", condition=Q(state__in=list(core.PaymentState))),
+            UniqueConstraint(
+                name="one_open_charge_per_sale",
+                fields=("sale",),
+                condition=Q(kind="charge", state__in=("pending", "unknown", "paid")),
+            ),
+            UniqueConstraint(
+                name="one_refund_per_sale", fields=("sale",), condition=Q(kind="refund")
+            ),
+        )
+
+
+class Payout(models.Model):
+    """The seller's proceeds on their way out, not before `due_at`."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    sale = models.OneToOneField(Sale, models.PROTECT)
+    member = models.ForeignKey(Member, models.PROTECT)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    state = models.CharField(max_length=10, default="due")
+    provider_id = models.CharField(max_length=80, null=True)
+    reason = models.CharField(max_length=80, default="")
+    due_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="payout_state", condition=Q(state__in=list(core.PayoutState))),
+            CheckConstraint(name="payout_positive", condition=Q(amount_minor__gt=0)),
+        )

@@ -1,0 +1,37 @@
+"""Hand-overs of a handle on the platform: what was asked, what was answered, what was read back."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import CheckConstraint, Q, UniqueConstraint
+
+from onym.core import transfer as core
+from onym.store.desk import Namespace
+from onym.store.names import Handle
+from onym.store.sale import Sale
+
+
+class Transfer(models.Model):
+    """One ordered write to the platform; the fence makes a late one harmless."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    handle = models.ForeignKey(Handle, models.PROTECT)
+    sale = models.ForeignKey(Sale, models.PROTECT, null=True)
+    source = models.TextField(null=True)
+    to = models.TextField()
+    placeholder = models.TextField()
+    expected_holder = models.TextField(null=True)
+    fence = models.BigIntegerField()
+    state = models.CharField(max_length=10, default="pending")
+    reason = models.CharField(max_length=80, default="")
+    started_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True)
+    read_back_account_id = models.TextField(null=True)
+    read_back_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="transfer_state", condition=Q(state__in=list(core.State))),
+            UniqueConstraint(name="one_transfer_per_fence", fields=("handle", "fence")),
+        )
