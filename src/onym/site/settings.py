@@ -1,0 +1,192 @@
+"""Django's settings, read from the environment once; docs/reference/settings.md lists the names.
+
+Nothing here connects to a database: without DATABASE_URL the address is that of the embedded
+server of ONYM_DATA (default `data/`), whether it runs or not.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from csp.constants import NONE, SELF
+from django.utils.translation import gettext_lazy as _
+
+from onym.core.errors import Malformed
+from onym.site import embedded
+
+
+def database(url: str, *, pool: int = 0) -> dict[str, Any]:
+    """Django's form of a `postgresql://` URL; `pool` > 0 keeps that many connections a process."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("postgres", "postgresql"):
+        raise Malformed("DATABASE_URL must begin with postgresql://")
+    options: dict[str, Any] = dict(parse_qsl(parts.query))
+    host, port = options.pop("host", parts.hostname or ""), options.pop("port", parts.port or "")
+    if pool:
+        options["pool"] = {"min_size": 1, "max_size": pool, "timeout": 10}
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": host,
+        "PORT": str(port),
+        "OPTIONS": options,
+        "CONN_MAX_AGE": 0 if pool else None,
+        "CONN_HEALTH_CHECKS": not pool,
+        "ATOMIC_REQUESTS": False,
+    }
+
+
+def flag(name: str) -> bool:
+    """A switch in the environment: 1, true, yes or on."""
+    return os.environ.get(name, "").lower() in ("1", "true", "yes", "on")
+
+
+HERE = Path(__file__).resolve().parent.parent
+DATA = embedded.data_directory()
+DEMO = flag("ONYM_DEMO")
+DEBUG = False
+SECRET_KEY = os.environ.get("ONYM_SECRET_KEY") or embedded.kept_secret(DATA / "keys" / "secret")
+
+# Where the site is reached; links in mails begin with it.
+BASE_URL = os.environ.get("ONYM_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
+STREAM_URL = os.environ.get("ONYM_STREAM_URL", "http://127.0.0.1:8001").rstrip("/")
+ALLOWED_HOSTS = [
+    *filter(None, os.environ.get("ONYM_HOSTS", "").split(",")),
+    urlsplit(BASE_URL).hostname or "localhost",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+]
+CSRF_TRUSTED_ORIGINS = [BASE_URL]
+ROOT_URLCONF = "onym.site.urls"
+WSGI_APPLICATION = "onym.site.wsgi.application"
+APPEND_SLASH = False
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+    "procrastinate.contrib.django",
+    "onym.store",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [HERE / "web" / "templates", HERE / "desk" / "templates"],
+        "APP_DIRS": False,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+
+# Database
+DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.address(DATA)
+DATABASES = {"default": database(DATABASE_URL, pool=int(os.environ.get("ONYM_POOL", "0")))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Languages and time
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", _("English")), ("fr", _("French")), ("ar", _("Arabic"))]
+LOCALE_PATHS = [HERE / "web" / "locale"]
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# Sessions, sign-in and transport
+SECURE = BASE_URL.startswith("https://")
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SECURE_SSL_REDIRECT = False  # the operator's proxy does it
+SECURE_HSTS_SECONDS = 31_536_000 if SECURE else 0
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if flag("ONYM_PROXY") else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 1_000
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF, STREAM_URL],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
+
+# Files
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [p for p in (HERE / "web" / "static", HERE / "desk" / "static") if p.exists()]
+STATIC_ROOT = DATA / "static"
+WHITENOISE_USE_FINDERS = True
+WHITENOISE_AUTOREFRESH = False
+
+# Mail
+EMAIL_BACKEND = os.environ.get("ONYM_MAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
+EMAIL_HOST = os.environ.get("ONYM_SMTP_HOST", "127.0.0.1")
+EMAIL_PORT = int(os.environ.get("ONYM_SMTP_PORT", "25"))
+EMAIL_HOST_USER = os.environ.get("ONYM_SMTP_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("ONYM_SMTP_PASSWORD", "")
+EMAIL_USE_TLS = flag("ONYM_SMTP_TLS")
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("ONYM_MAIL_FROM", "Handle Team <team@onym.example>")
+PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
+
+# The outside world, as addresses; `onym up --demo` fills them in.
+PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
+PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
+MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
+PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
+PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
+DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["error"], "level": os.environ.get("ONYM_LOG_LEVEL", "WARNING")},
+}
+
+if importlib.util.find_spec("anymail") and EMAIL_BACKEND.startswith("anymail."):
+    INSTALLED_APPS.append("anymail")

@@ -1,0 +1,18 @@
+"""The site root: health first, then whatever the surfaces bring."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from onym.site import health
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("health", health.alive, name="health"),
+    path("ready", health.ready, name="ready"),
+]
+
+for surface in ("api", "desk", "web"):
+    if importlib.util.find_spec(f"onym.{surface}.urls"):
+        urlpatterns.append(path("", include(f"onym.{surface}.urls")))

@@ -1,0 +1,10 @@
+"""Pages and API: the application that the web server's workers load."""
+
+from __future__ import annotations
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "onym.site.settings")
+application = get_wsgi_application()
