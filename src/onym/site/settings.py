@@ -53,6 +53,9 @@ DEMO = flag("ONYM_DEMO")
 DEBUG = False
 SECRET_KEY = os.environ.get("ONYM_SECRET_KEY") or embedded.kept_secret(DATA / "keys" / "secret")
 
+# What seals confidential fields at rest; apart from SECRET_KEY so that either can be rotated.
+FIELD_KEY = os.environ.get("ONYM_FIELD_KEY") or embedded.kept_secret(DATA / "keys" / "field")
+
 # Where the site is reached; links in mails begin with it.
 BASE_URL = os.environ.get("ONYM_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 STREAM_URL = os.environ.get("ONYM_STREAM_URL", "http://127.0.0.1:8001").rstrip("/")
@@ -81,8 +84,8 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.middleware.gzip.GZipMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
@@ -157,7 +160,7 @@ CONTENT_SECURITY_POLICY = {
 # Files
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [p for p in (HERE / "web" / "static", HERE / "desk" / "static") if p.exists()]
-STATIC_ROOT = DATA / "static"
+STATIC_ROOT = None  # served from the package; there is nothing to collect
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
 
