@@ -1,0 +1,66 @@
+"""The outside world's slots: filled once by site at start, read by flows and jobs.
+
+Each slot holds an adapter behind a typed protocol; see docs/guides/platform.md for the platform's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from onym.ports.mail import Mail
+    from onym.ports.payments import Payments
+    from onym.ports.platform import Platform
+
+
+class SlotEmpty(RuntimeError):
+    """A fault: somebody asked for a part of the outside world that site never installed."""
+
+
+_payments: dict[str, Payments] = {}
+_platforms: dict[str, Platform] = {}
+_mail: list[Mail] = []
+
+
+def install(
+    *,
+    payments: Mapping[str, Payments] | None = None,
+    platforms: Mapping[str, Platform] | None = None,
+    mail: Mail | None = None,
+) -> None:
+    """Fill slots, the first two by namespace; what is not named here stays as it is."""
+    _payments.update(payments or {})
+    _platforms.update(platforms or {})
+    if mail is not None:
+        _mail[:] = [mail]
+
+
+def clear() -> None:
+    """Empty every slot, so that a test or a restart begins with none."""
+    _payments.clear()
+    _platforms.clear()
+    _mail.clear()
+
+
+def payments(namespace: str) -> Payments:
+    """The namespace's payment provider; an empty slot is a SlotEmpty fault."""
+    try:
+        return _payments[namespace]
+    except KeyError:
+        raise SlotEmpty(f"no payment provider is installed for namespace {namespace!r}") from None
+
+
+def platform(namespace: str) -> Platform:
+    """The namespace's platform; an empty slot is a SlotEmpty fault."""
+    try:
+        return _platforms[namespace]
+    except KeyError:
+        raise SlotEmpty(f"no platform is installed for namespace {namespace!r}") from None
+
+
+def mail() -> Mail:
+    """The post office, one for all namespaces; an empty slot is a SlotEmpty fault."""
+    if not _mail:
+        raise SlotEmpty("no mail is installed")
+    return _mail[0]

@@ -1,0 +1,379 @@
+"""The platform that owns the namespace: who holds what, moved by signed requests.
+
+`Platform` is what flows and jobs see; `SignedHttp` speaks the contract of docs/guides/platform.md.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypedDict, cast
+from urllib.parse import quote, urlsplit
+
+import urllib3
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.signatures import Signer
+
+
+class AccountRow(TypedDict, total=False):
+    """One account as the platform tells it; a missing or null column is unknown.
+
+    Instants are aware UTC datetimes. `account_id` and `handle` are always there.
+    """
+
+    account_id: str
+    handle: str
+    created_at: datetime | None
+    last_login_at: datetime | None
+    last_post_at: datetime | None
+    last_api_at: datetime | None
+    last_payment_at: datetime | None
+    followers: int | None
+    following: int | None
+    posts: int | None
+    status: str | None
+    suspension_final_at: datetime | None
+    appeal_open: bool | None
+    memorial: bool | None
+    verified: bool | None
+    public_body: bool | None
+    legal_hold: bool | None
+    minor: bool | None
+    dispute_open: bool | None
+    subscriber: bool | None
+    bot_score: float | None
+    inbound_refs: int | None
+    registered_batch: str | None
+    bio: str | None
+    last_post_text: str | None
+    site_url: str | None
+    site_alive: bool | None
+    email: str | None
+    locale: str | None
+
+
+COLUMNS: Final = tuple(AccountRow.__annotations__)
+INSTANTS: Final = tuple(name for name in COLUMNS if name.endswith("_at"))
+
+
+class Answer(StrEnum):
+    """What is known of a write after asking for it."""
+
+    DONE = "done"  # the platform says it did it
+    REFUSED = "refused"  # the platform says it did not and will not
+    UNKNOWN = "unknown"  # no answer, or none that decides: ask again with the same key
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`code` and `detail` say why; `facts` is what the platform answered beside them."""
+
+    answer: Answer
+    code: str = ""
+    detail: str = ""
+    facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def done(self) -> bool:
+        return self.answer is Answer.DONE
+
+    @property
+    def refused(self) -> bool:
+        return self.answer is Answer.REFUSED
+
+    @property
+    def unknown(self) -> bool:
+        return self.answer is Answer.UNKNOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Who holds a handle now; `account_id` is None when nobody does."""
+
+    handle: str
+    account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message to an account, shown on the platform; `key` makes it one message for ever."""
+
+    account_id: str
+    kind: str
+    text: str
+    href: str | None
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What the platform can do. `custodian` is the account that holds detached handles."""
+
+    profile: str
+    custodian: str | None
+    atomic_move: bool
+    reserve: bool
+    retain: bool
+    hand_over: bool
+    notices: bool
+    signals: tuple[str, ...]
+
+
+class Platform(Protocol):
+    """Reads raise PlatformUnavailable; writes answer an Outcome and never raise for the outside."""
+
+    def capabilities(self) -> Capabilities: ...
+
+    def accounts(self, *, cursor: str | None = None) -> tuple[Sequence[AccountRow], str | None]: ...
+
+    def account(self, *, account_id: str) -> AccountRow | None: ...
+
+    def holder(self, *, handle: str) -> Holding: ...
+
+    def move(
+        self,
+        *,
+        handle: str,
+        source: str | None,
+        to: str,
+        placeholder: str | None,
+        expected_holder: str | None,
+        fence: int,
+        key: str,
+        retain: bool = False,
+    ) -> Outcome: ...
+
+    def reserve(self, *, handle: str, key: str) -> Outcome: ...
+
+    def unreserve(self, *, handle: str, key: str) -> Outcome: ...
+
+    def hand_over(
+        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+    ) -> Outcome: ...
+
+    def notify(
+        self, *, account_id: str, kind: str, text: str, href: str | None, key: str
+    ) -> Outcome: ...
+
+    def notify_all(self, *, notices: Sequence[Notice]) -> Sequence[Outcome]: ...
+
+
+# Statuses by which a platform says that it did not do it and never will; each other one that is
+# not a success (a rejected signature, a full queue, a crash) leaves the outcome open.
+_REFUSALS: Final = frozenset({400, 404, 409, 410, 412, 422})
+_STALE: Final = 412
+_LONGEST_ANSWER: Final = 32 * 1024 * 1024
+_PARALLEL: Final = 8
+_TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+
+
+class SignedHttp:
+    """The signed-HTTP contract over kept-alive connections; safe to share between threads.
+
+    `base` is the platform's address without a trailing slash, `timeout` in seconds holds for the
+    connection and for each wait for data.
+    """
+
+    def __init__(
+        self, *, base: str, key_id: str, private_key: Ed25519PrivateKey, timeout: float = 10.0
+    ) -> None:
+        self._base = base.rstrip("/")
+        self._prefix = urlsplit(self._base).path
+        self._signer = Signer(key_id=key_id, private_key=private_key)
+        self._pool = urllib3.connection_from_url(
+            self._base, maxsize=_PARALLEL, timeout=urllib3.Timeout(connect=timeout, read=timeout)
+        )
+
+    def capabilities(self) -> Capabilities:
+        """What the platform says it can do; what it does not say it cannot."""
+        found = self._read("/capabilities") or {}
+        custodian = found.get("custodian")
+        return Capabilities(
+            profile=str(found.get("profile", "")),
+            custodian=str(custodian) if custodian is not None else None,
+            atomic_move=found.get("atomic_move") is True,
+            reserve=found.get("reserve") is True,
+            retain=found.get("retain") is True,
+            hand_over=found.get("hand_over") is True,
+            notices=found.get("notices") is True,
+            signals=tuple(str(name) for name in found.get("signals", ())),
+        )
+
+    def accounts(self, *, cursor: str | None = None) -> tuple[Sequence[AccountRow], str | None]:
+        """One page of the activity list and the cursor of the next, None after the last."""
+        page = self._read("/accounts" + (f"?cursor={quote(cursor, safe='')}" if cursor else ""))
+        if page is None or not isinstance(page.get("items"), list):
+            raise PlatformUnavailable("the platform's list of accounts cannot be read")
+        return [_row(item) for item in page["items"]], page.get("next")
+
+    def account(self, *, account_id: str) -> AccountRow | None:
+        """The account now, or None if the platform knows none by that id."""
+        found = self._read(f"/accounts/{quote(account_id, safe='')}")
+        return None if found is None else _row(found)
+
+    def holder(self, *, handle: str) -> Holding:
+        """The read-back. Refused: HandleMalformed, where the platform cannot have such a handle."""
+        found = self._read(f"/handles/{quote(handle, safe='')}") or {"account_id": None}
+        account_id = found.get("account_id", 0)
+        if not isinstance(account_id, str | None):
+            raise PlatformUnavailable("the platform does not say who holds the handle")
+        return Holding(handle=handle, account_id=account_id)
+
+    def move(
+        self,
+        *,
+        handle: str,
+        source: str | None,
+        to: str,
+        placeholder: str | None,
+        expected_holder: str | None,
+        fence: int,
+        key: str,
+        retain: bool = False,
+    ) -> Outcome:
+        """Hand the handle to `to`; `source` is renamed to `placeholder`, or the next free one.
+
+        Refused as `stale` when somebody else than `expected_holder` holds it or a fence as high
+        was already used. `retain` keeps the old handle of `to` with the custodian. A move to the
+        present holder changes nothing but the fence: it bars every earlier write.
+        """
+        wish = {
+            "from": source,
+            "to": to,
+            "placeholder": placeholder,
+            "expected_holder": expected_holder,
+            "fence": fence,
+            "retain": retain,
+        }
+        return self._write(f"/handles/{quote(handle, safe='')}/move", wish, key)
+
+    def reserve(self, *, handle: str, key: str) -> Outcome:
+        """Give a handle that nobody holds to the custodian; refused while an account holds it."""
+        return self._write(f"/handles/{quote(handle, safe='')}/reserve", {}, key)
+
+    def unreserve(self, *, handle: str, key: str) -> Outcome:
+        """Let the custodian give a handle up, so that nobody holds it."""
+        return self._write(f"/handles/{quote(handle, safe='')}/unreserve", {}, key)
+
+    def hand_over(
+        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+    ) -> Outcome:
+        """Hand the whole account to whoever reads `email`: its credentials are void at once.
+
+        `wipe` names what is destroyed beside them: messages, contacts. Sessions always end.
+        """
+        wish = {"email": email, "fence": fence, "wipe": list(wipe)}
+        return self._write(f"/accounts/{quote(account_id, safe='')}/hand-over", wish, key)
+
+    def notify(
+        self, *, account_id: str, kind: str, text: str, href: str | None, key: str
+    ) -> Outcome:
+        """Show the account a message on the platform."""
+        wish = {"kind": kind, "text": text, "href": href}
+        return self._write(f"/accounts/{quote(account_id, safe='')}/notices", wish, key)
+
+    def notify_all(self, *, notices: Sequence[Notice]) -> Sequence[Outcome]:
+        """`notify` for many, a few at a time; outcomes in the order of `notices`."""
+
+        def tell(notice: Notice) -> Outcome:
+            return self.notify(
+                account_id=notice.account_id,
+                kind=notice.kind,
+                text=notice.text,
+                href=notice.href,
+                key=notice.key,
+            )
+
+        with ThreadPoolExecutor(max_workers=_PARALLEL) as threads:
+            return list(threads.map(tell, notices))
+
+    def _read(self, path: str) -> dict[str, Any] | None:
+        """The answer's object, None for 404; anything else that is no answer is unavailable."""
+        try:
+            status, raw = self._ask("GET", path, None, {})
+            found = json.loads(raw)
+        except _TROUBLE as trouble:
+            raise PlatformUnavailable(f"the platform does not answer: {trouble}") from trouble
+        except ValueError as trouble:
+            raise PlatformUnavailable("the platform's answer is not JSON") from trouble
+        if status == 404:
+            return None
+        if status == 422:
+            raise HandleMalformed("the platform cannot have such a handle")
+        if status != 200 or not isinstance(found, dict):
+            raise PlatformUnavailable(f"the platform answers with status {status}")
+        return found
+
+    def _write(self, path: str, wish: Mapping[str, Any], key: str) -> Outcome:
+        """Ask once. A connection that fails, even before the write, leaves the outcome open."""
+        body = json.dumps(wish, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        try:
+            status, raw = self._ask("POST", path, body, headers)
+            facts = json.loads(raw)
+        except (*_TROUBLE, ValueError) as trouble:
+            return Outcome(Answer.UNKNOWN, code="no_answer", detail=str(trouble))
+        return _outcome(status, facts)
+
+    def _ask(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        signed = self._signer.signed(
+            method=method, url=self._base + path, headers=headers, body=body
+        )
+        response = self._pool.urlopen(
+            method,
+            self._prefix + path,
+            body=body,
+            headers=signed,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
+        raw = response.read(_LONGEST_ANSWER)
+        if len(raw) == _LONGEST_ANSWER:
+            response.close()
+            raise OSError("the answer is too long")
+        response.release_conn()
+        return response.status, raw
+
+
+def _outcome(status: int, facts: object) -> Outcome:
+    told = facts if isinstance(facts, dict) else {}
+    if status in (200, 201) and told:
+        return Outcome(Answer.DONE, facts=told)
+    code, detail = str(told.get("code", f"http_{status}")), str(told.get("detail", ""))
+    if status == _STALE:
+        return Outcome(Answer.REFUSED, code="stale", detail=detail, facts=told)
+    if status in _REFUSALS and code != "in_progress":
+        return Outcome(Answer.REFUSED, code=code, detail=detail, facts=told)
+    return Outcome(Answer.UNKNOWN, code=code, detail=detail, facts=told)
+
+
+def _row(item: object) -> AccountRow:
+    """The known columns of one wire row, instants parsed; a row without its key is no answer."""
+    if not isinstance(item, dict) or not isinstance(item.get("account_id"), str):
+        raise PlatformUnavailable("the platform answers something that is no account")
+    row = {name: item[name] for name in COLUMNS if item.get(name) is not None}
+    try:
+        for name in INSTANTS:
+            if name in row:
+                row[name] = _instant(row[name])
+    except (TypeError, ValueError) as trouble:
+        raise PlatformUnavailable(f"account {item['account_id']}: {name}: {trouble}") from trouble
+    return cast(AccountRow, row)
+
+
+def _instant(text: str) -> datetime:
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return at

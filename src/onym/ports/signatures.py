@@ -1,0 +1,55 @@
+"""RFC 9421 message signatures with Ed25519, over the parts of a request that decide what it does.
+
+Covered: @method, @target-uri and, where present, content-digest (RFC 9530) and idempotency-key;
+`created` and `keyid` are parameters. See docs/guides/platform.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
+from http_message_signatures.algorithms import ED25519
+
+_ALWAYS = ("@method", "@target-uri")
+_IF_PRESENT = "Idempotency-Key"
+
+
+@dataclass(slots=True)
+class Request:
+    """The view of a request that the signature library reads and adds its fields to."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+
+
+class Signer:
+    """Signs requests with one key; safe to share between threads."""
+
+    def __init__(self, *, key_id: str, private_key: Ed25519PrivateKey) -> None:
+        self._key_id = key_id
+        self._signer = HTTPMessageSigner(
+            signature_algorithm=ED25519,
+            key_resolver=MappingKeyResolver(public_keys={}, private_keys={key_id: private_key}),
+        )
+
+    def signed(
+        self, *, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+    ) -> dict[str, str]:
+        """`headers` with Content-Digest (if there is a body), Signature-Input and Signature.
+
+        `url` is absolute; `created` is the machine's clock, for signatures know no other.
+        """
+        request = Request(method, url, dict(headers))
+        covered = (*_ALWAYS, "idempotency-key") if _IF_PRESENT in headers else _ALWAYS
+        self._signer.sign(
+            request,
+            key_id=self._key_id,
+            label="onym",
+            covered_component_ids=covered,
+            body=body,
+        )
+        return request.headers
