@@ -1,0 +1,114 @@
+"""Reaching the database: which one, is it new enough, does it have all tables.
+
+DATABASE_URL wins; without it the embedded server of DATA is joined, or started for the while.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import psycopg
+
+from onym.core.errors import DatabaseUnavailable
+from onym.site import embedded
+
+Migrations = Literal["apply", "demand", "ignore"]
+MIGRATION_LOCK = 0x6F6E796D  # "onym", an advisory lock of ours
+
+
+def set_up() -> None:
+    """Django with Onym's settings; connects to nothing."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "onym.site.settings")
+    import django
+
+    django.setup()
+
+
+@contextmanager
+def connected(*, migrations: Migrations | None = None) -> Iterator[str]:
+    """Django's database within reach, by URL.
+
+    `migrations`: "apply" runs what is missing, "demand" refuses when something is, "ignore" looks
+    the other way; the default applies to the embedded server and demands of any other.
+    Refuses (`database_unavailable`).
+    """
+    external = os.environ.get("DATABASE_URL")
+    if external:
+        with _django(external, migrations or "demand"):
+            yield external
+        return
+    with embedded.running(embedded.data_directory()) as url, _django(url, migrations or "apply"):
+        yield url
+
+
+@contextmanager
+def _django(url: str, migrations: Migrations) -> Iterator[None]:
+    check_version(url)
+    set_up()
+    from django.db import connections
+
+    try:
+        if migrations == "apply":
+            migrate()
+        elif migrations == "demand":
+            demand_migrations()
+        yield
+    finally:
+        connections.close_all()
+
+
+def check_version(url: str) -> None:
+    """Refuses when nothing answers, or when the server is older than we can use."""
+    try:
+        with psycopg.connect(url, connect_timeout=10) as link:
+            version = link.info.server_version // 10_000
+    except psycopg.Error as fault:
+        raise DatabaseUnavailable(f"the database does not answer: {first_line(fault)}") from None
+    if version < embedded.OLDEST_VERSION:
+        raise DatabaseUnavailable(
+            f"PostgreSQL {version} is too old; {embedded.OLDEST_VERSION} or newer is needed"
+        )
+
+
+def missing_migrations() -> list[str]:
+    """The migrations that this database lacks, in order."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def migrate() -> list[str]:
+    """Apply what is missing, one process at a time; returns what was applied."""
+    if not missing_migrations():
+        return []
+    from django.core.management import call_command
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        try:
+            missing = missing_migrations()
+            if missing:
+                call_command("migrate", verbosity=0, interactive=False)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
+    return missing
+
+
+def demand_migrations() -> None:
+    missing = missing_migrations()
+    if missing:
+        raise DatabaseUnavailable(
+            f"the database lacks {len(missing)} migrations, {missing[0]} first: run `onym migrate`"
+        )
+
+
+def first_line(fault: BaseException) -> str:
+    """A driver's message without its hints and addresses that follow."""
+    return (str(fault).strip().splitlines() or [type(fault).__name__])[0]
