@@ -23,6 +23,6 @@ def now() -> datetime:
     with connection.cursor() as cursor:
         cursor.execute(_NOW)
         instant, offset = cursor.fetchone()
-    if offset and not settings.ONYM_DEMO:
+    if offset and not settings.DEMO:
         raise OffsetInProduction("the clock has an offset, but this is not the demo")
     return instant.astimezone(UTC)  # type: ignore[no-any-return]

@@ -66,7 +66,9 @@ class Sale(models.Model):
                 condition=~Q(state=core.State.SETTLED)
                 | Q(read_back_account_id=F("buyer_account_id")),
             ),
-            CheckConstraint(name="not_with_oneself", condition=~Q(buyer=F("seller"))),
+            CheckConstraint(
+                name="not_with_oneself", condition=~Q(buyer=F("seller")) | Q(kind=core.Kind.HOUSE)
+            ),
             UniqueConstraint(
                 name="one_live_sale_per_handle",
                 fields=("handle",),

@@ -36,4 +36,4 @@ def digest(token: str) -> str:
 
 
 def _key(purpose: str) -> bytes:
-    return hmac.new(settings.ONYM_FIELD_KEY, purpose.encode(), hashlib.sha256).digest()
+    return hmac.new(settings.FIELD_KEY.encode(), purpose.encode(), hashlib.sha256).digest()

@@ -21,6 +21,7 @@ class Transfer(models.Model):
     source = models.TextField(null=True)
     to = models.TextField()
     placeholder = models.TextField()
+    vacated = models.TextField(null=True)  # the handle that `to` gives up by receiving this one
     expected_holder = models.TextField(null=True)
     fence = models.BigIntegerField()
     state = models.CharField(max_length=10, default="pending")

@@ -1,0 +1,75 @@
+"""The books: entries that balance by construction. See docs/concepts/ledger.md.
+
+Signs: a positive posting gives to an account, a negative one takes from it; an entry sums to zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onym.core.money import Money
+
+
+class Unbalanced(ValueError):
+    """A fault: an entry that does not sum to zero was about to be booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`kind` and `ref` name the fact once; `postings` map book-account codes to minor units."""
+
+    kind: str
+    ref: str
+    currency: str
+    postings: Mapping[str, int]
+    provider_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if sum(self.postings.values()) != 0:
+            raise Unbalanced(f"{self.kind} {self.ref} sums to {sum(self.postings.values())}")
+
+
+def world(provider: str) -> str:
+    return f"world:{provider}"
+
+
+def escrow(sale: str) -> str:
+    return f"escrow:{sale}"
+
+
+def payable(member: str) -> str:
+    return f"member:{member}:payable"
+
+
+def funded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
+    """The buyer's money arrives in the sale's escrow."""
+    moves = {world(provider): -gross.minor, escrow(sale): gross.minor}
+    return Entry("funded", sale, gross.currency, moves, provider_id)
+
+
+def settled(
+    *, sale: str, gross: Money, parts: Mapping[str, int], seller: str, seller_is_house: bool
+) -> Entry:
+    """Escrow is shared out; `parts` (proceeds, commission, fee, tax, share) sum to `gross`."""
+    to = {
+        "proceeds": "revenue:primary" if seller_is_house else payable(seller),
+        "commission": "revenue:commission",
+        "fee": "revenue:fee",
+        "tax": "tax",
+        "share": "suspense",
+    }
+    moves = {to[name]: minor for name, minor in parts.items() if minor}
+    return Entry("settled", sale, gross.currency, {escrow(sale): -gross.minor, **moves})
+
+
+def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
+    """The buyer's money goes back where it came from."""
+    moves = {escrow(sale): -gross.minor, world(provider): gross.minor}
+    return Entry("refunded", sale, gross.currency, moves, provider_id)
+
+
+def paid_out(*, payout: str, amount: Money, member: str, provider: str, provider_id: str) -> Entry:
+    """The seller's proceeds leave for the connected account."""
+    moves = {payable(member): -amount.minor, world(provider): amount.minor}
+    return Entry("paid_out", payout, amount.currency, moves, provider_id)

@@ -1,0 +1,62 @@
+"""Who a member is to the market: linked accounts, staff roles, and kin who count as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from onym.core.errors import HandleLocked, NotLinked, SecondPersonNeeded, StaffMayNot
+
+SECURITY_DELAY = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """`accounts` of this namespace, the first is primary; `kin` are linked members' ids."""
+
+    id: str
+    accounts: tuple[str, ...] = ()
+    roles: frozenset[str] = frozenset()
+    kin: frozenset[str] = frozenset()
+    is_house: bool = False
+    security_changed_at: datetime | None = None
+
+    @property
+    def is_staff(self) -> bool:
+        return bool(self.roles) or self.is_house
+
+
+def is_kin(one: Member, other: Member) -> bool:
+    """True for one person, for declared kin, and for members who share an account."""
+    return (
+        one.id == other.id
+        or other.id in one.kin
+        or one.id in other.kin
+        or bool(set(one.accounts) & set(other.accounts))
+    )
+
+
+def buying_account(member: Member) -> str:
+    """The account whose handle a purchase swaps; refuses staff and members without one."""
+    if member.is_staff:
+        raise StaffMayNot("staff may not buy, bid or enter a draw")
+    if not member.accounts:
+        raise NotLinked("link an account of this namespace first")
+    return member.accounts[0]
+
+
+def expect_settled_security(member: Member, *, now: datetime) -> None:
+    """Nothing is sold within 30 days of a changed mail address or second factor."""
+    changed = member.security_changed_at
+    if changed and now < changed + SECURITY_DELAY:
+        raise HandleLocked(
+            "no sale within 30 days of a changed address or second factor",
+            why="security_change",
+            until=(changed + SECURITY_DELAY).isoformat(),
+        )
+
+
+def expect_second_person(*, proposer: Member, approver: Member) -> None:
+    """Two people who are never linked; refuses `second_person_needed`."""
+    if is_kin(proposer, approver):
+        raise SecondPersonNeeded("the proposer and linked members may not approve")

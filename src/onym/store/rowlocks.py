@@ -1,0 +1,130 @@
+"""Every row lock of the product, in one fixed order, each taken once per flow before it reads.
+
+The order: request → approval → namespace → handle → what hangs on the handle (listing, offer,
+campaign, invitation, sale, transfer) → book accounts by id. The handle's row is the lock of all
+that may happen to a handle, so two ways of selling it meet here and one of them wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar, cast
+
+from django.db import connection
+from django.db.models import Model
+
+from onym.core.errors import NotFound
+from onym.store.desk import Namespace
+from onym.store.invitation import Campaign, Invitation
+from onym.store.ledger import BookAccount
+from onym.store.listing import Listing
+from onym.store.names import Handle
+from onym.store.offer import Offer
+from onym.store.record import Approval
+from onym.store.sale import Payment, Payout, Sale
+from onym.store.transfer import Transfer
+
+Row = TypeVar("Row", bound=Model)
+
+
+def namespace(id_: str) -> Namespace:
+    """For whoever changes a switch of the namespace."""
+    return _one(Namespace, pk=id_)
+
+
+def namespace_shared(id_: str) -> Namespace:
+    """For whoever relies on a switch: many may at once, nobody changes it meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute("select 1 from store_namespace where id = %s for share", [id_])
+    row = Namespace.objects.filter(pk=id_).first()
+    if row is None:
+        raise NotFound("no such namespace")
+    return row
+
+
+def approval(id_: str) -> Approval:
+    return _one(Approval, pk=id_)
+
+
+def handle(*, namespace: str, handle: str) -> Handle:
+    return _one(Handle, namespace_id=namespace, handle=handle)
+
+
+def listing(id_: str) -> Listing:
+    """The handle's row first, then the listing; `listing.handle` is the locked row."""
+    return _on_handle(Listing, id_)
+
+
+def offer(id_: str) -> Offer:
+    return _on_handle(Offer, id_)
+
+
+def campaign(id_: str) -> Campaign:
+    return _on_handle(Campaign, id_)
+
+
+def invitation(id_: str) -> Invitation:
+    """The handle, the campaign, then the invitation."""
+    found = Invitation.objects.filter(pk=id_).values_list("campaign_id", flat=True).first()
+    if found is None:
+        raise NotFound("no such invitation")
+    campaign_ = campaign(found)
+    row = _one(Invitation, pk=id_)
+    row.campaign = campaign_
+    return row
+
+
+def sale(id_: str) -> Sale:
+    return _on_handle(Sale, id_)
+
+
+def payment(id_: str) -> Payment:
+    """The handle, the sale, then the payment."""
+    return _on_sale(Payment, id_)
+
+
+def payout(id_: str) -> Payout:
+    return _on_sale(Payout, id_)
+
+
+def transfer(id_: str) -> Transfer:
+    """The handle, the sale if there is one, then the transfer."""
+    found = Transfer.objects.filter(pk=id_).values_list("sale_id", flat=True).first()
+    if found is not None:
+        return _on_sale(Transfer, id_)
+    return _on_handle(Transfer, id_)
+
+
+def books(ids: Iterable[int]) -> list[BookAccount]:
+    """Member accounts in the order of their ids, in one statement."""
+    rows = BookAccount.objects.select_for_update().filter(id__in=ids).order_by("id")
+    return list(rows)
+
+
+def _one(model: type[Row], **key: object) -> Row:
+    row = model._default_manager.select_for_update().filter(**key).first()
+    if row is None:
+        raise NotFound(f"no such {model._meta.model_name}")
+    return row
+
+
+def _on_handle(model: type[Row], id_: str) -> Row:
+    found = model._default_manager.filter(pk=id_).values_list("handle_id", flat=True).first()
+    if found is None:
+        raise NotFound(f"no such {model._meta.model_name}")
+    handle_ = _one(Handle, pk=found)
+    row: Any = _one(model, pk=id_)
+    row.handle = handle_
+    return cast(Row, row)
+
+
+def _on_sale(model: type[Row], id_: str) -> Row:
+    found = model._default_manager.filter(pk=id_).values_list("sale_id", flat=True).first()
+    if found is None:
+        raise NotFound(f"no such {model._meta.model_name}")
+    sale_ = sale(found)
+    row: Any = _one(model, pk=id_)
+    row.sale = sale_
+    if model is Transfer:
+        row.handle = sale_.handle
+    return cast(Row, row)
