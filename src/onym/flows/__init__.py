@@ -1,0 +1,1 @@
+"""Write verbs, each in four beats: lock, decide, record, announce. See ARCHITECTURE.md."""

@@ -1,0 +1,124 @@
+"""Booking entries and paying sellers out."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import ledger as core
+from onym.core.money import Money
+from onym.core.sale import PayoutState
+from onym.flows import record
+from onym.store import clock, ids, rowlocks
+from onym.store.models import BookAccount, Entry, Payout, Posting, Sale
+
+FINAL = (PayoutState.DONE, PayoutState.REFUSED)
+
+
+def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
+    """Write a balanced entry once; booking the same (kind, ref) again is a database error.
+
+    Locks the touched member accounts by id and moves their cached balances.
+    """
+    accounts = {
+        code: _account(namespace=namespace, code=code, currency=entry.currency)
+        for code in entry.postings
+    }
+    for row in rowlocks.books(a.id for a in accounts.values() if a.member_id):
+        row.balance_minor = (row.balance_minor or 0) + entry.postings[row.code]
+        row.save(update_fields=["balance_minor"])
+    written = Entry.objects.create(
+        namespace_id=namespace,
+        kind=entry.kind,
+        ref=entry.ref,
+        provider_id=entry.provider_id,
+        at=at,
+    )
+    Posting.objects.bulk_create(
+        Posting(entry=written, account=accounts[code], minor=minor, currency=entry.currency)
+        for code, minor in entry.postings.items()
+    )
+    return written
+
+
+def _account(*, namespace: str, code: str, currency: str) -> BookAccount:
+    member = code.split(":")[1] if code.startswith("member:") else None
+    made = {"member_id": member, "balance_minor": 0 if member else None}
+    return BookAccount.objects.get_or_create(
+        namespace_id=namespace, code=code, currency=currency, defaults=made
+    )[0]
+
+
+def owe(sale: Sale, *, due_at: datetime) -> None:
+    """Order the payout of a settled trade's proceeds, not before `due_at`."""
+    if sale.proceeds_minor:
+        Payout.objects.create(
+            id=ids.new("out"),
+            sale=sale,
+            member_id=sale.seller_id,
+            amount_minor=sale.proceeds_minor,
+            currency=sale.currency,
+            due_at=due_at,
+        )
+
+
+def pay_out(*, payout_id: str) -> None:
+    """The withdrawal delay is over: order the payment. Early or repeated calls do nothing.
+
+    A seller without a payout account is asked for one and paid when it is there.
+    """
+    with transaction.atomic():
+        payout = rowlocks.payout(payout_id)
+        now = clock.now()
+        if payout.state in FINAL or now < payout.due_at:
+            return
+        if not _destination(payout):
+            record.notify(
+                namespace=payout.sale.namespace_id,
+                kind="payout_account_needed",
+                about=payout.sale_id,
+                member=payout.member_id,
+                now=now,
+            )
+            return
+        record.defer("ledger.pay_out", lock=payout.id, payout_id=payout.id)
+
+
+def _destination(payout: Payout) -> str | None:
+    account = getattr(payout.member, "payoutaccount", None)
+    return account.account if account and account.ready_at else None
+
+
+def record_payout(
+    *, payout_id: str, state: PayoutState, provider: str, provider_id: str | None, reason: str = ""
+) -> None:
+    """What the provider said of a payout; unknown stays to be asked again."""
+    with transaction.atomic():
+        payout = rowlocks.payout(payout_id)
+        now = clock.now()
+        if payout.state in FINAL:
+            return
+        payout.state, payout.reason, payout.answered_at = state, reason, now
+        payout.provider_id = provider_id
+        payout.save()
+        if state is PayoutState.DONE and provider_id:
+            _book_payout(payout, provider=provider, provider_id=provider_id, at=now)
+
+
+def _book_payout(payout: Payout, *, provider: str, provider_id: str, at: datetime) -> None:
+    entry = core.paid_out(
+        payout=payout.id,
+        amount=Money(payout.amount_minor, payout.currency),
+        member=payout.member_id,
+        provider=provider,
+        provider_id=provider_id,
+    )
+    book(entry, namespace=payout.sale.namespace_id, at=at)
+    record.notify(
+        namespace=payout.sale.namespace_id,
+        kind="paid_out",
+        about=payout.sale_id,
+        member=payout.member_id,
+        now=at,
+    )

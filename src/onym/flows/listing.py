@@ -1,0 +1,192 @@
+"""Fixed-price listings: open, buy, withdraw."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import access, fees, people
+from onym.core import handle as handles
+from onym.core import listing as core
+from onym.core import sale as sales
+from onym.core.errors import NotLinked, StaffMayNot
+from onym.core.events import Event, amount
+from onym.core.money import Money
+from onym.flows import names, record
+from onym.flows import sale as sale_flow
+from onym.store import clock, ids, rowlocks
+from onym.store.models import Approval, Handle, Listing, Member, Sale
+
+
+def open_(*, namespace: str, handle: str, seller: str, price: Money) -> Listing:
+    """A member lists the handle that one of their accounts holds.
+
+    Refuses `staff_may_not`, `not_linked`, `handle_malformed`, `handle_unavailable` (with the
+    rung), `handle_locked`, `sale_slot_taken`, `currency_mismatch`, `amount_too_small`.
+    """
+    with transaction.atomic():
+        row = names.touch(namespace=namespace, handle=handle)
+        now = clock.now()
+        member = Member.objects.get(pk=seller)
+        _expect_may_sell(row, member=member.snapshot(), now=now)
+        return _open(row, seller=member, price=price, approval=None, now=now)
+
+
+def _expect_may_sell(row: Handle, *, member: people.Member, now: datetime) -> None:
+    if member.is_staff:
+        raise StaffMayNot("staff may not sell handles of their own")
+    if not member.accounts:
+        raise NotLinked("link an account of this namespace first")
+    handles.expect_member_may_sell(row.snapshot(), accounts=member.accounts, now=now)
+    people.expect_settled_security(member, now=now)
+
+
+def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing | Approval:
+    """Staff list a released handle; from the published threshold on a second person is asked.
+
+    Refuses `not_allowed`, `release_stopped`…, and what `open_` refuses of handle and price.
+    """
+    with transaction.atomic():
+        row = names.touch(namespace=namespace, handle=handle)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.LIST)
+        _expect_house_may_sell(row, price=price, now=now)
+        if not sale_flow.guidelines_of(namespace, now).needs_two(price):
+            return _open(row, seller=house(namespace), price=price, approval=None, now=now)
+        payload = {"handle": row.handle, "price": amount(price)}
+        return record.propose(
+            namespace=namespace,
+            action="list",
+            payload=payload,
+            facts=facts_of(row),
+            summary=f"List {row.display} at {price.minor} {price.currency} (minor units)",
+            by=by,
+            now=now,
+        )
+
+
+def open_approved(approval: Approval, *, price: Money, handle: str, now: datetime) -> Listing:
+    """The listing that two people agreed on, with the approval's transaction around it."""
+    row = names.touch(namespace=approval.namespace_id, handle=handle)
+    _expect_house_may_sell(row, price=price, now=now)
+    seller = house(approval.namespace_id)
+    return _open(row, seller=seller, price=price, approval=approval.id, now=now)
+
+
+def facts_of(row: Handle) -> dict[str, object]:
+    """What both people see of a handle; a change of it voids an approval."""
+    return {
+        "handle": row.handle,
+        "state": row.state,
+        "account_id": row.account_id,
+        "locked_by": row.locked_by,
+        "appeal_open": row.appeal_open,
+    }
+
+
+def house(namespace: str) -> Member:
+    """The operator's own member, who sells what the platform sells."""
+    return Member.objects.get(namespace_id=namespace, is_house=True)
+
+
+def _expect_house_may_sell(row: Handle, *, price: Money, now: datetime) -> None:
+    handles.expect_house_may_sell(row.snapshot())
+    _check_price(row, price=price, now=now)
+
+
+def _check_price(row: Handle, *, price: Money, now: datetime) -> None:
+    price.expect(row.namespace.currency)
+    schedule = sale_flow.schedule_of(row.namespace_id, now)
+    kind = "primary" if row.state == handles.State.RELEASED else "trade"
+    fees.split(price=price, kind=kind, schedule=schedule)
+
+
+def _open(
+    row: Handle, *, seller: Member, price: Money, approval: str | None, now: datetime
+) -> Listing:
+    _check_price(row, price=price, now=now)
+    id_ = ids.new("lst")
+    names.fill_slot(row, kind="listing", ref=id_, instead_of=None, now=now)
+    listing = Listing.objects.create(
+        id=id_,
+        namespace=row.namespace,
+        handle=row,
+        seller=seller,
+        price_minor=price.minor,
+        currency=price.currency,
+        versions={"guidelines": sale_flow.guidelines_of(row.namespace_id, now).ref},
+        opened_at=now,
+    )
+    record.log(_opened(listing, approval=approval), namespace=row.namespace_id, at=now)
+    return listing
+
+
+def _opened(listing: Listing, *, approval: str | None) -> Event:
+    body = {
+        "handle": listing.handle.handle,
+        "versions": listing.versions,
+        "seller": listing.seller_id,
+        "price": amount(Money(listing.price_minor, listing.currency)),
+    }
+    if approval:
+        body["approval"] = approval
+    return Event("ListingOpened", listing.id, body)
+
+
+def buy(*, listing_id: str, buyer: str) -> Sale:
+    """Take a listing at its price: the first who does has the sale, the next is told so.
+
+    Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`.
+    """
+    found = Listing.objects.filter(pk=listing_id).values_list("namespace_id", flat=True).first()
+    with transaction.atomic():
+        place = rowlocks.namespace_shared(found or "")
+        listing = rowlocks.listing(listing_id)
+        now = clock.now()
+        access.expect_phase(place.phase, access.Way.LISTING)
+        member = Member.objects.get(pk=buyer)
+        taken = core.buy(
+            listing.snapshot(), buyer=member.snapshot(), seller=listing.seller.snapshot()
+        )
+        kind = sales.Kind.PRIMARY if listing.seller.is_house else sales.Kind.TRADE
+        sale = sale_flow.agree(
+            row=listing.handle,
+            kind=kind,
+            mechanism="listing",
+            by=listing.id,
+            buyer=member,
+            seller=listing.seller,
+            price=taken.price,
+            now=now,
+            instead_of=listing.id,
+        )
+        _write(listing, taken, now=now)
+        return sale
+
+
+def withdraw(*, listing_id: str, by: str) -> Listing:
+    """Take a listing back. Refuses `not_allowed`, `already_closed`."""
+    with transaction.atomic():
+        listing = rowlocks.listing(listing_id)
+        now = clock.now()
+        member = Member.objects.get(pk=by).snapshot()
+        staff_may = listing.seller.is_house and member.is_staff
+        if staff_may:
+            access.expect(member, access.Action.LIST)
+        taken = core.withdraw(listing.snapshot(), by=member, staff_may=staff_may)
+        _write(listing, taken, now=now)
+        names.free_slot(listing.handle, ref=listing.id)
+        return listing
+
+
+def close(row: Handle, *, now: datetime) -> None:
+    """End the open listing of a locked handle, if there is one: something stronger came."""
+    listing = Listing.objects.filter(handle=row, state=core.State.OPEN).first()
+    if listing is not None:
+        _write(listing, core.close(listing.snapshot()), now=now)
+
+
+def _write(listing: Listing, decided: core.Listing, *, now: datetime) -> None:
+    listing.state, listing.closed_at = decided.state, now
+    listing.save(update_fields=["state", "closed_at"])

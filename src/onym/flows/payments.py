@@ -1,0 +1,152 @@
+"""Taking a sale's money and giving it back: order, answer, and what follows from it.
+
+The provider is only ever asked by a job; what it said is recorded by a flow of its own.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import handle, ledger
+from onym.core import sale as core
+from onym.core.errors import InProgress, Malformed
+from onym.flows import ledger as books
+from onym.flows import record, transfer
+from onym.flows import sale as sale_flow
+from onym.store import clock, rowlocks
+from onym.store.models import Payment, Sale
+
+
+def pay(*, sale_id: str, by: str, method: str) -> Payment:
+    """Order one charge of the sale's gross at the provider.
+
+    Refuses `not_allowed`, `already_closed`, `expired`, and `in_progress` while another runs.
+    """
+    if not method or len(method) > 60:
+        raise Malformed("payment_method is missing")
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.payment_set.filter(kind="charge", state__in=sale_flow.OPEN_CHARGE).exists():
+            raise InProgress("a payment of this sale is under way")
+        core.pay(sale.snapshot(), by=by, now=now)
+        payment = sale_flow.payment_row(sale, kind="charge", method=method, now=now)
+        record.defer("sale.charge", lock=sale.id, payment_id=payment.id)
+        return payment
+
+
+def record_charge(
+    *,
+    payment_id: str,
+    state: core.PaymentState,
+    provider: str,
+    provider_id: str | None,
+    reason: str = "",
+) -> None:
+    """What the provider said of a charge. A known outcome is never overwritten."""
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        now = clock.now()
+        if payment.state not in (core.PaymentState.PENDING, core.PaymentState.UNKNOWN):
+            return
+        payment.state, payment.reason, payment.answered_at = state, reason[:80], now
+        payment.provider_id = provider_id or payment.provider_id
+        payment.save()
+        sale = payment.sale
+        if state is core.PaymentState.PAID:
+            _funds_arrived(sale, payment=payment, provider=provider, now=now)
+        elif state is core.PaymentState.UNKNOWN and sale.state == core.State.FUNDING:
+            sale_flow.write(sale, core.move(sale.snapshot(), core.State.FUNDING_UNKNOWN))
+        elif state is not core.PaymentState.UNKNOWN:
+            _no_funds(sale, now=now)
+
+
+def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
+    entry = ledger.funded(
+        sale=sale.id,
+        gross=sale.money("gross"),
+        provider=provider,
+        provider_id=payment.provider_id or payment.id,
+    )
+    books.book(entry, namespace=sale.namespace_id, at=now)
+    if core.funds_arrive_late(sale.snapshot()):
+        sale_flow.order_refund(sale, now=now)
+        return
+    held = handle.lock(sale.handle.snapshot(), sale=sale.id)
+    sale.handle.locked_by = held.locked_by
+    sale.handle.save(update_fields=["locked_by"])
+    sale.funded_at = now
+    sale_flow.write(sale, core.fund(sale.snapshot(), guidelines=sale_flow.pinned(sale), now=now))
+    record.log(
+        sale_flow.with_amount("SaleFunded", sale, "gross"), namespace=sale.namespace_id, at=now
+    )
+    if sale.state == core.State.DELIVERING:
+        transfer.start(sale, row=sale.handle, now=now)
+    else:
+        sale_flow.tell(sale, "trade_cooling", now=now)
+
+
+def _no_funds(sale: Sale, *, now: datetime) -> None:
+    if sale.state == core.State.FUNDING_UNKNOWN:
+        sale_flow.write(sale, core.move(sale.snapshot(), core.State.FUNDING))
+    if sale.state == core.State.FUNDING and now >= sale.funding_until:
+        sale_flow.close(sale, core.expire(sale.snapshot(), now=now), why="not_paid", now=now)
+
+
+def funding_over(*, sale_id: str) -> None:
+    """The time to pay is over. A charge under way must be known first: it is asked about."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.state not in WAITING or now < sale.funding_until:
+            return
+        charge = sale.payment_set.filter(kind="charge", state__in=sale_flow.OPEN_CHARGE).first()
+        if charge is None:
+            decided = core.expire(sale.snapshot(), now=now)
+            sale_flow.close(sale, decided, why="not_paid", now=now)
+        else:
+            record.defer("sale.give_up_charge", lock=sale.id, payment_id=charge.id)
+
+
+WAITING = (core.State.FUNDING, core.State.FUNDING_UNKNOWN)
+
+
+def record_refund(
+    *,
+    payment_id: str,
+    state: core.PaymentState,
+    provider: str,
+    provider_id: str | None,
+    reason: str = "",
+) -> None:
+    """What the provider said of a refund; unknown stays to be asked again."""
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        now = clock.now()
+        if payment.state in (core.PaymentState.DONE, core.PaymentState.REFUSED):
+            return
+        payment.state, payment.reason, payment.answered_at = state, reason[:80], now
+        payment.provider_id = provider_id or payment.provider_id
+        payment.save()
+        if state is core.PaymentState.DONE:
+            _refunded(payment.sale, payment=payment, provider=provider, now=now)
+
+
+def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
+    entry = ledger.refunded(
+        sale=sale.id,
+        gross=sale.money("gross"),
+        provider=provider,
+        provider_id=payment.provider_id or payment.id,
+    )
+    books.book(entry, namespace=sale.namespace_id, at=now)
+    if sale.state == core.State.REFUNDING:
+        sale_flow.finish(
+            sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
+        )
+    reason = sale.why or "late_payment"
+    event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason)
+    record.log(event, namespace=sale.namespace_id, at=now)
+    sale_flow.tell(sale, "sale_refunded", now=now)

@@ -1,0 +1,232 @@
+"""What every flow records beside its rows: log events, jobs, notices, answers, approvals.
+
+All of it is written in the flow's own transaction, so a crash leaves either all or nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import OperationalError, connection, transaction
+from procrastinate.contrib.django import app as jobs
+
+from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
+from onym.core.events import Event, canonical, seal
+from onym.store import clock, ids, secrets
+from onym.store.models import Approval, IdempotentRequest, Member, Notice
+from onym.store.models import Event as EventRow
+
+TWIN_WAITS = "5s"
+NOT_KEPT = frozenset({401, 402, 429, 503})
+NOT_KEPT_CODES = frozenset({"in_progress", "second_factor_needed"})
+
+
+def log(*events: Event, namespace: str, at: datetime) -> None:
+    """Write `events` as rows that the integrator turns into leaves, in this order."""
+    for event in events:
+        sealed = seal(event, namespace=namespace, at=at, salt=lambda: os.urandom(32))
+        EventRow.objects.create(
+            namespace_id=namespace,
+            type=event.type,
+            ref=event.ref,
+            at=at,
+            entry=sealed.entry,
+            openings=_openings(event, sealed.openings),
+        )
+
+
+def _openings(event: Event, openings: Mapping[str, Any]) -> bytes | None:
+    if not openings:
+        return None
+    return secrets.seal(json.dumps(openings), place=openings_place(event.type, event.ref))
+
+
+def openings_place(type_: str, ref: str) -> str:
+    """The associated data under which an event's openings are sealed."""
+    return f"event.openings/{type_}/{ref}"
+
+
+def opening(type_: str, ref: str, field: str) -> dict[str, Any]:
+    """What opens the commitment to `field` in the event (type, ref); kept until erased."""
+    row = EventRow.objects.filter(type=type_, ref=ref).order_by("seq").last()
+    if row is None or row.openings is None:
+        raise LookupError(f"no opening of {field} in {type_} {ref}")
+    openings = json.loads(secrets.open_(row.openings, place=openings_place(type_, ref)))
+    return dict(openings[field])
+
+
+def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> None:
+    """Order an outside call: a job row in this transaction, run after commit.
+
+    Jobs with the same `lock` (the id of what they are about) never run side by side.
+    """
+    later = {"schedule_in": {"seconds": in_seconds}} if in_seconds else {}
+    jobs.configure_task(name=task, lock=lock, **later).defer(**arguments)
+
+
+def notify(
+    *,
+    namespace: str,
+    kind: str,
+    about: str,
+    now: datetime,
+    member: str | None = None,
+    account_id: str | None = None,
+    address: str | None = None,
+    language: str = "en",
+    facts: Mapping[str, Any] | None = None,
+) -> None:
+    """Order one message about `about`, by every channel that is named; a second time is nothing.
+
+    A member is told at every verified address; an account through the platform.
+    """
+    told = {"namespace_id": namespace, "kind": kind, "about": about, "made_at": now}
+    told["facts"] = dict(facts or {})
+    if member is not None:
+        row = Member.objects.get(pk=member)
+        for mail in row.mailaddress_set.filter(replaced_at=None):
+            _notice(**told, channel="mail", address=mail.address, language=row.language)
+    if address is not None:
+        _notice(**told, channel="mail", address=address, language=language)
+    if account_id is not None:
+        _notice(**told, channel="platform", account_id=account_id, language=language)
+
+
+def _notice(*, address: str = "", account_id: str | None = None, **fields: Any) -> None:
+    id_ = ids.new("ntc")
+    sealed = secrets.seal(address, place=f"notice.address/{id_}") if address else None
+    row, made = Notice.objects.get_or_create(
+        namespace_id=fields["namespace_id"],
+        kind=fields["kind"],
+        about=fields["about"],
+        channel=fields["channel"],
+        account_id=account_id,
+        address_index=secrets.index(address, purpose="mail") if address else "",
+        defaults={**fields, "id": id_, "address_sealed": sealed},
+    )
+    if made:
+        defer("notice.send", lock=row.id, notice_id=row.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a client is told: an HTTP status and a JSON body of ids and figures."""
+
+    status: int
+    body: Any
+
+
+def once(*, member: str, route: str, key: str, payload: Any, run: Callable[[], Answer]) -> Answer:
+    """Run a write that the client named; the same name and payload gets the first answer again.
+
+    One transaction holds the request's row and the flow's rows, so the answer exists exactly when
+    the deed does. A refusal is an answer and is kept, except those of `NOT_KEPT`. A twin in flight
+    waits 5 s. Refuses `idempotency_mismatch`, `in_progress`, and whatever `run` refuses.
+    """
+    digest = hashlib.sha256(canonical(payload)).hexdigest()
+    refusal: Refusal | None = None
+    with transaction.atomic():
+        row, is_new = _claim(member=member, route=route, key=key, digest=digest)
+        if row.payload_sha256 != digest:
+            raise IdempotencyMismatch("the key was used for another request")
+        if not is_new:
+            return _again(row)
+        try:
+            with transaction.atomic():
+                answer = run()
+        except Refusal as error:
+            if error.status in NOT_KEPT or error.code in NOT_KEPT_CODES:
+                raise
+            refusal, answer = error, Answer(error.status, problem(error))
+        row.status, row.body = answer.status, answer.body
+        row.save(update_fields=["status", "body"])
+    if refusal is not None:
+        raise refusal
+    return answer
+
+
+def _claim(*, member: str, route: str, key: str, digest: str) -> tuple[IdempotentRequest, bool]:
+    name = {"member_id": member, "route": route, "key": key}
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"set local lock_timeout = '{TWIN_WAITS}'")
+        with transaction.atomic():
+            made = IdempotentRequest.objects.bulk_create(
+                [IdempotentRequest(**name, payload_sha256=digest, made_at=clock.now())],
+                ignore_conflicts=True,
+            )
+        with connection.cursor() as cursor:
+            cursor.execute("set local lock_timeout = 0")
+    except OperationalError as error:
+        if getattr(error.__cause__, "sqlstate", "") != "55P03":
+            raise
+        raise InProgress("the same request is still being worked on") from error
+    row = IdempotentRequest.objects.select_for_update().get(**name)
+    return row, row.status is None and bool(made)
+
+
+def _again(row: IdempotentRequest) -> Answer:
+    if row.status is None:
+        raise InProgress("the same request is still being worked on")
+    if row.status < 400:
+        return Answer(row.status, row.body)
+    raise Repeated(row.status, row.body)
+
+
+class Repeated(Refusal):
+    """A refusal given before, given again word for word."""
+
+    def __init__(self, status: int, body: Mapping[str, Any]) -> None:
+        facts = {k: v for k, v in body.items() if k not in ("code", "detail", "status", "title")}
+        super().__init__(str(body["detail"]), **facts)
+        self.status = status  # type: ignore[misc]
+        self.code = str(body["code"])
+        self.title = str(body["title"])  # type: ignore[misc]
+
+
+def problem(refusal: Refusal) -> dict[str, Any]:
+    """The body of a refusal (RFC 9457 without `type`, which the surface adds)."""
+    return {
+        "title": refusal.title,
+        "status": refusal.status,
+        "code": refusal.code,
+        "detail": refusal.detail,
+        **refusal.facts,
+    }
+
+
+def propose(
+    *,
+    namespace: str,
+    action: str,
+    payload: Mapping[str, Any],
+    facts: Mapping[str, Any],
+    summary: str,
+    by: str,
+    now: datetime,
+) -> Approval:
+    """Ask for a second person; what they approve is the digest of exactly what is shown."""
+    return Approval.objects.create(
+        id=ids.new("apr"),
+        namespace_id=namespace,
+        action=action,
+        payload=dict(payload),
+        summary=summary,
+        shown=shown(action=action, payload=payload, facts=facts, summary=summary),
+        proposed_by_id=by,
+        proposed_at=now,
+    )
+
+
+def shown(
+    *, action: str, payload: Mapping[str, Any], facts: Mapping[str, Any], summary: str
+) -> str:
+    """SHA-256 over the canonical JSON of what both people see."""
+    seen = {"action": action, "payload": payload, "facts": facts, "summary": summary}
+    return hashlib.sha256(canonical(seen)).hexdigest()

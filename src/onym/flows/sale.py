@@ -1,0 +1,305 @@
+"""A sale's flows: agree, pay, record what the provider said, deliver, settle or refund.
+
+Every mechanism ends in `agree`; from there on all sales are the same. docs/concepts/sale.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import fees, guidelines, handle, ledger, people
+from onym.core import sale as core
+from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
+from onym.core.events import Event, amount, published
+from onym.core.money import Money
+from onym.flows import ledger as books
+from onym.flows import names, record
+from onym.store import clock, ids, rowlocks
+from onym.store.desk import document
+from onym.store.models import Handle, Member, Namespace, Payment, Sale
+
+TERMS = ("gross", "commission", "proceeds", "fee", "tax", "share")
+OPEN_CHARGE = (core.PaymentState.PENDING, core.PaymentState.UNKNOWN, core.PaymentState.PAID)
+
+
+def agree(
+    *,
+    row: Handle,
+    kind: core.Kind,
+    mechanism: str,
+    by: str,
+    buyer: Member,
+    seller: Member,
+    price: Money,
+    now: datetime,
+    private: bool = False,
+    instead_of: str | None = None,
+) -> Sale:
+    """Fix buyer, seller and price of a handle whose row the caller has locked.
+
+    Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
+    Refuses `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`, `sale_slot_taken`,
+    `currency_mismatch`, `amount_too_small`.
+    """
+    place = row.namespace
+    price = price.expect(place.currency)
+    account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
+    handle.expect_unlocked(row.snapshot())
+    rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
+    split = fees.split(
+        price=price, kind="trade" if kind is core.Kind.TRADE else "primary", schedule=schedule
+    )
+    id_ = ids.new("sal")
+    names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
+    sale = Sale.objects.create(
+        id=id_,
+        namespace=place,
+        handle=row,
+        kind=kind,
+        mechanism=mechanism,
+        by=by,
+        buyer=buyer,
+        seller=seller,
+        buyer_account_id=account,
+        seller_account_id=row.account_id,
+        currency=price.currency,
+        price_minor=price.minor,
+        **{f"{name}_minor": getattr(split, name).minor for name in TERMS},
+        versions={"fees": schedule.key, "guidelines": rules.ref, "policy": policy_ref(place, now)},
+        state=core.State.FUNDING,
+        private=private,
+        agreed_at=now,
+        funding_until=now + rules.periods["payment_hours"],
+    )
+    record.log(_agreed(sale), namespace=place.id, at=now)
+    tell(sale, "sale_agreed", now=now)
+    return sale
+
+
+def _buying_account(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> str:
+    if kind is core.Kind.HOUSE:
+        return row.namespace.custodian_account_id
+    one, other = buyer.snapshot(), seller.snapshot()
+    account = people.buying_account(one)
+    if people.is_kin(one, other) or row.account_id in one.accounts:
+        raise OwnHandle("nobody buys from themselves")
+    return account
+
+
+def schedule_of(namespace: str, now: datetime) -> fees.Schedule:
+    """The fee schedule in force."""
+    row = document(namespace=namespace, kind="fees", at=now)
+    place = Namespace.objects.get(pk=namespace)
+    if row is None:
+        raise NotFound("no fee schedule is in force")
+    return fees.Schedule.from_toml(row.text, currency=place.currency)
+
+
+def guidelines_of(namespace: str, now: datetime) -> guidelines.Guidelines:
+    """The guidelines in force."""
+    row = document(namespace=namespace, kind="guidelines", at=now)
+    if row is None:
+        raise NotFound("no guidelines are in force")
+    return guidelines.parse(row.text)
+
+
+def pinned(sale: Sale) -> guidelines.Guidelines:
+    """The guidelines that the sale was agreed under."""
+    name, version = sale.versions["guidelines"].rsplit("/", 1)
+    row = sale.namespace.document_set.get(kind="guidelines", name=name, version=int(version))
+    return guidelines.parse(row.text)
+
+
+def policy_ref(place: Namespace, now: datetime) -> str:
+    row = document(namespace=place.id, kind="policy", at=now)
+    return f"{row.name}/{row.version}" if row else ""
+
+
+def _agreed(sale: Sale) -> Event:
+    body = {
+        "sale": sale.id,
+        "handle": sale.handle.handle,
+        "mechanism": sale.mechanism,
+        "by": sale.by,
+        "buyer": sale.buyer_id,
+        "seller": sale.seller_id,
+        "versions": sale.versions,
+    }
+    figures = {name: amount(sale.money(name)) for name in ("price", *TERMS)}
+    if sale.private:
+        return Event("SaleAgreed", sale.id, body, figures)
+    return Event("SaleAgreed", sale.id, body | figures)
+
+
+def payment_row(sale: Sale, *, kind: str, now: datetime, method: str = "") -> Payment:
+    return Payment.objects.create(
+        id=ids.new("pay"),
+        sale=sale,
+        kind=kind,
+        method=method,
+        amount_minor=sale.gross_minor,
+        currency=sale.currency,
+        made_at=now,
+    )
+
+
+def with_amount(type_: str, sale: Sale, field: str, **body: str) -> Event:
+    value = {field: amount(sale.money("gross"))}
+    facts = {"sale": sale.id, "handle": sale.handle.handle, **body}
+    if sale.private:
+        return Event(type_, sale.id, facts, value)
+    return Event(type_, sale.id, facts | value)
+
+
+def accept(*, sale_id: str, by: str) -> Sale:
+    """The buyer ends the inspection early. Refuses `not_allowed`, `already_closed`."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        _settle(sale, core.accept(sale.snapshot(), by=by), now=now)
+        return sale
+
+
+def _settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
+    rules = pinned(sale)
+    parts = {name: sale.money(name).minor for name in TERMS if name != "gross"}
+    is_house = sale.kind != core.Kind.TRADE and sale.seller.is_house
+    entry = ledger.settled(
+        sale=sale.id,
+        gross=sale.money("gross"),
+        parts=parts,
+        seller=sale.seller_id,
+        seller_is_house=is_house,
+    )
+    books.book(entry, namespace=sale.namespace_id, at=now)
+    if not is_house:
+        books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
+    row = sale.handle
+    row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
+    row.cool_off_until = now + rules.periods["cool_off_days"]
+    row.save(update_fields=["locked_by", "cool_off_until"])
+    finish(sale, decided, why="", now=now)
+    record.log(_settled(sale), namespace=sale.namespace_id, at=now)
+    tell(sale, "sale_settled", now=now)
+
+
+def _settled(sale: Sale) -> Event:
+    body = {
+        "sale": sale.id,
+        "handle": sale.handle.handle,
+        "versions": sale.versions,
+        "by": sale.by,
+        "buyer": sale.buyer_id,
+        "seller": sale.seller_id,
+    }
+    body |= {name: amount(sale.money(name)) for name in ("price", *TERMS)}
+    if sale.private:
+        opening = record.opening("SaleAgreed", sale.id, "price")
+        body["opens"] = [published("SaleAgreed", sale.id, "price", opening)]
+    return Event("SaleSettled", sale.id, body)
+
+
+def inspected(*, sale_id: str) -> None:
+    """The inspection has passed: settle. Early or repeated calls do nothing."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now):
+            _settle(sale, core.inspect(sale.snapshot(), now=now), now=now)
+
+
+def dispute(*, sale_id: str, by: str) -> Sale:
+    """The buyer objects within the inspection; money and handle stay where they are."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        write(sale, core.dispute(sale.snapshot(), by=by, now=now))
+        sale.handle.dispute_open = True
+        sale.handle.save(update_fields=["dispute_open"])
+        tell(sale, "sale_disputed", now=now)
+        return sale
+
+
+def cancel(*, sale_id: str, by: str) -> Sale:
+    """Ended by a party. Refuses `in_progress` while a charge is under way."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        decided = core.cancel(sale.snapshot(), by=by)
+        if decided.state is core.State.REFUNDING:
+            give_up(sale, holder=sale.handle.account_id, why="cancelled", now=now)
+            return sale
+        if sale.payment_set.filter(kind="charge", state__in=OPEN_CHARGE).exists():
+            raise InProgress("a payment of this sale is under way")
+        close(sale, decided, why="cancelled", now=now)
+        return sale
+
+
+def yield_to_holder(*, row: Handle, now: datetime) -> None:
+    """A holder came back: a sale of the locked handle that is not funded yet ends.
+
+    Money that arrives afterwards goes back. Refuses `handle_locked` once it is in escrow.
+    """
+    sale = Sale.objects.filter(handle=row, state__in=core.LIVE).first()
+    if sale is None:
+        return
+    sale.handle = row
+    if not core.yields_to_holder(sale.snapshot()):
+        handle.expect_unlocked(row.snapshot())
+        raise AlreadyClosed("the money is in escrow")
+    decided = core.move(sale.snapshot(), core.State.CANCELLED)
+    close(sale, decided, why="holder_returned", now=now)
+
+
+def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
+    """The money goes back; the handle stays with whoever holds it."""
+    sale.why = why
+    if sale.read_back_at is None:
+        sale.read_back_at = now
+    write(sale, core.give_up(sale.snapshot(), holder=holder))
+    sale.handle.locked_by = None
+    sale.handle.save(update_fields=["locked_by"])
+    order_refund(sale, now=now)
+
+
+def order_refund(sale: Sale, *, now: datetime) -> None:
+    payment = payment_row(sale, kind="refund", now=now)
+    record.defer("sale.refund", lock=sale.id, payment_id=payment.id)
+
+
+def close(sale: Sale, decided: core.Sale, *, why: str, now: datetime) -> None:
+    finish(sale, decided, why=why, now=now)
+    body = {"sale": sale.id, "handle": sale.handle.handle, "outcome": sale.state, "reason": why}
+    record.log(Event("SaleClosed", sale.id, body), namespace=sale.namespace_id, at=now)
+    tell(sale, "sale_closed", now=now)
+
+
+def finish(sale: Sale, decided: core.Sale, *, why: str, now: datetime) -> None:
+    sale.closed_at, sale.why = now, why
+    write(sale, decided)
+    names.free_slot(sale.handle, ref=sale.id)
+
+
+def write(sale: Sale, decided: core.Sale) -> None:
+    """The one place that writes what core decided."""
+    sale.state = decided.state
+    sale.cooling_until = decided.cooling_until
+    sale.delivery_until = decided.delivery_until
+    sale.inspection_until = decided.inspection_until
+    sale.read_back_account_id = decided.read_back_account_id
+    sale.save()
+
+
+def tell(sale: Sale, kind: str, *, now: datetime) -> None:
+    for member in (sale.buyer, sale.seller):
+        if not member.is_house:
+            record.notify(
+                namespace=sale.namespace_id,
+                kind=kind,
+                about=sale.id,
+                member=member.id,
+                now=now,
+                facts={"sale": sale.id, "handle": sale.handle.display},
+            )

@@ -1,0 +1,311 @@
+"""Moving a handle on the platform: order, last look, answer, read-back; each a flow of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from django.db import transaction
+
+from onym.core import handle
+from onym.core import sale as sales
+from onym.core import transfer as core
+from onym.core.events import Event
+from onym.core.names import placeholder
+from onym.flows import names, record
+from onym.flows import sale as sale_flow
+from onym.store import clock, ids, rowlocks
+from onym.store.models import Handle, Sale, Tenure, Transfer
+
+SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
+"""The account table's signs of activity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the job must ask the platform for; `key` names the request there for ever."""
+
+    key: str
+    handle: str
+    source: str | None
+    to: str
+    placeholder: str
+    expected_holder: str | None
+    fence: int
+
+
+def start(sale: Sale, *, row: Handle, now: datetime) -> Transfer:
+    """Order the move of `row` (locked by the caller) to the sale's buyer."""
+    row.fence += 1
+    row.save(update_fields=["fence"])
+    transfer = Transfer.objects.create(
+        id=ids.new("trf"),
+        namespace_id=sale.namespace_id,
+        handle=row,
+        sale=sale,
+        source=row.account_id,
+        to=sale.buyer_account_id,
+        placeholder=placeholder(sale.namespace.profile, row.account_id or sale.buyer_account_id),
+        expected_holder=row.account_id,
+        fence=row.fence,
+        started_at=now,
+    )
+    record.defer("transfer.move", lock=transfer.id, transfer_id=transfer.id)
+    return transfer
+
+
+def order_of(transfer: Transfer) -> Order:
+    return Order(
+        key=transfer.id,
+        handle=transfer.handle.handle,
+        source=transfer.source,
+        to=transfer.to,
+        placeholder=transfer.placeholder,
+        expected_holder=transfer.expected_holder,
+        fence=transfer.fence,
+    )
+
+
+def set_state(transfer: Transfer, to: core.State, *, reason: str = "", now: datetime) -> None:
+    """Write a step of the table; a step that the table lacks is refused."""
+    snapshot = core.Transfer(
+        id=transfer.id,
+        source=transfer.source,
+        to=transfer.to,
+        expected_holder=transfer.expected_holder,
+        fence=transfer.fence,
+        state=core.State(transfer.state),
+    )
+    transfer.state = core.move(snapshot, to).state
+    transfer.reason, transfer.answered_at = reason[:80], now
+    transfer.save()
+
+
+def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
+    """A read-back shows the new holder: row, tenure and log say so from this transaction on."""
+    row = transfer.handle
+    before = row.account_id
+    if before == holder:
+        return
+    cause = transfer.sale.kind if transfer.sale else "granted"
+    change_holder(row, to=holder, cause=cause, now=now)
+    record.log(
+        _read_back_event(transfer, before=before, after=holder),
+        namespace=row.namespace_id,
+        at=now,
+    )
+    if transfer.vacated:
+        record.defer("transfer.retain", lock=transfer.id, transfer_id=transfer.id)
+
+
+def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> None:
+    """Close the open tenure and open the next; what was keyed by the handle's text ends (H8)."""
+    Tenure.objects.filter(handle=row, held_to=None).update(held_to=now)
+    if to is not None:
+        Tenure.objects.create(handle=row, account_id=to, held_from=now, cause=cause)
+    row.account_id = to
+    row.minimum_offer_minor = None
+    row.may_not_sell_until = None
+    row.changed_hands_at = row.touched_at = now
+    row.save()
+
+
+def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> Event:
+    body = {
+        "handle": transfer.handle.handle,
+        "holder_before": before,
+        "holder_after": after,
+        "transfer": transfer.id,
+    }
+    if transfer.sale_id:
+        body["sale"] = transfer.sale_id
+    earlier = Transfer.objects.filter(handle=transfer.handle, read_back_at__lt=transfer.started_at)
+    last = earlier.order_by("-read_back_at").first()
+    if last is not None:
+        body["previous_ref"] = last.id
+    else:
+        body |= _import_path(transfer)
+    return Event("TransferReadBack", transfer.id, body)
+
+
+def _import_path(transfer: Transfer) -> dict[str, object]:
+    """Where the handle stands in the last import's root, for its first transfer."""
+    path = names.import_path(namespace=transfer.namespace_id, handle=transfer.handle.handle)
+    return {"imported": path} if path else {}
+
+
+def read(transfer_id: str) -> Order | None:
+    """What to ask the platform for, or None when its answer is known."""
+    transfer = Transfer.objects.select_related("handle").get(pk=transfer_id)
+    return None if core.State(transfer.state) in core.FINAL else order_of(transfer)
+
+
+def look(
+    *, transfer_id: str, holder: str | None, last_seen: datetime | None, vacated: str | None
+) -> core.Look:
+    """The last look's answers: mark the transfer as sent, or give the sale up.
+
+    `vacated` is the handle that the buyer's account holds now and gives up.
+    """
+    with transaction.atomic():
+        row = rowlocks.transfer(transfer_id)
+        now = clock.now()
+        sale = row.sale
+        if row.state != core.State.PENDING or sale is None:
+            return core.Look.GO
+        verdict = core.last_look(
+            holder=holder,
+            expected_holder=row.expected_holder,
+            last_seen=last_seen,
+            known_last_seen=last_known(sale),
+            funded_at=sale.funded_at if sale.seller.is_house else None,
+        )
+        if verdict is core.Look.GO:
+            row.vacated = vacated
+            set_state(row, core.State.SENT, now=now)
+        else:
+            set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
+            sale_flow.give_up(sale, holder=holder, why=f"holder_{verdict.value}", now=now)
+            _recognise(sale.handle, holder=holder, now=now)
+        return verdict
+
+
+def _recognise(row: Handle, *, holder: str | None, now: datetime) -> None:
+    """The platform says who holds the handle: the market writes down what is already so."""
+    row.state = handle.State.HELD if holder else handle.State.FREE
+    if row.account_id != holder:
+        change_holder(row, to=holder, cause="platform", now=now)
+    row.save()
+
+
+def last_known(sale: Sale) -> datetime | None:
+    """The latest sign of activity that the sale's handle was released on."""
+    known = names.directory(sale.namespace_id)
+    account = known.by_account(sale.seller_account_id) if known and sale.seller_account_id else None
+    seen = [account[sign] for sign in SIGNS if account.get(sign)] if account else []
+    return max(seen, default=None)
+
+
+def record_move(*, transfer_id: str, state: core.State, reason: str = "") -> None:
+    """What the platform said of a move. Unknown is a state of the sale, too."""
+    with transaction.atomic():
+        row = rowlocks.transfer(transfer_id)
+        now = clock.now()
+        if core.State(row.state) in core.FINAL:
+            return
+        set_state(row, state, reason=reason, now=now)
+        sale = row.sale
+        if state is core.State.UNKNOWN and sale and sale.state == sales.State.DELIVERING:
+            sale_flow.write(sale, sales.move(sale.snapshot(), sales.State.DELIVERY_UNKNOWN))
+
+
+def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
+    """Who holds the handle now, as the platform says. True when nothing is left to be asked.
+
+    The buyer does: the handle has moved and inspection begins. Somebody else does: once the
+    platform has refused the move, or time is over after a known answer, the money goes back.
+    """
+    with transaction.atomic():
+        row = rowlocks.transfer(transfer_id)
+        now = clock.now()
+        sale = row.sale
+        if sale is None or sale.state not in DELIVERING:
+            return True
+        row.read_back_account_id, row.read_back_at = holder, now
+        row.save()
+        sale.read_back_at = now
+        if holder == sale.buyer_account_id:
+            _delivered(row, holder=holder, now=now)
+            return True
+        is_over = sale.delivery_until is not None and now >= sale.delivery_until
+        gives_up = row.state == core.State.REFUSED or (row.state == core.State.DONE and is_over)
+        if gives_up:
+            sale_flow.give_up(sale, holder=holder, why="not_delivered", now=now)
+            if holder != row.expected_holder:
+                _recognise(sale.handle, holder=holder, now=now)
+        return gives_up
+
+
+DELIVERING = (sales.State.DELIVERING, sales.State.DELIVERY_UNKNOWN)
+
+
+def _delivered(row: Transfer, *, holder: str, now: datetime) -> None:
+    sale = cast(Sale, row.sale)
+    if row.state != core.State.DONE:
+        set_state(row, core.State.DONE, now=now)
+    rules = sale_flow.pinned(sale)
+    decided = sales.read_back(sale.snapshot(), holder=holder, guidelines=rules, now=now)
+    sale_flow.write(sale, decided)
+    hand_over(row, holder=holder, now=now)
+    row.handle.state = handle.State.HELD
+    row.handle.save()
+    sale_flow.tell(sale, "sale_delivered", now=now)
+
+
+def cooled(*, sale_id: str) -> None:
+    """Cooling-off is over: delivery begins. Early or repeated calls do nothing."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.state != sales.State.COOLING or now < (sale.cooling_until or now):
+            return
+        rules = sale_flow.pinned(sale)
+        sale_flow.write(sale, sales.cool(sale.snapshot(), guidelines=rules, now=now))
+        start(sale, row=sale.handle, now=now)
+
+
+def delivery_over(*, sale_id: str) -> None:
+    """Time to deliver is over. What was never asked for is abandoned and the money goes back;
+    what was asked for must be known first, so it is asked about again.
+    """
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.state not in DELIVERING or now < (sale.delivery_until or now):
+            return
+        last = sale.transfer_set.order_by("fence").last()
+        if last is not None and last.state != core.State.PENDING:
+            record.defer("transfer.move", lock=last.id, transfer_id=last.id)
+            return
+        if last is not None:
+            set_state(last, core.State.ABANDONED, reason="time is over", now=now)
+        sale_flow.give_up(sale, holder=sale.handle.account_id, why="not_delivered", now=now)
+
+
+def retain(*, transfer_id: str, redirect_to: str) -> str | None:
+    """The mover's old handle is kept for them: its row says so until the time is over.
+
+    Answers the handle that the platform must reserve, or None when there is nothing to keep.
+    """
+    moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
+    if not moved.vacated or moved.vacated == moved.handle.handle:
+        return None
+    with transaction.atomic():
+        row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
+        now = clock.now()
+        if row.retained_for == moved.to:
+            return row.handle
+        rules = sale_flow.guidelines_of(moved.namespace_id, now)
+        if row.account_id == moved.to:
+            change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
+        row.state = handle.State.RESERVED
+        row.retained_for, row.redirect_to = moved.to, redirect_to
+        row.retained_until = now + rules.periods["retained_days"]
+        row.save()
+        return row.handle
+
+
+def let_go(*, handle_id: int) -> None:
+    """A retained handle's time is over: it is free again, and the platform is told."""
+    with transaction.atomic():
+        found = Handle.objects.get(pk=handle_id)
+        row = rowlocks.handle(namespace=found.namespace_id, handle=found.handle)
+        now = clock.now()
+        if row.retained_until is None or now < row.retained_until:
+            return
+        change_holder(row, to=None, cause="let_go", now=now)
+        row.state = handle.State.FREE
+        row.retained_for = row.retained_until = row.redirect_to = None
+        row.save()
+        record.defer("transfer.unreserve", lock=f"handle-{row.id}", handle_id=row.id)
