@@ -96,8 +96,8 @@ def direct(kind: Kind, source: str) -> bool:
 
 
 def _instant(raw: str, source: str) -> str:
-    if source == "TIMESTAMP WITH TIME ZONE":
-        return f"make_timestamp(epoch_us({raw}))"
+    if source.startswith("TIMESTAMPTZ") or source.endswith("WITH TIME ZONE"):
+        return f"make_timestamp(epoch_us(CAST({raw} AS TIMESTAMPTZ)))"
     if source != "VARCHAR":
         return f"TRY_CAST({raw} AS TIMESTAMP)"
     zoned = (

@@ -136,7 +136,8 @@ def mend_csv(path: Path, out: Path, *, delimiter: str, width: int, drop: Drop) -
     """Copy the readable rows, each led by its number, comma-separated; `drop` hears of the rest.
 
     Rows are numbered from 1 after the header, empty lines not counted. Answers the rows copied.
-    A stray quote costs its own row only: reading goes on at the next line.
+    A stray quote costs its own row only: reading goes on at the next line. A delimiter after the
+    last value is no value, as engines have it.
     """
     kept = 0
     with path.open("rb") as source, out.open("w", encoding="utf-8", newline="") as target:
@@ -146,10 +147,10 @@ def mend_csv(path: Path, out: Path, *, delimiter: str, width: int, drop: Drop) -
         for number, row in enumerate(_rows(feed, delimiter), start=1):
             if isinstance(row, str):
                 drop(number, row)
-            elif len(row) != width:
+            elif len(row) != width and row[width:] != [""]:
                 drop(number, "row_columns")
             else:
-                writer.writerow((number, *row))
+                writer.writerow((number, *row[:width]))
                 kept += 1
     return kept
 

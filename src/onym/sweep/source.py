@@ -85,7 +85,7 @@ def _head(path: Path) -> bytes:
 def _csv(path: Path, link: Path, mapping: Mapping[str, str]) -> Source:
     delimiter, names = lines.header(path)
     survey = lines.survey(path, quoted=True)
-    if survey.rows < 2:
+    if survey.clean and survey.rows < 2:
         raise errors.Malformed(f"{path.name}: a header and no rows")
     found, ignored = _match(path.name, names, mapping)
     raws = {name: (f"nullif(c{index}, '')", "VARCHAR") for name, index in found.items()}
@@ -93,6 +93,7 @@ def _csv(path: Path, link: Path, mapping: Mapping[str, str]) -> Source:
 
     def mended() -> Source:
         copy, dropped, kept = _mend(
+            path,
             link,
             lambda out, drop: lines.mend_csv(
                 path, out, delimiter=delimiter, width=len(names), drop=drop
@@ -119,15 +120,15 @@ def _jsonl(
     survey = lines.survey(path, quoted=False)
     rows, dropped, text, fields, row = survey.rows, None, link, ["line"], "NULL"
     if not survey.clean:
-        text, dropped, rows = _mend(link, lambda out, drop: lines.mend_lines(path, out, drop=drop))
+        text, dropped, rows = _mend(
+            path, link, lambda out, drop: lines.mend_lines(path, out, drop=drop)
+        )
         fields, row = ["n", "line"], "CAST(n AS BIGINT)"
-    if rows == 0 and dropped is not None and dropped.stat().st_size == 0:
-        raise errors.Malformed(f"{path.name}: no rows")
     relation = _read_csv(text, fields, delimiter=UNIT, header=False, quotes="")
-    valid = f"(SELECT * FROM {relation} WHERE json_valid(line) AND json_type(line) = 'OBJECT')"
     with reading(path.name):
         keys = con.execute(
-            f"SELECT DISTINCT unnest(json_keys(line)) FROM {valid} LIMIT {MOST_KEYS + 1}"
+            f"SELECT DISTINCT unnest({_if_json('json_keys(line)')}) FROM {relation}"
+            f" LIMIT {MOST_KEYS + 1}"
         ).fetchall()
     if len(keys) > MOST_KEYS:
         raise errors.Malformed(f"{path.name}: more than {MOST_KEYS} different keys")
@@ -135,7 +136,8 @@ def _jsonl(
     found, ignored = _match(path.name, names, mapping)
     raws = {name: (f"v[{place + 1}]", "VARCHAR") for place, name in enumerate(found)}
     pointers = ", ".join(_pointer(names[index]) for index in found.values())
-    ok = "coalesce(json_valid(line) AND json_type(line) = 'OBJECT', false)"
+    is_object = _if_json("json_type(line) = 'OBJECT'")
+    checked = f"(SELECT *, coalesce({is_object}, false) AS ok FROM {relation})"
     values = (
         f"CASE WHEN ok THEN list_transform(list_zip(json_extract_string(line, [{pointers}]),"
         f" json_type(line, [{pointers}])), lambda p:"
@@ -143,7 +145,7 @@ def _jsonl(
     )
     return Source(
         name=path.name, rows=rows, raws=raws, ignored=ignored, row=row, dropped=dropped,
-        relation=f"(SELECT *, {values} AS v FROM (SELECT *, {ok} AS ok FROM {relation}))",
+        relation=f"(SELECT *, {values} AS v FROM {checked})",
         fault="CASE WHEN NOT ok THEN 'row_json' END",
     )  # fmt: skip
 
@@ -194,10 +196,14 @@ def _match(
     return found, tuple(name for place, name in enumerate(names) if place not in read)
 
 
-def _mend(link: Path, copy: Callable[[Path, lines.Drop], int]) -> tuple[Path, Path, int]:
+def _mend(
+    path: Path, link: Path, copy: Callable[[Path, lines.Drop], int]
+) -> tuple[Path, Path, int]:
     out, dropped = link.with_suffix(".mended"), link.with_suffix(".dropped")
     with dropped.open("w", encoding="utf-8", newline="") as file:
         kept = copy(out, lambda row, why: print(row, why, sep=",", file=file))
+    if kept == 0 and dropped.stat().st_size == 0:
+        raise errors.Malformed(f"{path.name}: no rows")
     return out, dropped, kept
 
 
@@ -210,6 +216,11 @@ def _read_csv(
         f"read_csv({quote(str(path))}, auto_detect = false, delim = {quote(delimiter)}, {escape},"
         f" header = {str(header).lower()}, columns = {{{types}}}, max_line_size = {lines.ENGINE})"
     )
+
+
+def _if_json(expression: str) -> str:
+    # Only CASE keeps the engine from asking invalid JSON for its parts, and failing.
+    return f"CASE WHEN json_valid(line) THEN {expression} END"
 
 
 def _pointer(key: str) -> str:
