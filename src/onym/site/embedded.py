@@ -48,6 +48,7 @@ SMALL = {
     "max_wal_size": "512MB",
     "wal_level": "minimal",
     "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
     "max_parallel_workers_per_gather": "0",
     "autovacuum_max_workers": "2",
     "timezone": "UTC",
@@ -55,6 +56,7 @@ SMALL = {
     "lc_messages": "C",
     "log_checkpoints": "off",
 }
+SMALL_SINCE = {18: {"io_method": "sync"}}  # its workers are processes of their own
 FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -212,7 +214,7 @@ class EmbeddedPostgres:
         _private(self.data_dir / "run", _owner(self.who))
         _private(socket_directory(self.data_dir), _owner(self.who))
         (self.data_dir / "logs").mkdir(exist_ok=True)
-        with _starting(self.data_dir):
+        with _alone(self.data_dir / "run" / "database.start"):
             if not (self.cluster / "PG_VERSION").exists():
                 self._create(bin_dir)
             self._check_version(bin_dir)
@@ -221,16 +223,16 @@ class EmbeddedPostgres:
             self._launch(bin_dir)
             self._create_database()
 
-    def stop(self, *, smart: bool = False) -> None:
-        """Stop it cleanly: at once, or (`smart`) when the last client has gone."""
+    def stop(self, *, seconds: float = STOP_SECONDS) -> None:
+        """Stop it cleanly; after `seconds` at once, which loses nothing and costs a recovery."""
         if self.process is None:
             return
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM if smart else signal.SIGINT)
+            self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(timeout=None if smart else STOP_SECONDS)
+                self.process.wait(timeout=seconds)
             except subprocess.TimeoutExpired:
-                self.process.send_signal(signal.SIGQUIT)  # no clean shutdown, yet nothing is lost
+                self.process.send_signal(signal.SIGQUIT)
                 self.process.wait()
         self.process = None
 
@@ -283,6 +285,8 @@ class EmbeddedPostgres:
 
     def _launch(self, bin_dir: Path) -> None:
         settings = SMALL | (FAST if self.fast else {})
+        for since, more in SMALL_SINCE.items():
+            settings |= more if server_version(bin_dir) >= since else {}
         settings |= {
             "unix_socket_directories": str(socket_directory(self.data_dir)),
             "unix_socket_permissions": "0700",
@@ -293,7 +297,7 @@ class EmbeddedPostgres:
         command = [str(bin_dir / "postgres"), "-D", str(self.cluster)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with _log_file(self.data_dir / "logs" / "postgres.log") as log:
+        with log_file(self.data_dir / "logs" / "postgres.log") as log:
             began = log.tell()
             self.process = subprocess.Popen(  # noqa: S603
                 launched(self.who or "self", signal.SIGINT, command),
@@ -340,26 +344,31 @@ def running(data_dir: Path) -> Iterator[str]:
     Every user holds a shared file lock, so that the one who started it waits for the others.
     """
     data_dir = Path(data_dir).absolute()
-    (data_dir / "run").mkdir(parents=True, exist_ok=True)
+    (data_dir / "run").mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "run" / "database.users").open("a") as users:
         fcntl.flock(users, fcntl.LOCK_SH)
-        if url := join(data_dir):
-            yield url
-            return
-        with EmbeddedPostgres(data_dir) as server:
-            yield server.url
-            fcntl.flock(users, fcntl.LOCK_UN)
-            fcntl.flock(users, fcntl.LOCK_EX)
+        server = EmbeddedPostgres(data_dir)
+        with _alone(data_dir / "run" / "database.join"):
+            joined = join(data_dir)
+            if not joined:
+                server.start()
+        try:
+            yield joined or server.url
+        finally:
+            if not joined:
+                fcntl.flock(users, fcntl.LOCK_UN)
+                fcntl.flock(users, fcntl.LOCK_EX)
+                server.stop()
 
 
 # Small facts about files and processes
 
 
 @contextmanager
-def _starting(data_dir: Path) -> Iterator[None]:
-    """One process at a time creates or starts the cluster."""
-    with (data_dir / "run" / "database.start").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+def _alone(lock: Path) -> Iterator[None]:
+    """One process at a time; the kernel lets go of a file lock however its holder ends."""
+    with lock.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
@@ -438,7 +447,9 @@ def _answers(url: str) -> bool:
     return True
 
 
-def _log_file(path: Path) -> IO[bytes]:
+def log_file(path: Path) -> IO[bytes]:
+    """A log open for appending; one that has grown large is set aside first."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.exists() and path.stat().st_size > LOG_BYTES:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab")

@@ -1,0 +1,119 @@
+"""The demo's outside world as the supervisor sees it: three programs and where they listen.
+
+Their ports are chosen free at first and kept in DATA/demo/ports.json, so that links in old mails
+and the addresses of demo.json still hold after a restart.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from onym.site import embedded
+from onym.site.supervisor import Child
+
+PORTS = ("platform", "mailbox", "smtp", "payments")
+PROGRAMS = ("platform", "mailbox", "payments")
+
+
+def free(port: int, host: str = "127.0.0.1") -> bool:
+    """May a server listen here now?"""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def listens(port: int, host: str = "127.0.0.1") -> bool:
+    """Does somebody accept connections here?"""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def ports(data_dir: Path) -> dict[str, int]:
+    """name → port on loopback; last time's where it is still free."""
+    kept = data_dir / "demo" / "ports.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    known: dict[str, int] = json.loads(kept.read_text()) if kept.exists() else {}
+    chosen = {name: known[name] for name in PORTS if name in known and free(known[name])}
+    with_sockets = [socket.socket() for name in PORTS if name not in chosen]
+    for probe, name in zip(with_sockets, [n for n in PORTS if n not in chosen], strict=True):
+        probe.bind(("127.0.0.1", 0))  # all held open until all are chosen: no port twice
+        chosen[name] = probe.getsockname()[1]
+    for probe in with_sockets:
+        probe.close()
+    fresh = kept.with_suffix(".new")
+    fresh.write_text(json.dumps(chosen))
+    fresh.replace(kept)
+    return chosen
+
+
+def environment(data_dir: Path, where: Mapping[str, int]) -> dict[str, str]:
+    """What both sides must agree on: addresses and shared secrets, one set a DATA."""
+    keys = data_dir / "keys"
+    return {
+        "ONYM_DEMO": "1",
+        "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
+        "ONYM_PLATFORM_URL": f"http://127.0.0.1:{where['platform']}",
+        "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
+        "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
+        "ONYM_SMTP_HOST": "127.0.0.1",
+        "ONYM_SMTP_PORT": str(where["smtp"]),
+        "ONYM_PAYMENTS_KEY": "sk_test_" + embedded.kept_secret(keys / "payments"),
+        "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
+        "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
+    }
+
+
+def children(data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str]) -> list[Child]:
+    """The programs of the outside world, each with state of its own under DATA/demo."""
+    return [
+        Child(
+            name=name,
+            command=_command(name, data_dir, where),
+            environment=shared,
+            answers=lambda port=where[name]: listens(port),  # type: ignore[misc]  # early binding
+        )
+        for name in PROGRAMS
+        if importlib.util.find_spec(f"onym_demo.{name}.__main__")
+    ]
+
+
+def _command(name: str, data_dir: Path, where: Mapping[str, int]) -> list[str]:
+    state = data_dir / "demo" / name
+    state.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", f"onym_demo.{name}", "--port", str(where[name])]
+    command += ["--data", str(state), "--clock-file", str(data_dir / "demo-clock")]
+    if name == "mailbox":
+        command += ["--smtp-port", str(where["smtp"])]
+    return command
+
+
+def forget_stale(data_dir: Path, base: str, shared: Mapping[str, str]) -> None:
+    """Remove a demo.json whose addresses are no longer right: it is written anew, last."""
+    written = data_dir / "demo.json"
+    if not written.exists():
+        return
+    now = {
+        "base": base,
+        "platform": shared["ONYM_PLATFORM_URL"],
+        "mailbox": shared["ONYM_MAILBOX_URL"],
+        "payments": shared["ONYM_PAYMENTS_URL"],
+    }
+    try:
+        said = json.loads(written.read_text())
+    except ValueError:
+        said = {}
+    if any(said.get(name) != address for name, address in now.items()):
+        os.unlink(written)
