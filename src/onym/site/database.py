@@ -12,7 +12,7 @@ from typing import Literal
 
 import psycopg
 
-from onym.core.errors import DatabaseUnavailable
+from onym.core.errors import DatabaseUnavailable, Malformed
 from onym.site import embedded
 
 Migrations = Literal["apply", "demand", "ignore"]
@@ -62,6 +62,8 @@ def _django(url: str, migrations: Migrations) -> Iterator[None]:
 
 def check_version(url: str) -> None:
     """Refuses when nothing answers, or when the server is older than we can use."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise Malformed("DATABASE_URL must begin with postgresql://")
     try:
         with psycopg.connect(url, connect_timeout=10) as link:
             version = link.info.server_version // 10_000
