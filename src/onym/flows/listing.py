@@ -51,7 +51,8 @@ def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.LIST)
-        _expect_house_may_sell(row, price=price, now=now)
+        expect_house_may_sell(row)
+        _check_price(row, price=price, now=now)
         if not sale_flow.guidelines_of(namespace, now).needs_two(price):
             return _open(row, seller=house(namespace), price=price, approval=None, now=now)
         payload = {"handle": row.handle, "price": amount(price)}
@@ -69,7 +70,7 @@ def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing
 def open_approved(approval: Approval, *, price: Money, handle: str, now: datetime) -> Listing:
     """The listing that two people agreed on, with the approval's transaction around it."""
     row = names.touch(namespace=approval.namespace_id, handle=handle)
-    _expect_house_may_sell(row, price=price, now=now)
+    expect_house_may_sell(row)
     seller = house(approval.namespace_id)
     return _open(row, seller=seller, price=price, approval=approval.id, now=now)
 
@@ -90,9 +91,9 @@ def house(namespace: str) -> Member:
     return Member.objects.get(namespace_id=namespace, is_house=True)
 
 
-def _expect_house_may_sell(row: Handle, *, price: Money, now: datetime) -> None:
+def expect_house_may_sell(row: Handle) -> None:
+    """The platform sells what is released and not locked, and nothing else."""
     handles.expect_house_may_sell(row.snapshot())
-    _check_price(row, price=price, now=now)
 
 
 def _check_price(row: Handle, *, price: Money, now: datetime) -> None:

@@ -18,7 +18,7 @@ from procrastinate.contrib.django import app as jobs
 
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
 from onym.core.events import Event, canonical, seal
-from onym.store import clock, ids, secrets
+from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import Approval, IdempotentRequest, Member, Notice
 from onym.store.models import Event as EventRow
 
@@ -112,6 +112,16 @@ def _notice(*, address: str = "", account_id: str | None = None, **fields: Any) 
     )
     if made:
         defer("notice.send", lock=row.id, notice_id=row.id)
+
+
+def record_notice(*, notice_id: str, state: str) -> None:
+    """What became of a notice: sent, bounced, suppressed, or unknown, to be tried again."""
+    with transaction.atomic():
+        row = rowlocks.notice(notice_id)
+        now = clock.now()
+        if row.state in ("pending", "unknown"):
+            row.state, row.answered_at = state, now
+            row.save(update_fields=["state", "answered_at"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
@@ -20,19 +19,6 @@ from onym.store.models import Handle, Sale, Tenure, Transfer
 
 SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
 """The account table's signs of activity."""
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What the job must ask the platform for; `key` names the request there for ever."""
-
-    key: str
-    handle: str
-    source: str | None
-    to: str
-    placeholder: str
-    expected_holder: str | None
-    fence: int
 
 
 def start(sale: Sale, *, row: Handle, now: datetime) -> Transfer:
@@ -53,18 +39,6 @@ def start(sale: Sale, *, row: Handle, now: datetime) -> Transfer:
     )
     record.defer("transfer.move", lock=transfer.id, transfer_id=transfer.id)
     return transfer
-
-
-def order_of(transfer: Transfer) -> Order:
-    return Order(
-        key=transfer.id,
-        handle=transfer.handle.handle,
-        source=transfer.source,
-        to=transfer.to,
-        placeholder=transfer.placeholder,
-        expected_holder=transfer.expected_holder,
-        fence=transfer.fence,
-    )
 
 
 def set_state(transfer: Transfer, to: core.State, *, reason: str = "", now: datetime) -> None:
@@ -133,12 +107,6 @@ def _import_path(transfer: Transfer) -> dict[str, object]:
     """Where the handle stands in the last import's root, for its first transfer."""
     path = names.import_path(namespace=transfer.namespace_id, handle=transfer.handle.handle)
     return {"imported": path} if path else {}
-
-
-def read(transfer_id: str) -> Order | None:
-    """What to ask the platform for, or None when its answer is known."""
-    transfer = Transfer.objects.select_related("handle").get(pk=transfer_id)
-    return None if core.State(transfer.state) in core.FINAL else order_of(transfer)
 
 
 def look(
@@ -273,27 +241,26 @@ def delivery_over(*, sale_id: str) -> None:
         sale_flow.give_up(sale, holder=sale.handle.account_id, why="not_delivered", now=now)
 
 
-def retain(*, transfer_id: str, redirect_to: str) -> str | None:
-    """The mover's old handle is kept for them: its row says so until the time is over.
+def retain(*, transfer_id: str) -> None:
+    """The mover's old handle is kept for them and redirects: its row says so until time is over.
 
-    Answers the handle that the platform must reserve, or None when there is nothing to keep.
+    The platform reserves it in the move itself, so that nobody can take it in between.
     """
     moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
     if not moved.vacated or moved.vacated == moved.handle.handle:
-        return None
+        return
     with transaction.atomic():
         row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
         now = clock.now()
         if row.retained_for == moved.to:
-            return row.handle
+            return
         rules = sale_flow.guidelines_of(moved.namespace_id, now)
         if row.account_id == moved.to:
             change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
         row.state = handle.State.RESERVED
-        row.retained_for, row.redirect_to = moved.to, redirect_to
+        row.retained_for, row.redirect_to = moved.to, moved.handle.handle
         row.retained_until = now + rules.periods["retained_days"]
         row.save()
-        return row.handle
 
 
 def let_go(*, handle_id: int) -> None:

@@ -1,0 +1,1 @@
+"""Read verbs: plain values up, no rows and no querysets."""

@@ -59,6 +59,8 @@ FIELD_KEY = os.environ.get("ONYM_FIELD_KEY") or embedded.kept_secret(DATA / "key
 # Where the site is reached; links in mails begin with it.
 BASE_URL = os.environ.get("ONYM_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 STREAM_URL = os.environ.get("ONYM_STREAM_URL", "http://127.0.0.1:8001").rstrip("/")
+# The name that the log signs under; fixed with the key when that is first made.
+LOG_ORIGIN = os.environ.get("ONYM_LOG_ORIGIN") or f"{urlsplit(BASE_URL).hostname}/log"
 ALLOWED_HOSTS = [
     *filter(None, os.environ.get("ONYM_HOSTS", "").split(",")),
     urlsplit(BASE_URL).hostname or "localhost",

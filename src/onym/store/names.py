@@ -94,9 +94,7 @@ class Tenure(models.Model):
 
     class Meta:
         constraints = (
-            UniqueConstraint(
-                name="one_open_tenure", fields=("handle",), condition=Q(held_to=None)
-            ),
+            UniqueConstraint(name="one_open_tenure", fields=("handle",), condition=Q(held_to=None)),
             CheckConstraint(
                 name="tenure_forward", condition=Q(held_to=None) | Q(held_to__gt=F("held_from"))
             ),

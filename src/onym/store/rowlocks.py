@@ -20,7 +20,7 @@ from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
-from onym.store.record import Approval
+from onym.store.record import Approval, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
 
@@ -93,6 +93,10 @@ def transfer(id_: str) -> Transfer:
     if found is not None:
         return _on_sale(Transfer, id_)
     return _on_handle(Transfer, id_)
+
+
+def notice(id_: str) -> Notice:
+    return _one(Notice, pk=id_)
 
 
 def books(ids: Iterable[int]) -> list[BookAccount]:

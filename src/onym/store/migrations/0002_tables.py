@@ -17,669 +17,1372 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('store', '0001_extensions'),
+        ("store", "0001_extensions"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Handle',
+            name="Handle",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('handle', models.TextField()),
-                ('display', models.TextField()),
-                ('state', models.CharField(max_length=12)),
-                ('account_id', models.TextField(null=True)),
-                ('locked_by', models.CharField(max_length=40, null=True)),
-                ('fence', models.BigIntegerField(default=0)),
-                ('minimum_offer_minor', models.BigIntegerField(null=True)),
-                ('cool_off_until', models.DateTimeField(null=True)),
-                ('may_not_sell_until', models.DateTimeField(null=True)),
-                ('appeal_open', models.BooleanField(default=False)),
-                ('dispute_open', models.BooleanField(default=False)),
-                ('changed_hands_at', models.DateTimeField(null=True)),
-                ('retained_for', models.TextField(null=True)),
-                ('retained_until', models.DateTimeField(null=True)),
-                ('redirect_to', models.TextField(null=True)),
-                ('touched_at', models.DateTimeField()),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("handle", models.TextField()),
+                ("display", models.TextField()),
+                ("state", models.CharField(max_length=12)),
+                ("account_id", models.TextField(null=True)),
+                ("locked_by", models.CharField(max_length=40, null=True)),
+                ("fence", models.BigIntegerField(default=0)),
+                ("minimum_offer_minor", models.BigIntegerField(null=True)),
+                ("cool_off_until", models.DateTimeField(null=True)),
+                ("may_not_sell_until", models.DateTimeField(null=True)),
+                ("appeal_open", models.BooleanField(default=False)),
+                ("dispute_open", models.BooleanField(default=False)),
+                ("changed_hands_at", models.DateTimeField(null=True)),
+                ("retained_for", models.TextField(null=True)),
+                ("retained_until", models.DateTimeField(null=True)),
+                ("redirect_to", models.TextField(null=True)),
+                ("touched_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Member',
+            name="Member",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('name_sealed', models.BinaryField(default=b'')),
-                ('language', models.CharField(default='en', max_length=5)),
-                ('is_house', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField()),
-                ('security_changed_at', models.DateTimeField(null=True)),
-                ('user', models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("name_sealed", models.BinaryField(default=b"")),
+                ("language", models.CharField(default="en", max_length=5)),
+                ("is_house", models.BooleanField(default=False)),
+                ("created_at", models.DateTimeField()),
+                ("security_changed_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.OneToOneField(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DemoClock',
+            name="DemoClock",
             fields=[
-                ('id', models.IntegerField(default=1, primary_key=True, serialize=False)),
-                ('offset_seconds', models.BigIntegerField(default=0)),
+                ("id", models.IntegerField(default=1, primary_key=True, serialize=False)),
+                ("offset_seconds", models.BigIntegerField(default=0)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('id', 1)), name='one_clock')],
+                "constraints": [
+                    models.CheckConstraint(condition=models.Q(("id", 1)), name="one_clock")
+                ],
             },
         ),
         migrations.CreateModel(
-            name='SaleSlot',
+            name="SaleSlot",
             fields=[
-                ('handle', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, primary_key=True, serialize=False, to='store.handle')),
-                ('kind', models.CharField(max_length=10)),
-                ('ref', models.CharField(max_length=40)),
-                ('filled_at', models.DateTimeField()),
+                (
+                    "handle",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        serialize=False,
+                        to="store.handle",
+                    ),
+                ),
+                ("kind", models.CharField(max_length=10)),
+                ("ref", models.CharField(max_length=40)),
+                ("filled_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='PayoutAccount',
+            name="PayoutAccount",
             fields=[
-                ('member', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, primary_key=True, serialize=False, to='store.member')),
-                ('provider', models.CharField(max_length=20)),
-                ('account', models.CharField(max_length=80)),
-                ('ready_at', models.DateTimeField(null=True)),
+                (
+                    "member",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        serialize=False,
+                        to="store.member",
+                    ),
+                ),
+                ("provider", models.CharField(max_length=20)),
+                ("account", models.CharField(max_length=80)),
+                ("ready_at", models.DateTimeField(null=True)),
             ],
         ),
         migrations.CreateModel(
-            name='Namespace',
+            name="Namespace",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('title', models.CharField(max_length=120)),
-                ('profile', models.CharField(max_length=20)),
-                ('currency', models.CharField(max_length=3)),
-                ('phase', models.CharField(default='closed', max_length=10)),
-                ('release_stop', models.BooleanField(default=True)),
-                ('minimum_offer_minor', models.BigIntegerField(default=0)),
-                ('custodian_account_id', models.TextField(default='custodian')),
-                ('created_at', models.DateTimeField()),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("title", models.CharField(max_length=120)),
+                ("profile", models.CharField(max_length=20)),
+                ("currency", models.CharField(max_length=3)),
+                ("phase", models.CharField(default="closed", max_length=10)),
+                ("release_stop", models.BooleanField(default=True)),
+                ("minimum_offer_minor", models.BigIntegerField(default=0)),
+                ("custodian_account_id", models.TextField(default="custodian")),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('phase__in', ('closed', 'invited', 'open'))), name='namespace_phase')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("phase__in", ("closed", "invited", "open"))),
+                        name="namespace_phase",
+                    )
+                ],
             },
         ),
         migrations.AddField(
-            model_name='member',
-            name='namespace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace'),
+            model_name="member",
+            name="namespace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+            ),
         ),
         migrations.CreateModel(
-            name='MailAddress',
+            name="MailAddress",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address_sealed', models.BinaryField()),
-                ('address_index', models.CharField(db_index=True, max_length=64)),
-                ('verified_at', models.DateTimeField()),
-                ('replaced_at', models.DateTimeField(null=True)),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address_sealed", models.BinaryField()),
+                ("address_index", models.CharField(db_index=True, max_length=64)),
+                ("verified_at", models.DateTimeField()),
+                ("replaced_at", models.DateTimeField(null=True)),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="store.member"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Listing',
+            name="Listing",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('price_minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('state', models.CharField(default='open', max_length=10)),
-                ('versions', models.JSONField(default=dict)),
-                ('opened_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
-                ('seller', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("price_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("state", models.CharField(default="open", max_length=10)),
+                ("versions", models.JSONField(default=dict)),
+                ("opened_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
+                (
+                    "seller",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.member"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ListEntry',
+            name="ListEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('list', models.CharField(max_length=12)),
-                ('handle', models.TextField()),
-                ('reason', models.CharField(max_length=80)),
-                ('added_at', models.DateTimeField()),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("list", models.CharField(max_length=12)),
+                ("handle", models.TextField()),
+                ("reason", models.CharField(max_length=80)),
+                ("added_at", models.DateTimeField()),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_id', models.TextField()),
-                ('linked_at', models.DateTimeField()),
-                ('unlinked_at', models.DateTimeField(null=True)),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("account_id", models.TextField()),
+                ("linked_at", models.DateTimeField()),
+                ("unlinked_at", models.DateTimeField(null=True)),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="store.member"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='handle',
-            name='namespace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace'),
+            model_name="handle",
+            name="namespace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+            ),
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('seq', models.BigAutoField(primary_key=True, serialize=False)),
-                ('type', models.CharField(max_length=40)),
-                ('ref', models.CharField(db_index=True, max_length=60)),
-                ('at', models.DateTimeField()),
-                ('entry', models.BinaryField()),
-                ('openings', models.BinaryField(null=True)),
-                ('leaf_index', models.BigIntegerField(null=True, unique=True)),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("seq", models.BigAutoField(primary_key=True, serialize=False)),
+                ("type", models.CharField(max_length=40)),
+                ("ref", models.CharField(db_index=True, max_length=60)),
+                ("at", models.DateTimeField()),
+                ("entry", models.BinaryField()),
+                ("openings", models.BinaryField(null=True)),
+                ("leaf_index", models.BigIntegerField(null=True, unique=True)),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Entry',
+            name="Entry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=24)),
-                ('ref', models.CharField(max_length=60)),
-                ('provider_id', models.CharField(max_length=80, null=True)),
-                ('at', models.DateTimeField()),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=24)),
+                ("ref", models.CharField(max_length=60)),
+                ("provider_id", models.CharField(max_length=80, null=True)),
+                ("at", models.DateTimeField()),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(max_length=12)),
-                ('name', models.CharField(max_length=40)),
-                ('version', models.IntegerField()),
-                ('effective_from', models.DateTimeField()),
-                ('text', models.TextField()),
-                ('sha256', models.CharField(max_length=64)),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("kind", models.CharField(max_length=12)),
+                ("name", models.CharField(max_length=40)),
+                ("version", models.IntegerField()),
+                ("effective_from", models.DateTimeField()),
+                ("text", models.TextField()),
+                ("sha256", models.CharField(max_length=64)),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='DirectoryImport',
+            name="DirectoryImport",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('path', models.TextField()),
-                ('rows', models.BigIntegerField()),
-                ('root', models.CharField(max_length=64)),
-                ('sha256', models.CharField(max_length=64)),
-                ('at', models.DateTimeField()),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("path", models.TextField()),
+                ("rows", models.BigIntegerField()),
+                ("root", models.CharField(max_length=64)),
+                ("sha256", models.CharField(max_length=64)),
+                ("at", models.DateTimeField()),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Campaign',
+            name="Campaign",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('price_minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('criteria', models.TextField()),
-                ('state', models.CharField(default='draft', max_length=10)),
-                ('root', models.CharField(max_length=64)),
-                ('expires_in_days', models.IntegerField()),
-                ('committed_at', models.DateTimeField()),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
-                ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("price_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("criteria", models.TextField()),
+                ("state", models.CharField(default="draft", max_length=10)),
+                ("root", models.CharField(max_length=64)),
+                ("expires_in_days", models.IntegerField()),
+                ("committed_at", models.DateTimeField()),
+                ("sent_at", models.DateTimeField(null=True)),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
+                (
+                    "proposed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='BookAccount',
+            name="BookAccount",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=120)),
-                ('currency', models.CharField(max_length=3)),
-                ('balance_minor', models.BigIntegerField(null=True)),
-                ('member', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=120)),
+                ("currency", models.CharField(max_length=3)),
+                ("balance_minor", models.BigIntegerField(null=True)),
+                (
+                    "member",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="store.member"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('action', models.CharField(max_length=30)),
-                ('payload', models.JSONField()),
-                ('summary', models.TextField()),
-                ('shown', models.CharField(max_length=64)),
-                ('proposed_at', models.DateTimeField()),
-                ('approved_at', models.DateTimeField(null=True)),
-                ('state', models.CharField(default='open', max_length=10)),
-                ('approved_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='store.member')),
-                ('proposed_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='store.member')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("action", models.CharField(max_length=30)),
+                ("payload", models.JSONField()),
+                ("summary", models.TextField()),
+                ("shown", models.CharField(max_length=64)),
+                ("proposed_at", models.DateTimeField()),
+                ("approved_at", models.DateTimeField(null=True)),
+                ("state", models.CharField(default="open", max_length=10)),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "proposed_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Notice',
+            name="Notice",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=30)),
-                ('about', models.CharField(max_length=60)),
-                ('facts', models.JSONField(default=dict)),
-                ('channel', models.CharField(max_length=10)),
-                ('account_id', models.TextField(null=True)),
-                ('address_sealed', models.BinaryField(null=True)),
-                ('address_index', models.CharField(default='', max_length=64)),
-                ('language', models.CharField(default='en', max_length=5)),
-                ('state', models.CharField(default='pending', max_length=12)),
-                ('made_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=30)),
+                ("about", models.CharField(max_length=60)),
+                ("facts", models.JSONField(default=dict)),
+                ("channel", models.CharField(max_length=10)),
+                ("account_id", models.TextField(null=True)),
+                ("address_sealed", models.BinaryField(null=True)),
+                ("address_index", models.CharField(default="", max_length=64)),
+                ("language", models.CharField(default="en", max_length=5)),
+                ("state", models.CharField(default="pending", max_length=12)),
+                ("made_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Offer',
+            name="Offer",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('holder_account_id', models.TextField()),
-                ('price_minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('state', models.CharField(default='open', max_length=10)),
-                ('turn', models.CharField(default='seller', max_length=6)),
-                ('token_digest', models.CharField(max_length=64, unique=True)),
-                ('made_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('buyer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='offers_made', to='store.member')),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("holder_account_id", models.TextField()),
+                ("price_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("state", models.CharField(default="open", max_length=10)),
+                ("turn", models.CharField(default="seller", max_length=6)),
+                ("token_digest", models.CharField(max_length=64, unique=True)),
+                ("made_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "buyer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="offers_made",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OfferMove',
+            name="OfferMove",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('by', models.CharField(max_length=6)),
-                ('move', models.CharField(max_length=10)),
-                ('price_minor', models.BigIntegerField()),
-                ('at', models.DateTimeField()),
-                ('offer', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='store.offer')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("by", models.CharField(max_length=6)),
+                ("move", models.CharField(max_length=10)),
+                ("price_minor", models.BigIntegerField()),
+                ("at", models.DateTimeField()),
+                (
+                    "offer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="store.offer"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Posting',
+            name="Posting",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.bookaccount')),
-                ('entry', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.entry')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.bookaccount"
+                    ),
+                ),
+                (
+                    "entry",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.entry"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Sale',
+            name="Sale",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=8)),
-                ('mechanism', models.CharField(max_length=12)),
-                ('by', models.CharField(max_length=40)),
-                ('buyer_account_id', models.TextField()),
-                ('seller_account_id', models.TextField(null=True)),
-                ('currency', models.CharField(max_length=3)),
-                ('price_minor', models.BigIntegerField()),
-                ('gross_minor', models.BigIntegerField()),
-                ('commission_minor', models.BigIntegerField(default=0)),
-                ('fee_minor', models.BigIntegerField(default=0)),
-                ('tax_minor', models.BigIntegerField(default=0)),
-                ('share_minor', models.BigIntegerField(default=0)),
-                ('proceeds_minor', models.BigIntegerField()),
-                ('versions', models.JSONField(default=dict)),
-                ('state', models.CharField(max_length=16)),
-                ('private', models.BooleanField(default=False)),
-                ('agreed_at', models.DateTimeField()),
-                ('funding_until', models.DateTimeField()),
-                ('funded_at', models.DateTimeField(null=True)),
-                ('cooling_until', models.DateTimeField(null=True)),
-                ('delivery_until', models.DateTimeField(null=True)),
-                ('inspection_until', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('read_back_account_id', models.TextField(null=True)),
-                ('read_back_at', models.DateTimeField(null=True)),
-                ('why', models.CharField(default='', max_length=40)),
-                ('buyer', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='bought', to='store.member')),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
-                ('seller', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='sold', to='store.member')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=8)),
+                ("mechanism", models.CharField(max_length=12)),
+                ("by", models.CharField(max_length=40)),
+                ("buyer_account_id", models.TextField()),
+                ("seller_account_id", models.TextField(null=True)),
+                ("currency", models.CharField(max_length=3)),
+                ("price_minor", models.BigIntegerField()),
+                ("gross_minor", models.BigIntegerField()),
+                ("commission_minor", models.BigIntegerField(default=0)),
+                ("fee_minor", models.BigIntegerField(default=0)),
+                ("tax_minor", models.BigIntegerField(default=0)),
+                ("share_minor", models.BigIntegerField(default=0)),
+                ("proceeds_minor", models.BigIntegerField()),
+                ("versions", models.JSONField(default=dict)),
+                ("state", models.CharField(max_length=16)),
+                ("private", models.BooleanField(default=False)),
+                ("agreed_at", models.DateTimeField()),
+                ("funding_until", models.DateTimeField()),
+                ("funded_at", models.DateTimeField(null=True)),
+                ("cooling_until", models.DateTimeField(null=True)),
+                ("delivery_until", models.DateTimeField(null=True)),
+                ("inspection_until", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                ("read_back_account_id", models.TextField(null=True)),
+                ("read_back_at", models.DateTimeField(null=True)),
+                ("why", models.CharField(default="", max_length=40)),
+                (
+                    "buyer",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bought",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
+                (
+                    "seller",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sold",
+                        to="store.member",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Payout',
+            name="Payout",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('amount_minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('state', models.CharField(default='due', max_length=10)),
-                ('provider_id', models.CharField(max_length=80, null=True)),
-                ('reason', models.CharField(default='', max_length=80)),
-                ('due_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.member')),
-                ('sale', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, to='store.sale')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("amount_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("state", models.CharField(default="due", max_length=10)),
+                ("provider_id", models.CharField(max_length=80, null=True)),
+                ("reason", models.CharField(default="", max_length=80)),
+                ("due_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.member"
+                    ),
+                ),
+                (
+                    "sale",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.sale"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Payment',
+            name="Payment",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('kind', models.CharField(max_length=8)),
-                ('state', models.CharField(default='pending', max_length=10)),
-                ('method', models.CharField(default='', max_length=60)),
-                ('amount_minor', models.BigIntegerField()),
-                ('currency', models.CharField(max_length=3)),
-                ('provider_id', models.CharField(max_length=80, null=True)),
-                ('reason', models.CharField(default='', max_length=80)),
-                ('made_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('sale', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.sale')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("kind", models.CharField(max_length=8)),
+                ("state", models.CharField(default="pending", max_length=10)),
+                ("method", models.CharField(default="", max_length=60)),
+                ("amount_minor", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("provider_id", models.CharField(max_length=80, null=True)),
+                ("reason", models.CharField(default="", max_length=80)),
+                ("made_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                (
+                    "sale",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="store.sale"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='StaffRole',
+            name="StaffRole",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(max_length=20)),
-                ('granted_at', models.DateTimeField()),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='store.member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("role", models.CharField(max_length=20)),
+                ("granted_at", models.DateTimeField()),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="store.member"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Suppression',
+            name="Suppression",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('address_index', models.CharField(max_length=64)),
-                ('reason', models.CharField(max_length=20)),
-                ('at', models.DateTimeField()),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("address_index", models.CharField(max_length=64)),
+                ("reason", models.CharField(max_length=20)),
+                ("at", models.DateTimeField()),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Tenure',
+            name="Tenure",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('account_id', models.TextField()),
-                ('held_from', models.DateTimeField()),
-                ('held_to', models.DateTimeField(null=True)),
-                ('cause', models.CharField(max_length=20)),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("account_id", models.TextField()),
+                ("held_from", models.DateTimeField()),
+                ("held_to", models.DateTimeField(null=True)),
+                ("cause", models.CharField(max_length=20)),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('digest', models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=12), size=None)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, to='store.member')),
+                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=12), size=None
+                    ),
+                ),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, to="store.member"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Transfer',
+            name="Transfer",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('source', models.TextField(null=True)),
-                ('to', models.TextField()),
-                ('placeholder', models.TextField()),
-                ('vacated', models.TextField(null=True)),
-                ('expected_holder', models.TextField(null=True)),
-                ('fence', models.BigIntegerField()),
-                ('state', models.CharField(default='pending', max_length=10)),
-                ('reason', models.CharField(default='', max_length=80)),
-                ('started_at', models.DateTimeField()),
-                ('answered_at', models.DateTimeField(null=True)),
-                ('read_back_account_id', models.TextField(null=True)),
-                ('read_back_at', models.DateTimeField(null=True)),
-                ('handle', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.handle')),
-                ('namespace', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.namespace')),
-                ('sale', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, to='store.sale')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("source", models.TextField(null=True)),
+                ("to", models.TextField()),
+                ("placeholder", models.TextField()),
+                ("vacated", models.TextField(null=True)),
+                ("expected_holder", models.TextField(null=True)),
+                ("fence", models.BigIntegerField()),
+                ("state", models.CharField(default="pending", max_length=10)),
+                ("reason", models.CharField(default="", max_length=80)),
+                ("started_at", models.DateTimeField()),
+                ("answered_at", models.DateTimeField(null=True)),
+                ("read_back_account_id", models.TextField(null=True)),
+                ("read_back_at", models.DateTimeField(null=True)),
+                (
+                    "handle",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.handle"
+                    ),
+                ),
+                (
+                    "namespace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.namespace"
+                    ),
+                ),
+                (
+                    "sale",
+                    models.ForeignKey(
+                        null=True, on_delete=django.db.models.deletion.PROTECT, to="store.sale"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Invitation',
+            name="Invitation",
             fields=[
-                ('id', models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ('position', models.IntegerField()),
-                ('recipient_sealed', models.BinaryField()),
-                ('recipient_index', models.CharField(max_length=64)),
-                ('salt', models.BinaryField()),
-                ('token_sealed', models.BinaryField()),
-                ('token_digest', models.CharField(max_length=64, unique=True)),
-                ('state', models.CharField(default='committed', max_length=10)),
-                ('sent_at', models.DateTimeField(null=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('closed_at', models.DateTimeField(null=True)),
-                ('campaign', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.campaign')),
+                ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
+                ("position", models.IntegerField()),
+                ("recipient_sealed", models.BinaryField()),
+                ("recipient_index", models.CharField(max_length=64)),
+                ("salt", models.BinaryField()),
+                ("token_sealed", models.BinaryField()),
+                ("token_digest", models.CharField(max_length=64, unique=True)),
+                ("state", models.CharField(default="committed", max_length=10)),
+                ("sent_at", models.DateTimeField(null=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("closed_at", models.DateTimeField(null=True)),
+                (
+                    "campaign",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.campaign"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('campaign', 'position'), name='invitation_position'), models.UniqueConstraint(condition=models.Q(('state', 'accepted')), fields=('campaign',), name='one_acceptance_per_campaign'), models.CheckConstraint(condition=models.Q(('state__in', [onym.core.invitation.State['COMMITTED'], onym.core.invitation.State['SENT'], onym.core.invitation.State['ACCEPTED'], onym.core.invitation.State['DECLINED'], onym.core.invitation.State['EXPIRED'], onym.core.invitation.State['CLOSED']])), name='invitation_state')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("campaign", "position"), name="invitation_position"
+                    ),
+                    models.UniqueConstraint(
+                        condition=models.Q(("state", "accepted")),
+                        fields=("campaign",),
+                        name="one_acceptance_per_campaign",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                [
+                                    onym.core.invitation.State["COMMITTED"],
+                                    onym.core.invitation.State["SENT"],
+                                    onym.core.invitation.State["ACCEPTED"],
+                                    onym.core.invitation.State["DECLINED"],
+                                    onym.core.invitation.State["EXPIRED"],
+                                    onym.core.invitation.State["CLOSED"],
+                                ],
+                            )
+                        ),
+                        name="invitation_state",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Kinship',
+            name="Kinship",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(max_length=40)),
-                ('one', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='store.member')),
-                ('other', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='store.member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.CharField(max_length=40)),
+                (
+                    "one",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="store.member",
+                    ),
+                ),
+                (
+                    "other",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="store.member",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('one', 'other'), name='kinship_once'), models.CheckConstraint(condition=models.Q(('one_id__lt', models.F('other_id'))), name='kinship_ordered')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("one", "other"), name="kinship_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("one_id__lt", models.F("other_id"))),
+                        name="kinship_ordered",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='IdempotentRequest',
+            name="IdempotentRequest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('route', models.CharField(max_length=160)),
-                ('key', models.CharField(max_length=200)),
-                ('payload_sha256', models.CharField(max_length=64)),
-                ('status', models.IntegerField(null=True)),
-                ('body', models.JSONField(null=True)),
-                ('made_at', models.DateTimeField()),
-                ('member', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='store.member')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("route", models.CharField(max_length=160)),
+                ("key", models.CharField(max_length=200)),
+                ("payload_sha256", models.CharField(max_length=64)),
+                ("status", models.IntegerField(null=True)),
+                ("body", models.JSONField(null=True)),
+                ("made_at", models.DateTimeField()),
+                (
+                    "member",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="store.member"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('member', 'route', 'key'), name='one_request')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("member", "route", "key"), name="one_request")
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='member',
-            constraint=models.UniqueConstraint(condition=models.Q(('is_house', True)), fields=('namespace',), name='one_house_member'),
+            model_name="member",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("is_house", True)),
+                fields=("namespace",),
+                name="one_house_member",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='mailaddress',
-            constraint=models.UniqueConstraint(condition=models.Q(('replaced_at', None)), fields=('namespace', 'address_index'), name='one_member_per_address'),
+            model_name="mailaddress",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("replaced_at", None)),
+                fields=("namespace", "address_index"),
+                name="one_member_per_address",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('handle',), name='one_open_listing'),
+            model_name="listing",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")), fields=("handle",), name="one_open_listing"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.listing.State['OPEN'], onym.core.listing.State['SOLD'], onym.core.listing.State['WITHDRAWN'], onym.core.listing.State['CLOSED']])), name='listing_state'),
+            model_name="listing",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.listing.State["OPEN"],
+                            onym.core.listing.State["SOLD"],
+                            onym.core.listing.State["WITHDRAWN"],
+                            onym.core.listing.State["CLOSED"],
+                        ],
+                    )
+                ),
+                name="listing_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listing',
-            constraint=models.CheckConstraint(condition=models.Q(('price_minor__gt', 0)), name='listing_price'),
+            model_name="listing",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price_minor__gt", 0)), name="listing_price"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listentry',
-            constraint=models.UniqueConstraint(fields=('namespace', 'list', 'handle'), name='listed_once'),
+            model_name="listentry",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "list", "handle"), name="listed_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='listentry',
-            constraint=models.CheckConstraint(condition=models.Q(('list__in', ('reserved', 'prohibited', 'protected', 'retired'))), name='list_known'),
+            model_name="listentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("list__in", ("reserved", "prohibited", "protected", "retired"))
+                ),
+                name="list_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='link',
-            constraint=models.UniqueConstraint(condition=models.Q(('unlinked_at', None)), fields=('namespace', 'account_id'), name='one_member_per_account'),
+            model_name="link",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("unlinked_at", None)),
+                fields=("namespace", "account_id"),
+                name="one_member_per_account",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='handle',
-            constraint=models.UniqueConstraint(fields=('namespace', 'handle'), name='one_row_per_handle'),
+            model_name="handle",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "handle"), name="one_row_per_handle"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='handle',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.handle.State['FREE'], onym.core.handle.State['HELD'], onym.core.handle.State['WARNED'], onym.core.handle.State['RESTING'], onym.core.handle.State['RELEASED'], onym.core.handle.State['RESERVED'], onym.core.handle.State['PROTECTED'], onym.core.handle.State['PROHIBITED'], onym.core.handle.State['RETIRED']])), name='handle_state'),
+            model_name="handle",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.handle.State["FREE"],
+                            onym.core.handle.State["HELD"],
+                            onym.core.handle.State["WARNED"],
+                            onym.core.handle.State["RESTING"],
+                            onym.core.handle.State["RELEASED"],
+                            onym.core.handle.State["RESERVED"],
+                            onym.core.handle.State["PROTECTED"],
+                            onym.core.handle.State["PROHIBITED"],
+                            onym.core.handle.State["RETIRED"],
+                        ],
+                    )
+                ),
+                name="handle_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='handle',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', onym.core.handle.State['FREE']), _negated=True), ('account_id', None), _connector='OR'), name='nobody_holds_a_free_handle'),
+            model_name="handle",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", onym.core.handle.State["FREE"]), _negated=True),
+                    ("account_id", None),
+                    _connector="OR",
+                ),
+                name="nobody_holds_a_free_handle",
+            ),
         ),
         migrations.AddIndex(
-            model_name='event',
-            index=models.Index(condition=models.Q(('leaf_index', None)), fields=['seq'], name='event_waiting'),
+            model_name="event",
+            index=models.Index(
+                condition=models.Q(("leaf_index", None)), fields=["seq"], name="event_waiting"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(fields=('namespace', 'kind', 'ref'), name='one_entry_per_fact'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "kind", "ref"), name="one_entry_per_fact"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='entry',
-            constraint=models.UniqueConstraint(condition=models.Q(('provider_id__isnull', False)), fields=('kind', 'provider_id'), name='one_entry_per_payment'),
+            model_name="entry",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("provider_id__isnull", False)),
+                fields=("kind", "provider_id"),
+                name="one_entry_per_payment",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.UniqueConstraint(fields=('namespace', 'kind', 'name', 'version'), name='document_version'),
+            model_name="document",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "kind", "name", "version"), name="document_version"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='document',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ('policy', 'fees', 'guidelines'))), name='document_kind'),
+            model_name="document",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ("policy", "fees", "guidelines"))),
+                name="document_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='campaign',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.invitation.CampaignState['DRAFT'], onym.core.invitation.CampaignState['SENDING'], onym.core.invitation.CampaignState['SENT'], onym.core.invitation.CampaignState['CLOSED']])), name='campaign_state'),
+            model_name="campaign",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.invitation.CampaignState["DRAFT"],
+                            onym.core.invitation.CampaignState["SENDING"],
+                            onym.core.invitation.CampaignState["SENT"],
+                            onym.core.invitation.CampaignState["CLOSED"],
+                        ],
+                    )
+                ),
+                name="campaign_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bookaccount',
-            constraint=models.UniqueConstraint(fields=('namespace', 'code', 'currency'), name='one_book_account'),
+            model_name="bookaccount",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "code", "currency"), name="one_book_account"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='bookaccount',
-            constraint=models.CheckConstraint(condition=models.Q(('balance_minor', None), ('balance_minor__gte', 0), _connector='OR'), name='member_balance_not_negative'),
+            model_name="bookaccount",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("balance_minor", None), ("balance_minor__gte", 0), _connector="OR"
+                ),
+                name="member_balance_not_negative",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ('open', 'approved', 'void'))), name='approval_state'),
+            model_name="approval",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ("open", "approved", "void"))),
+                name="approval_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(('approved_by', None), models.Q(('approved_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='two_people'),
+            model_name="approval",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("approved_by", None),
+                    models.Q(("approved_by", models.F("proposed_by")), _negated=True),
+                    _connector="OR",
+                ),
+                name="two_people",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='approval',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'approved'), _negated=True), ('approved_by__isnull', False), _connector='OR'), name='approved_by_somebody'),
+            model_name="approval",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "approved"), _negated=True),
+                    ("approved_by__isnull", False),
+                    _connector="OR",
+                ),
+                name="approved_by_somebody",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notice',
-            constraint=models.UniqueConstraint(fields=('namespace', 'kind', 'about', 'channel', 'account_id', 'address_index'), name='one_notice', nulls_distinct=False),
+            model_name="notice",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "kind", "about", "channel", "account_id", "address_index"),
+                name="one_notice",
+                nulls_distinct=False,
+            ),
         ),
         migrations.AddConstraint(
-            model_name='notice',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ('pending', 'sent', 'bounced', 'suppressed', 'unknown'))), name='notice_state'),
+            model_name="notice",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ("pending", "sent", "bounced", "suppressed", "unknown"))
+                ),
+                name="notice_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'open')), fields=('handle', 'buyer'), name='one_open_offer_per_buyer'),
+            model_name="offer",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "open")),
+                fields=("handle", "buyer"),
+                name="one_open_offer_per_buyer",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.offer.State['OPEN'], onym.core.offer.State['ACCEPTED'], onym.core.offer.State['DECLINED'], onym.core.offer.State['WITHDRAWN'], onym.core.offer.State['EXPIRED']])), name='offer_state'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.offer.State["OPEN"],
+                            onym.core.offer.State["ACCEPTED"],
+                            onym.core.offer.State["DECLINED"],
+                            onym.core.offer.State["WITHDRAWN"],
+                            onym.core.offer.State["EXPIRED"],
+                        ],
+                    )
+                ),
+                name="offer_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('turn__in', [onym.core.offer.Turn['BUYER'], onym.core.offer.Turn['SELLER']])), name='offer_turn'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("turn__in", [onym.core.offer.Turn["BUYER"], onym.core.offer.Turn["SELLER"]])
+                ),
+                name="offer_turn",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='offer',
-            constraint=models.CheckConstraint(condition=models.Q(('price_minor__gt', 0)), name='offer_price'),
+            model_name="offer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("price_minor__gt", 0)), name="offer_price"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='posting',
-            constraint=models.CheckConstraint(condition=models.Q(('minor', 0), _negated=True), name='posting_not_zero'),
+            model_name="posting",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("minor", 0), _negated=True), name="posting_not_zero"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.sale.State['AGREED'], onym.core.sale.State['FUNDING'], onym.core.sale.State['FUNDING_UNKNOWN'], onym.core.sale.State['FUNDED'], onym.core.sale.State['COOLING'], onym.core.sale.State['DELIVERING'], onym.core.sale.State['DELIVERY_UNKNOWN'], onym.core.sale.State['INSPECTION'], onym.core.sale.State['SETTLED'], onym.core.sale.State['DISPUTED'], onym.core.sale.State['REFUNDING'], onym.core.sale.State['REFUNDED'], onym.core.sale.State['EXPIRED'], onym.core.sale.State['CANCELLED']])), name='sale_state'),
+            model_name="sale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.sale.State["AGREED"],
+                            onym.core.sale.State["FUNDING"],
+                            onym.core.sale.State["FUNDING_UNKNOWN"],
+                            onym.core.sale.State["FUNDED"],
+                            onym.core.sale.State["COOLING"],
+                            onym.core.sale.State["DELIVERING"],
+                            onym.core.sale.State["DELIVERY_UNKNOWN"],
+                            onym.core.sale.State["INSPECTION"],
+                            onym.core.sale.State["SETTLED"],
+                            onym.core.sale.State["DISPUTED"],
+                            onym.core.sale.State["REFUNDING"],
+                            onym.core.sale.State["REFUNDED"],
+                            onym.core.sale.State["EXPIRED"],
+                            onym.core.sale.State["CANCELLED"],
+                        ],
+                    )
+                ),
+                name="sale_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', [onym.core.sale.Kind['PRIMARY'], onym.core.sale.Kind['TRADE'], onym.core.sale.Kind['HOUSE']])), name='sale_kind'),
+            model_name="sale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "kind__in",
+                        [
+                            onym.core.sale.Kind["PRIMARY"],
+                            onym.core.sale.Kind["TRADE"],
+                            onym.core.sale.Kind["HOUSE"],
+                        ],
+                    )
+                ),
+                name="sale_kind",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(('gross_minor', django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(django.db.models.expressions.CombinedExpression(models.F('proceeds_minor'), '+', models.F('commission_minor')), '+', models.F('fee_minor')), '+', models.F('tax_minor')), '+', models.F('share_minor')))), name='gross_adds_up'),
+            model_name="sale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "gross_minor",
+                        django.db.models.expressions.CombinedExpression(
+                            django.db.models.expressions.CombinedExpression(
+                                django.db.models.expressions.CombinedExpression(
+                                    django.db.models.expressions.CombinedExpression(
+                                        models.F("proceeds_minor"),
+                                        "+",
+                                        models.F("commission_minor"),
+                                    ),
+                                    "+",
+                                    models.F("fee_minor"),
+                                ),
+                                "+",
+                                models.F("tax_minor"),
+                            ),
+                            "+",
+                            models.F("share_minor"),
+                        ),
+                    )
+                ),
+                name="gross_adds_up",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', onym.core.sale.State['SETTLED']), _negated=True), ('read_back_account_id', models.F('buyer_account_id')), _connector='OR'), name='settled_was_read_back'),
+            model_name="sale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", onym.core.sale.State["SETTLED"]), _negated=True),
+                    ("read_back_account_id", models.F("buyer_account_id")),
+                    _connector="OR",
+                ),
+                name="settled_was_read_back",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('buyer', models.F('seller')), _negated=True), ('kind', onym.core.sale.Kind['HOUSE']), _connector='OR'), name='not_with_oneself'),
+            model_name="sale",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("buyer", models.F("seller")), _negated=True),
+                    ("kind", onym.core.sale.Kind["HOUSE"]),
+                    _connector="OR",
+                ),
+                name="not_with_oneself",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sale',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', [onym.core.sale.State['FUNDING_UNKNOWN'], onym.core.sale.State['REFUNDING'], onym.core.sale.State['AGREED'], onym.core.sale.State['COOLING'], onym.core.sale.State['FUNDED'], onym.core.sale.State['DELIVERING'], onym.core.sale.State['INSPECTION'], onym.core.sale.State['DELIVERY_UNKNOWN'], onym.core.sale.State['DISPUTED'], onym.core.sale.State['FUNDING']])), fields=('handle',), name='one_live_sale_per_handle'),
+            model_name="sale",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.sale.State["FUNDING_UNKNOWN"],
+                            onym.core.sale.State["REFUNDING"],
+                            onym.core.sale.State["AGREED"],
+                            onym.core.sale.State["COOLING"],
+                            onym.core.sale.State["FUNDED"],
+                            onym.core.sale.State["DELIVERING"],
+                            onym.core.sale.State["INSPECTION"],
+                            onym.core.sale.State["DELIVERY_UNKNOWN"],
+                            onym.core.sale.State["DISPUTED"],
+                            onym.core.sale.State["FUNDING"],
+                        ],
+                    )
+                ),
+                fields=("handle",),
+                name="one_live_sale_per_handle",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.sale.PayoutState['DUE'], onym.core.sale.PayoutState['UNKNOWN'], onym.core.sale.PayoutState['DONE'], onym.core.sale.PayoutState['REFUSED']])), name='payout_state'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.sale.PayoutState["DUE"],
+                            onym.core.sale.PayoutState["UNKNOWN"],
+                            onym.core.sale.PayoutState["DONE"],
+                            onym.core.sale.PayoutState["REFUSED"],
+                        ],
+                    )
+                ),
+                name="payout_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payout',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='payout_positive'),
+            model_name="payout",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("amount_minor__gt", 0)), name="payout_positive"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ('charge', 'refund'))), name='payment_kind'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ("charge", "refund"))), name="payment_kind"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.sale.PaymentState['PENDING'], onym.core.sale.PaymentState['UNKNOWN'], onym.core.sale.PaymentState['PAID'], onym.core.sale.PaymentState['DECLINED'], onym.core.sale.PaymentState['CANCELLED'], onym.core.sale.PaymentState['DONE'], onym.core.sale.PaymentState['REFUSED']])), name='payment_state'),
+            model_name="payment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.sale.PaymentState["PENDING"],
+                            onym.core.sale.PaymentState["UNKNOWN"],
+                            onym.core.sale.PaymentState["PAID"],
+                            onym.core.sale.PaymentState["DECLINED"],
+                            onym.core.sale.PaymentState["CANCELLED"],
+                            onym.core.sale.PaymentState["DONE"],
+                            onym.core.sale.PaymentState["REFUSED"],
+                        ],
+                    )
+                ),
+                name="payment_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'charge'), ('state__in', ('pending', 'unknown', 'paid'))), fields=('sale',), name='one_open_charge_per_sale'),
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(
+                    ("kind", "charge"), ("state__in", ("pending", "unknown", "paid"))
+                ),
+                fields=("sale",),
+                name="one_open_charge_per_sale",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='payment',
-            constraint=models.UniqueConstraint(condition=models.Q(('kind', 'refund')), fields=('sale',), name='one_refund_per_sale'),
+            model_name="payment",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("kind", "refund")), fields=("sale",), name="one_refund_per_sale"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='staffrole',
-            constraint=models.UniqueConstraint(fields=('member', 'role'), name='role_once'),
+            model_name="staffrole",
+            constraint=models.UniqueConstraint(fields=("member", "role"), name="role_once"),
         ),
         migrations.AddConstraint(
-            model_name='suppression',
-            constraint=models.UniqueConstraint(fields=('namespace', 'address_index'), name='suppressed_once'),
+            model_name="suppression",
+            constraint=models.UniqueConstraint(
+                fields=("namespace", "address_index"), name="suppressed_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tenure',
-            constraint=models.UniqueConstraint(condition=models.Q(('held_to', None)), fields=('handle',), name='one_open_tenure'),
+            model_name="tenure",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("held_to", None)), fields=("handle",), name="one_open_tenure"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tenure',
-            constraint=models.CheckConstraint(condition=models.Q(('held_to', None), ('held_to__gt', models.F('held_from')), _connector='OR'), name='tenure_forward'),
+            model_name="tenure",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("held_to", None), ("held_to__gt", models.F("held_from")), _connector="OR"
+                ),
+                name="tenure_forward",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='tenure',
-            constraint=django.contrib.postgres.constraints.ExclusionConstraint(expressions=(('handle', '='), (onym.store.names.TstzRange('held_from', 'held_to', django.contrib.postgres.fields.ranges.RangeBoundary()), '&&')), name='tenures_do_not_overlap'),
+            model_name="tenure",
+            constraint=django.contrib.postgres.constraints.ExclusionConstraint(
+                expressions=(
+                    ("handle", "="),
+                    (
+                        onym.store.names.TstzRange(
+                            "held_from",
+                            "held_to",
+                            django.contrib.postgres.fields.ranges.RangeBoundary(),
+                        ),
+                        "&&",
+                    ),
+                ),
+                name="tenures_do_not_overlap",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', [onym.core.transfer.State['PENDING'], onym.core.transfer.State['SENT'], onym.core.transfer.State['UNKNOWN'], onym.core.transfer.State['DONE'], onym.core.transfer.State['REFUSED'], onym.core.transfer.State['ABANDONED']])), name='transfer_state'),
+            model_name="transfer",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        [
+                            onym.core.transfer.State["PENDING"],
+                            onym.core.transfer.State["SENT"],
+                            onym.core.transfer.State["UNKNOWN"],
+                            onym.core.transfer.State["DONE"],
+                            onym.core.transfer.State["REFUSED"],
+                            onym.core.transfer.State["ABANDONED"],
+                        ],
+                    )
+                ),
+                name="transfer_state",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='transfer',
-            constraint=models.UniqueConstraint(fields=('handle', 'fence'), name='one_transfer_per_fence'),
+            model_name="transfer",
+            constraint=models.UniqueConstraint(
+                fields=("handle", "fence"), name="one_transfer_per_fence"
+            ),
         ),
     ]

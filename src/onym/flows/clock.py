@@ -1,0 +1,56 @@
+"""The demo's clock: moved forward one deadline at a time, never back, refused in production."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from onym.core.errors import Malformed, NotFound
+from onym.flows import record
+from onym.store import clock
+from onym.store.models import DemoClock
+
+MOST_SECONDS = 400 * 86_400
+
+
+def expect_demo() -> None:
+    """Outside the demo there is no such thing as another clock."""
+    if not settings.DEMO:
+        raise NotFound("there is no such thing")
+
+
+def order_advance(*, seconds: int) -> datetime:
+    """Order the clock to step `seconds` ahead; answers the instant it will then show."""
+    expect_demo()
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds:
+        raise Malformed("advance_seconds is a whole number of seconds, 0 or more")
+    if seconds > MOST_SECONDS:
+        raise Malformed("the clock steps at most 400 days at once")
+    with transaction.atomic():
+        target = clock.now() + timedelta(seconds=seconds)
+        record.defer("clock.advance", lock="demo-clock", target=target.isoformat())
+        return target
+
+
+def set_ahead(*, to: datetime) -> datetime:
+    """Let market time be at least `to`; the outside world reads the same offset from its file."""
+    expect_demo()
+    with transaction.atomic():
+        row, _ = DemoClock.objects.select_for_update().get_or_create(pk=1)
+        ahead = (to - clock.now()).total_seconds()
+        if ahead > 0:
+            row.offset_seconds += -int(-ahead // 1)
+            row.save(update_fields=["offset_seconds"])
+        if settings.DEMO_CLOCK_FILE:
+            _write(Path(settings.DEMO_CLOCK_FILE), row.offset_seconds)
+    return clock.now()
+
+
+def _write(path: Path, offset_seconds: int) -> None:
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    fresh.write_text(str(offset_seconds))
+    fresh.replace(path)

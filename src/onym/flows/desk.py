@@ -1,0 +1,193 @@
+"""The desk's switches and its approvals: the second person approves exactly what was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from onym.core import access, people
+from onym.core import sale as sales
+from onym.core.errors import AlreadyClosed, Malformed, ShownChanged
+from onym.core.events import Event, amount
+from onym.core.money import Money
+from onym.flows import invitation, listing, names, record
+from onym.flows import sale as sale_flow
+from onym.store import clock, rowlocks
+from onym.store.models import Approval, Campaign, Handle, Listing, Member, Sale
+
+Result = Listing | Campaign | Sale | Mapping[str, Any]
+
+
+def approve(*, approval_id: str, by: str, shown: str) -> Result:
+    """Carry out what another person proposed, if it is still exactly what was shown.
+
+    Refuses `not_allowed`, `second_person_needed`, `already_closed`, `shown_changed` (which voids
+    the approval), and whatever the act itself refuses.
+    """
+    changed: ShownChanged | None = None
+    with transaction.atomic():
+        approval = rowlocks.approval(approval_id)
+        _expect_open(approval)
+        approver = Member.objects.get(pk=by).snapshot()
+        access.expect(approver, access.Action.APPROVE)
+        people.expect_second_person(proposer=approval.proposed_by.snapshot(), approver=approver)
+        if shown != approval.shown:
+            raise ShownChanged("this is not what the proposal shows")
+        act, facts = ACTS[approval.action]
+        if _shown_now(approval, facts(approval)) != approval.shown:
+            approval.state, changed = "void", ShownChanged("what was shown has changed since")
+            approval.save(update_fields=["state"])
+        else:
+            result = _carry_out(approval, by=by, act=act)
+    if changed:
+        raise changed
+    return result
+
+
+def _carry_out(
+    approval: Approval, *, by: str, act: Callable[[Approval, datetime], Result]
+) -> Result:
+    now = clock.now()
+    approval.state, approval.approved_by_id, approval.approved_at = "approved", by, now
+    approval.save(update_fields=["state", "approved_by", "approved_at"])
+    body = {
+        "proposer": approval.proposed_by_id,
+        "approver": by,
+        "shown": approval.shown,
+        "reason": approval.action,
+        "action": approval.action,
+    }
+    event = Event("Approved", approval.id, body)
+    record.log(event, namespace=approval.namespace_id, at=now)
+    return act(approval, now)
+
+
+def _expect_open(approval: Approval) -> None:
+    if approval.state == "void":
+        raise ShownChanged("what was shown has changed since")
+    if approval.state != "open":
+        raise AlreadyClosed("this was already approved")
+
+
+def _shown_now(approval: Approval, facts: Mapping[str, Any]) -> str:
+    return record.shown(
+        action=approval.action, payload=approval.payload, facts=facts, summary=approval.summary
+    )
+
+
+def _price(approval: Approval) -> Money:
+    price = approval.payload["price"]
+    return Money(int(price["minor"]), price["currency"])
+
+
+def _handle_facts(approval: Approval) -> Mapping[str, Any]:
+    row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
+    return listing.facts_of(row)
+
+
+def _list(approval: Approval, now: datetime) -> Result:
+    handle = approval.payload["handle"]
+    return listing.open_approved(approval, price=_price(approval), handle=handle, now=now)
+
+
+def _campaign(approval: Approval, now: datetime) -> Result:
+    return invitation.draft_approved(approval, now=now)
+
+
+def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money) -> Approval:
+    """The operator buys: a released handle, or one that its holder has listed at that price.
+
+    Always two people, a page that says so, and a leaf. Refuses an unavailable handle.
+    """
+    with transaction.atomic():
+        place = rowlocks.namespace_shared(namespace)
+        row = names.touch(namespace=namespace, handle=handle)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.HOUSE_PURCHASE)
+        access.expect_phase(place.phase, access.Way.HOUSE_PURCHASE)
+        _purchase_terms(row, price=price)
+        return record.propose(
+            namespace=namespace,
+            action="house_purchase",
+            payload={"handle": row.handle, "price": amount(price)},
+            facts=listing.facts_of(row),
+            summary=f"The house buys {row.display} at {price.minor} {price.currency} (minor units)",
+            by=by,
+            now=now,
+        )
+
+
+def _purchase_terms(row: Handle, *, price: Money) -> tuple[Member, Listing | None]:
+    """Who sells to the house: the holder who listed at this price, else the platform itself."""
+    price.expect(row.namespace.currency)
+    found = Listing.objects.filter(handle=row, state="open", seller__is_house=False).first()
+    if found is None:
+        listing.expect_house_may_sell(row)
+        return listing.house(row.namespace_id), None
+    if found.price_minor != price.minor:
+        raise Malformed("the house pays the price of the listing")
+    return found.seller, found
+
+
+def _house_purchase(approval: Approval, now: datetime) -> Result:
+    row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
+    price = _price(approval)
+    seller, _ = _purchase_terms(row, price=price)
+    own = Listing.objects.filter(handle=row, state="open").first()
+    sale = sale_flow.agree(
+        row=row,
+        kind=sales.Kind.HOUSE,
+        mechanism="house",
+        by=approval.id,
+        buyer=listing.house(approval.namespace_id),
+        seller=seller,
+        price=price,
+        now=now,
+        instead_of=own.id if own else None,
+    )
+    listing.close(row, now=now)
+    body = {
+        "proposer": approval.proposed_by_id,
+        "approver": approval.approved_by_id,
+        "shown": approval.shown,
+        "reason": "house_purchase",
+        "handle": row.handle,
+        "sale": sale.id,
+        "price": amount(price),
+    }
+    record.log(Event("HousePurchase", sale.id, body), namespace=row.namespace_id, at=now)
+    return sale
+
+
+ACTS: dict[
+    str,
+    tuple[Callable[[Approval, datetime], Result], Callable[[Approval], Mapping[str, Any]]],
+] = {
+    "list": (_list, _handle_facts),
+    "campaign": (_campaign, _handle_facts),
+    "house_purchase": (_house_purchase, _handle_facts),
+}
+"""Action → what carries it out, and the facts that both people see."""
+
+
+def set_phase(*, namespace: str, phase: str, by: str) -> Mapping[str, Any]:
+    """Open or narrow the market. Refuses `not_allowed`, `malformed`, `already_closed` if it is so.
+
+    What is already agreed goes on; only new ways into a sale follow the phase.
+    """
+    if phase not in list(access.Phase):
+        raise Malformed("a phase is closed, invited or open")
+    with transaction.atomic():
+        place = rowlocks.namespace(namespace)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_PHASE)
+        if place.phase == phase:
+            raise AlreadyClosed(f"the phase is {phase} already")
+        body = {"before": place.phase, "after": phase}
+        place.phase = phase
+        place.save(update_fields=["phase"])
+        record.log(Event("PhaseSet", namespace, body), namespace=namespace, at=now)
+        return {"phase": phase}

@@ -1,0 +1,104 @@
+"""The integrator: rows of events become leaves of the public log, in one order, signed.
+
+Places are given out in a transaction of their own under an advisory lock, and only then written to
+the log's files: a crash in between is made good by the next run, which finds rows with a place
+that the files lack. docs/concepts/log.md.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from django.conf import settings
+from django.db import connection, transaction
+
+from onym.store.models import Event
+from onym.tlog import checkpoint, integrator
+
+WRITER_LOCK = 0x0F_0A_11
+BATCH = 5_000
+
+
+def directory() -> Path:
+    """Where checkpoint, tiles and entries lie; served as they are."""
+    return Path(settings.DATA) / "log"
+
+
+def signer() -> checkpoint.Signer:
+    """The log's own key; the origin is fixed when the key is first made."""
+    return _signer(Path(settings.DATA) / "keys" / "log", origin=settings.LOG_ORIGIN)
+
+
+def _signer(path: Path, *, origin: str) -> checkpoint.Signer:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".log.{os.getpid()}")
+        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(checkpoint.Signer(origin, os.urandom(32)).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return checkpoint.Signer.parse(path.read_text().strip())
+
+
+def integrate() -> int:
+    """Give every waiting event its place and publish a checkpoint; answers the tree's size."""
+    key = signer()
+    with connection.cursor() as cursor:
+        cursor.execute("select pg_advisory_lock(%s)", [WRITER_LOCK])
+    try:
+        _number()
+        return _publish(key)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s)", [WRITER_LOCK])
+
+
+def _number() -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            with last as (select coalesce(max(leaf_index), -1) as place from store_event),
+            waiting as (
+                select seq, row_number() over (order by seq) as step
+                from store_event where leaf_index is null
+            )
+            update store_event set leaf_index = last.place + waiting.step
+            from waiting, last where store_event.seq = waiting.seq
+            """
+        )
+
+
+def _publish(key: checkpoint.Signer) -> int:
+    while True:
+        head = integrator.head(directory(), key.verifier)
+        size = head.size if head else 0
+        rows = Event.objects.filter(leaf_index__gte=size).order_by("leaf_index")
+        entries = [bytes(entry) for entry in rows.values_list("entry", flat=True)[:BATCH]]
+        if entries:
+            integrator.append(directory(), entries, key, first=size)
+            continue
+        _expect_not_behind(size)
+        return size
+
+
+def _expect_not_behind(size: int) -> None:
+    known = Event.objects.filter(leaf_index__isnull=False).count()
+    if known < size:
+        raise integrator.CannotSign(
+            f"{size} leaves are published, but only {known} are known here: "
+            "the database was restored to a time before the last checkpoint"
+        )
+
+
+def published_size() -> int:
+    """How many leaves the last published checkpoint covers."""
+    head = integrator.head(directory(), signer().verifier)
+    return head.size if head else 0

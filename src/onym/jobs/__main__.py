@@ -1,0 +1,37 @@
+"""`python -m onym.jobs`: run jobs as they come and what the clock makes due, until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import django
+
+
+async def _work() -> None:
+    from procrastinate.contrib.django import app
+
+    from onym.jobs import worker
+
+    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as running:  # type: ignore[attr-defined]  # Django's connector has it
+        await worker.run(running)
+
+
+def main() -> None:
+    """Set up Django and the outside world's adapters, then work."""
+    django.setup()
+    from onym.jobs import clock, worker
+
+    worker.load()
+    stop = threading.Event()
+    time_keeper = threading.Thread(target=clock.keep_time, args=(stop,), daemon=True)
+    time_keeper.start()
+    try:
+        asyncio.run(_work())
+    finally:
+        stop.set()
+        time_keeper.join(timeout=3)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""What the clock makes due, and the demo's stepping clock.
+
+Deadlines lie in rows; this only asks early and often. In the demo the clock stops at each deadline
+until all that follows from it is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, close_old_connections
+
+from onym.core.errors import Refusal
+from onym.flows import clock as clocks
+from onym.flows import invitation, ledger, log, offer, payments, sale, transfer
+from onym.jobs.queue import task
+from onym.queries import clock, due
+from onym.tlog.integrator import CannotSign
+
+LOOK_SECONDS = 1.0
+AGAIN_SECONDS = 20.0
+IDLE_SECONDS = 60.0
+ADVANCE = "clock.advance"
+
+FLOWS: dict[str, Callable[[str], None]] = {
+    "payments.funding_over": lambda id_: payments.funding_over(sale_id=id_),
+    "transfer.cooled": lambda id_: transfer.cooled(sale_id=id_),
+    "transfer.delivery_over": lambda id_: transfer.delivery_over(sale_id=id_),
+    "transfer.let_go": lambda id_: transfer.let_go(handle_id=int(id_)),
+    "sale.inspected": lambda id_: sale.inspected(sale_id=id_),
+    "offer.expire": lambda id_: offer.expire(offer_id=id_),
+    "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
+    "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+}
+"""Each deadline that `queries.due` knows, and the flow that answers it."""
+
+log_ = logging.getLogger(__name__)
+
+
+class Rounds:
+    """Looks for what is due, again and again; what stays due is tried again after a while."""
+
+    def __init__(self) -> None:
+        self._tried: dict[due.Due, float] = {}
+
+    def once(self) -> int:
+        """Run every flow that is due now and was not tried lately; answers how many."""
+        ran = 0
+        for item in due.until(clock.now()):
+            if time.monotonic() - self._tried.get(item, -AGAIN_SECONDS) < AGAIN_SECONDS:
+                continue
+            self._tried[item] = time.monotonic()
+            run(item)
+            ran += 1
+        if len(self._tried) > 10_000:
+            self._tried.clear()
+        return ran
+
+
+def run(item: due.Due) -> None:
+    """One flow; a refusal or a fault of one deadline must not hold up the others."""
+    try:
+        FLOWS[item.what](item.id)
+    except Refusal as refusal:
+        log_.info("%s %s: %s", item.what, item.id, refusal.code)
+    except DatabaseError:
+        log_.exception("%s %s", item.what, item.id)
+
+
+def keep_time(stop: threading.Event) -> None:
+    """The jobs process's own thread: due flows and the integrator, about once a second."""
+    rounds = Rounds()
+    while not stop.wait(LOOK_SECONDS):
+        close_old_connections()
+        try:
+            rounds.once()
+            log.integrate()
+        except (DatabaseError, CannotSign, OSError):
+            log_.exception("what is due could not be done")
+    close_old_connections()
+
+
+@task(ADVANCE)
+def advance(*, target: str) -> None:
+    """Step through every deadline up to `target`, finishing all work before the next step."""
+    until = datetime.fromisoformat(target)
+    done: set[due.Due] = set()
+    settle()
+    while True:
+        waiting = [item for item in due.until(until) if item not in done]
+        if not waiting:
+            break
+        now = clocks.set_ahead(to=waiting[0].at)
+        for item in waiting:
+            if item.at > now:
+                break
+            done.add(item)
+            run(item)
+        settle()
+    clocks.set_ahead(to=until)
+    log.integrate()
+
+
+def settle() -> None:
+    """Wait until no job runs or could run; what hangs longer than a minute is left to itself."""
+    log.integrate()
+    give_up = time.monotonic() + timedelta(seconds=IDLE_SECONDS).total_seconds()
+    while clock.busy(but=ADVANCE) and time.monotonic() < give_up:
+        time.sleep(0.01)

@@ -1,0 +1,88 @@
+"""Sending notices and invitations: the text is made in the reader's language as it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.template.loader import render_to_string
+from django.utils import translation
+
+from onym import ports
+from onym.flows import invitation as invitations
+from onym.flows import log, record
+from onym.jobs.queue import again, task
+from onym.ports.mail import Delivery, Message
+from onym.queries import notice as letters
+
+
+@task("notice.send")
+def send(*, notice_id: str, attempt: int = 0) -> None:
+    """One notice by its channel; suppression is checked here, an unknown fate is tried again."""
+    letter = letters.letter(notice_id)
+    if letter is None:
+        return
+    if letter.channel == "mail":
+        state = "suppressed" if letter.suppressed else _mail(letter).state
+    else:
+        state = _tell(letter)
+    record.record_notice(notice_id=notice_id, state=state)
+    if state == "unknown":
+        again("notice.send", lock=notice_id, attempt=attempt, notice_id=notice_id)
+
+
+def _mail(letter: letters.Letter) -> Delivery:
+    subject, text, html = render(letter.kind, language=letter.language, facts=letter.facts)
+    return ports.mail().send(
+        Message(
+            to=letter.address,
+            sender=settings.DEFAULT_FROM_EMAIL,
+            subject=subject,
+            text=text,
+            html=html,
+            headers=letter.headers,
+            key=letter.id,
+        )
+    )
+
+
+def _tell(letter: letters.Letter) -> str:
+    subject, text, _ = render(letter.kind, language=letter.language, facts=letter.facts)
+    said = ports.platform(letter.namespace).notify(
+        account_id=letter.account_id or "",
+        kind=letter.kind,
+        text=f"{subject}\n\n{text}",
+        href=letter.facts.get("href"),
+        key=letter.id,
+    )
+    return "sent" if said.done else "bounced" if said.refused else "unknown"
+
+
+def render(kind: str, *, language: str, facts: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Subject, text and HTML of a letter of this kind; the HTML says what the text says."""
+    with translation.override(language):
+        context = {**facts, "base": settings.BASE_URL, "language": language}
+        subject = " ".join(render_to_string(f"mail/{kind}.subject.txt", context).split())
+        text = render_to_string(f"mail/{kind}.txt", context).strip() + "\n"
+        rtl = translation.get_language_bidi()
+        page = {"subject": subject, "text": text, "language": language, "rtl": rtl}
+        return subject, text, render_to_string("mail/letter.html", page)
+
+
+@task("invitation.send")
+def send_campaign(*, campaign_id: str) -> None:
+    """Every mail of a campaign, none before a published checkpoint covers the commitment."""
+    log.integrate()
+    for order in letters.invitations(campaign_id):
+        if not invitations.sending(invitation_id=order.id):
+            continue
+        log.integrate()
+        letter = letters.invitation_letter(order.id)
+        if _mail(letter).state == "unknown":
+            raise Undelivered(order.id)
+    invitations.sent(campaign_id=campaign_id)
+
+
+class Undelivered(Exception):
+    """A fault: the post office did not answer; the job is tried again with the same message."""

@@ -1,0 +1,84 @@
+"""Asking the platform: the last look, the move, the read-back; and letting a handle go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from onym import ports
+from onym.core.errors import PlatformUnavailable
+from onym.core.transfer import Look, State
+from onym.flows import transfer
+from onym.jobs.queue import again, task
+from onym.ports.platform import Platform
+from onym.queries import transfer as orders
+
+
+@task("transfer.move")
+def move(*, transfer_id: str, attempt: int = 0) -> None:
+    """Look, move, read back. No fresh answer, no transfer: then it is tried again later."""
+    order = orders.order(transfer_id)
+    if order is None:
+        return
+    platform = ports.platform(order.namespace)
+    try:
+        over = _step(order, platform)
+    except PlatformUnavailable:
+        over = False
+    if not over:
+        again("transfer.move", lock=transfer_id, attempt=attempt, transfer_id=transfer_id)
+
+
+def _step(order: orders.Order, platform: Platform) -> bool:
+    if order.state == State.PENDING and _look(order, platform) is not Look.GO:
+        return True
+    if order.state in (State.PENDING, State.SENT, State.UNKNOWN):
+        said = platform.move(
+            handle=order.handle,
+            source=order.source,
+            to=order.to,
+            placeholder=order.placeholder,
+            expected_holder=order.expected_holder,
+            fence=order.fence,
+            key=order.id,
+            retain=True,
+        )
+        answered = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
+        transfer.record_move(transfer_id=order.id, state=answered, reason=said.code or "")
+    holder = platform.holder(handle=order.handle).account_id
+    return transfer.record_read_back(transfer_id=order.id, holder=holder)
+
+
+def _look(order: orders.Order, platform: Platform) -> Look:
+    holder = platform.holder(handle=order.handle).account_id
+    buyer = platform.account(account_id=order.to)
+    return transfer.look(
+        transfer_id=order.id,
+        holder=holder,
+        last_seen=last_seen(platform, order.source),
+        vacated=buyer["handle"] if buyer else None,
+    )
+
+
+def last_seen(platform: Platform, account_id: str | None) -> datetime | None:
+    """The latest sign of activity that the platform knows of an account now."""
+    account = platform.account(account_id=account_id) if account_id else None
+    if account is None:
+        return None
+    signs = [account.get(sign) for sign in transfer.SIGNS]
+    return max((sign for sign in signs if isinstance(sign, datetime)), default=None)
+
+
+@task("transfer.retain")
+def retain(*, transfer_id: str) -> None:
+    """The platform keeps the mover's old handle since the move; write it down."""
+    transfer.retain(transfer_id=transfer_id)
+
+
+@task("transfer.unreserve")
+def unreserve(*, handle_id: int, attempt: int = 0) -> None:
+    """Tell the platform that a retained handle is free again."""
+    namespace, handle = orders.handle(handle_id)
+    said = ports.platform(namespace).unreserve(handle=handle, key=f"unreserve-{handle_id}")
+    if said.unknown:
+        lock = f"handle-{handle_id}"
+        again("transfer.unreserve", lock=lock, attempt=attempt, handle_id=handle_id)

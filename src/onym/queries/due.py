@@ -1,0 +1,72 @@
+"""What the clock makes due: every deadline that lies in a row, with the flow that answers it.
+
+A deadline is handled by a flow that does nothing when it comes early or twice, so asking too often
+is harmless and a late answer never changes an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from onym.core.sale import State
+from onym.store.models import Handle, Invitation, Offer, Payout, Sale
+
+DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Due:
+    """At `at` the flow named `what` must look at `id`."""
+
+    at: datetime
+    what: str
+    id: str = field(default="")
+
+
+def until(at: datetime) -> list[Due]:
+    """All that is due at or before `at`, in order of time."""
+    return sorted(due for find in FIND for due in find(at))
+
+
+def _sales(what: str, column: str, states: Iterable[str]) -> Callable[[datetime], list[Due]]:
+    def find(at: datetime) -> list[Due]:
+        rows = Sale.objects.filter(state__in=tuple(states), **{f"{column}__lte": at})
+        return [Due(when, what, id_) for id_, when in rows.values_list("id", column)]
+
+    return find
+
+
+def _offers(at: datetime) -> list[Due]:
+    rows = Offer.objects.filter(state="open", expires_at__lte=at)
+    return [Due(when, "offer.expire", id_) for id_, when in rows.values_list("id", "expires_at")]
+
+
+def _invitations(at: datetime) -> list[Due]:
+    rows = Invitation.objects.filter(state="sent", expires_at__lte=at)
+    found = rows.values_list("id", "expires_at")
+    return [Due(when, "invitation.expire", id_) for id_, when in found if when]
+
+
+def _payouts(at: datetime) -> list[Due]:
+    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
+    return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
+
+
+def _retained(at: datetime) -> list[Due]:
+    rows = Handle.objects.filter(retained_until__lte=at)
+    found = rows.values_list("id", "retained_until")
+    return [Due(when, "transfer.let_go", str(id_)) for id_, when in found if when]
+
+
+FIND: list[Callable[[datetime], list[Due]]] = [
+    _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
+    _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
+    _sales("transfer.delivery_over", "delivery_until", DELIVERING),
+    _sales("sale.inspected", "inspection_until", (State.INSPECTION,)),
+    _offers,
+    _invitations,
+    _payouts,
+    _retained,
+]

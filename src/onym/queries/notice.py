@@ -1,0 +1,105 @@
+"""Letters to be written: what to say to whom, in which language, by which channel."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+
+from onym.store import secrets
+from onym.store.models import Invitation, Notice, Suppression
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """`facts` fill the template of `kind`; `id` makes a second sending recognisable."""
+
+    id: str
+    namespace: str
+    kind: str
+    channel: str
+    language: str
+    facts: Mapping[str, Any]
+    account_id: str | None = None
+    address: str = ""
+    suppressed: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def letter(notice_id: str) -> Letter | None:
+    """A notice that still has to be sent, else None."""
+    row = Notice.objects.get(pk=notice_id)
+    if row.state not in ("pending", "unknown"):
+        return None
+    address = ""
+    if row.address_sealed:
+        address = secrets.open_(row.address_sealed, place=f"notice.address/{row.id}")
+    return Letter(
+        id=row.id,
+        namespace=row.namespace_id,
+        kind=row.kind,
+        channel=row.channel,
+        language=row.language,
+        facts=_facts(row),
+        account_id=row.account_id,
+        address=address,
+        suppressed=_suppressed(row.namespace_id, row.address_index),
+    )
+
+
+def _facts(row: Notice) -> dict[str, Any]:
+    facts = dict(row.facts)
+    sealed = facts.pop("token_sealed", None)
+    if sealed is not None:
+        token = secrets.open_(bytes.fromhex(sealed), place=f"offer.token/{facts['offer']}")
+        facts["href"] = f"{settings.BASE_URL}/{row.language}/offers/{token}"
+    elif "sale" in facts:
+        facts["href"] = f"{settings.BASE_URL}/{row.language}/sales/{facts['sale']}"
+    return facts
+
+
+def _suppressed(namespace: str, address_index: str) -> bool:
+    rows = Suppression.objects.filter(namespace_id=namespace, address_index=address_index)
+    return bool(address_index) and rows.exists()
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationOrder:
+    id: str
+    position: int
+
+
+def invitations(campaign_id: str) -> Sequence[InvitationOrder]:
+    """What a campaign still has to send, in the order of the commitment."""
+    rows = Invitation.objects.filter(campaign_id=campaign_id, state__in=("committed", "sent"))
+    found = rows.order_by("position").values_list("id", "position")
+    return [InvitationOrder(id_, position) for id_, position in found]
+
+
+def invitation_letter(invitation_id: str) -> Letter:
+    """The mail to one recipient; it names neither handle nor price."""
+    row = Invitation.objects.select_related("campaign").get(pk=invitation_id)
+    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    mail, name, language = json.loads(plain)
+    unsubscribe = f"{settings.BASE_URL}/{language}/unsubscribe/{row.token}"
+    return Letter(
+        id=row.id,
+        namespace=row.campaign.namespace_id,
+        kind="invitation",
+        channel="mail",
+        language=language,
+        facts={
+            "name": name,
+            "href": f"{settings.BASE_URL}/{language}/invitations/{row.token}",
+            "unsubscribe": unsubscribe,
+            "expires_at": row.expires_at,
+        },
+        address=mail,
+        headers={
+            "List-Unsubscribe": f"<{unsubscribe}>",
+            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+        },
+    )

@@ -1,0 +1,48 @@
+"""What a job must know to ask the platform about a transfer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onym.core.transfer import State
+from onym.store.models import Handle, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """`id` names the request at the platform for ever."""
+
+    id: str
+    namespace: str
+    state: State
+    handle: str
+    source: str | None
+    to: str
+    placeholder: str
+    expected_holder: str | None
+    fence: int
+
+
+def order(transfer_id: str) -> Order | None:
+    """The order, or None once nothing is left to be asked: the sale has gone on or given up."""
+    row = Transfer.objects.select_related("handle", "sale").get(pk=transfer_id)
+    if row.state == State.ABANDONED:
+        return None
+    if row.sale is not None and row.sale.state not in ("delivering", "delivery_unknown"):
+        return None
+    return Order(
+        id=row.id,
+        namespace=row.namespace_id,
+        state=State(row.state),
+        handle=row.handle.handle,
+        source=row.source,
+        to=row.to,
+        placeholder=row.placeholder,
+        expected_holder=row.expected_holder,
+        fence=row.fence,
+    )
+
+
+def handle(handle_id: int) -> tuple[str, str]:
+    """Namespace and canonical handle of a row."""
+    return Handle.objects.values_list("namespace_id", "handle").get(pk=handle_id)
