@@ -27,11 +27,21 @@ def read_options() -> argparse.Namespace:
         default=os.environ.get("ONYM_DEMO_CLOCK_FILE"),
         help="file with the demo clock's offset in seconds",
     )
-    parser.add_argument("--webhook-url", default="", help="where events are posted; empty: nowhere")
     parser.add_argument(
-        "--webhook-secret", action="append", help="signing secret; repeat it to rotate"
+        "--webhook-url",
+        default=os.environ.get("ONYM_PAYMENTS_WEBHOOK_URL", ""),
+        help="where events are posted; empty: nowhere",
     )
-    parser.add_argument("--api-key", default="sk_test_onym", help="the one key that is accepted")
+    parser.add_argument(
+        "--webhook-secret",
+        action="append",
+        help="signing secret; repeat it to rotate (default: ONYM_PAYMENTS_WEBHOOK_SECRET)",
+    )
+    parser.add_argument(
+        "--api-key",
+        default=os.environ.get("ONYM_PAYMENTS_KEY", "sk_test_onym"),
+        help="the one key that is accepted (default: ONYM_PAYMENTS_KEY)",
+    )
     parser.add_argument(
         "--settle-seconds", type=float, default=3.0, help="how long 'processing' lasts"
     )
@@ -40,6 +50,7 @@ def read_options() -> argparse.Namespace:
 
 
 def make_provider(options: argparse.Namespace) -> Provider:
+    secret = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "whsec_onym")
     return Provider(
         state=State(options.data),
         clock=Clock(Path(options.clock_file) if options.clock_file else None),
@@ -47,7 +58,7 @@ def make_provider(options: argparse.Namespace) -> Provider:
             base=f"http://127.0.0.1:{options.port}",
             api_key=options.api_key,
             webhook_url=options.webhook_url,
-            webhook_secrets=tuple(options.webhook_secret or ["whsec_onym"]),
+            webhook_secrets=tuple(options.webhook_secret or [secret]),
             settle_seconds=options.settle_seconds,
             max_minor=options.max_minor,
         ),

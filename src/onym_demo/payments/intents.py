@@ -11,7 +11,7 @@ from onym_demo.payments.wire import JSON, Answer, WireError
 
 CREATE_FIELDS = [
     *("amount", "currency", "payment_method", "confirm", "capture_method", "description"),
-    *("transfer_group", "payment_method_types", "automatic_payment_methods"),
+    *("transfer_group", "allowed_payment_method_types", "automatic_payment_methods"),
     *("receipt_email", "return_url", "statement_descriptor_suffix"),
 ]
 CONFIRM_FIELDS = ["payment_method", "return_url", "off_session", "error_on_requires_action"]
@@ -76,6 +76,16 @@ def retrieve(provider: Provider, call: Call) -> JSON:
     if intent is None:
         raise wire.missing(noun="payment_intent", identity=call.id, param="intent")
     return intent
+
+
+def update(provider: Provider, call: Call) -> JSON:
+    """Change words and metadata; the money stays as it was named at first."""
+    wire.only(call.params, ["description"])
+    intent = retrieve(provider, call)
+    if "description" in call.params:
+        intent["description"] = wire.word(call.params, "description", default="") or None
+    intent["metadata"] |= wire.metadata(call.params)
+    return provider.state.put(intent)
 
 
 def confirm(provider: Provider, call: Call) -> JSON | Answer:

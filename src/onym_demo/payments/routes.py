@@ -67,6 +67,7 @@ ROUTES = [
     _route("POST", PIS, "payment_intents.create", intents.create),
     _route("GET", PIS, "payment_intents.list", _list("payment_intent")),
     _route("GET", PI, "payment_intents.retrieve", intents.retrieve),
+    _route("POST", PI, "payment_intents.update", intents.update),
     _route("POST", f"{PI}/confirm", "payment_intents.confirm", intents.confirm),
     _route("POST", f"{PI}/capture", "payment_intents.capture", intents.capture),
     _route("POST", f"{PI}/cancel", "payment_intents.cancel", intents.cancel),

@@ -1,0 +1,125 @@
+"""The payment provider: take a buyer's money, give it back, pay a seller; docs/guides/payments.md.
+
+Whatever is asked twice under one key happens at most once, and an answer that never came is a
+state of its own, `unknown`, which is resolved by asking and by nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from onym.core.errors import Malformed
+from onym.core.money import Money
+
+ChargeState = Literal["paid", "declined", "action_needed", "cancelled", "unknown"]
+EffectState = Literal["done", "refused", "unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What the provider says of one payment by a buyer.
+
+    `paid` is captured in full. `declined` took nothing and is final for its key. `action_needed`:
+    the buyer must confirm at `action_url` (empty when no return address was given). `cancelled`
+    can never be paid. `unknown`: ask. `reason` is a stable word of the provider's or ours.
+    """
+
+    state: ChargeState
+    intent_id: str | None = None
+    reason: str = ""
+    captured_minor: int = 0
+    action_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What the provider says of money that we send: a refund, a payout, or a new account."""
+
+    state: EffectState
+    provider_id: str | None = None
+    reason: str = ""
+
+
+NOT_FOUND = Effect("unknown", None, "not_found")
+"""Asked, and so far there is none: sending again under the same key is safe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """A hint that something happened; what did is found out by asking. Missing ids are empty."""
+
+    id: str
+    kind: str
+    intent_id: str = ""
+    sale_id: str = ""
+    account_id: str = ""
+    created: int = 0
+
+
+class Payments(Protocol):
+    """All amounts are in minor units of `amount.currency`; `key` is the caller's, kept for ever."""
+
+    name: str
+
+    def charge(
+        self,
+        *,
+        key: str,
+        amount: Money,
+        method: str,
+        sale_id: str,
+        description: str,
+        intent_id: str | None = None,
+        return_url: str = "",
+    ) -> Charge: ...
+
+    def ask(
+        self, *, key: str, amount: Money, sale_id: str, intent_id: str | None = None
+    ) -> Charge: ...
+
+    def cancel(self, *, key: str, intent_id: str) -> Charge: ...
+
+    def refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect: ...
+
+    def ask_refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect: ...
+
+    def pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect: ...
+
+    def ask_pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect: ...
+
+    def connect(self, *, key: str, mail: str) -> str: ...
+
+    def account_ready(self, account: str) -> bool: ...
+
+    def account_link(self, *, account: str, return_url: str) -> str: ...
+
+    def read_webhook(self, *, payload: bytes, signature: str, now: float) -> Webhook: ...
+
+
+def webhook(body: dict[str, object]) -> Webhook:
+    """Read a Stripe event object; one without id and type is `malformed`."""
+    kind, identity = body.get("type"), body.get("id")
+    data = body.get("data")
+    about = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(kind, str) or not isinstance(identity, str) or not isinstance(about, dict):
+        raise Malformed("the delivery is not an event")
+    metadata = about.get("metadata")
+    created = body.get("created")
+    noun = about.get("object")
+    return Webhook(
+        id=identity,
+        kind=kind,
+        intent_id=_id_of("payment_intent", noun, about),
+        sale_id=_text(metadata.get("sale_id")) if isinstance(metadata, dict) else "",
+        account_id=_id_of("account", noun, about) or _text(body.get("account")),
+        created=created if isinstance(created, int) else 0,
+    )
+
+
+def _id_of(name: str, noun: object, about: dict[str, object]) -> str:
+    return _text(about.get("id") if noun == name else about.get(name))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,418 @@
+"""`Payments` over Stripe's API with the official SDK; docs/guides/payments.md.
+
+Anything in Stripe's wire format will do: the demo's own provider is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from onym.core.errors import IdempotencyMismatch, Malformed, PlatformUnavailable
+from onym.core.money import Money
+from onym.ports import inbox
+from onym.ports.payments import NOT_FOUND, Charge, Effect, Webhook, webhook
+
+if TYPE_CHECKING:
+    import stripe
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _No:
+    """Not the object asked for. `sure`: the provider refused and nothing was done."""
+
+    reason: str
+    sure: bool = False
+
+
+class StripePayments:
+    """`Payments` over Stripe's API with the official SDK, or over anything in its wire format."""
+
+    name = "stripe"
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        api_base: str = "https://api.stripe.com",
+        webhook_secrets: Sequence[str] = (),
+        timeout: float = 20.0,
+    ) -> None:
+        """`timeout` is in seconds. The SDK never retries: retries are the caller's, by key."""
+        import stripe  # some 20 MB, which a process that takes no payments need not hold
+
+        self._client = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": api_base, "connect": api_base, "files": api_base},
+            max_network_retries=0,
+            http_client=stripe.RequestsClient(timeout=timeout),
+        ).v1
+        self._webhook_secrets = tuple(webhook_secrets)
+
+    # ---- a buyer's money in
+
+    def charge(
+        self,
+        *,
+        key: str,
+        amount: Money,
+        method: str,
+        sale_id: str,
+        description: str,
+        intent_id: str | None = None,
+        return_url: str = "",
+    ) -> Charge:
+        """Create an unconfirmed payment, then confirm it; both at most once under `key`.
+
+        Between the two, the sale's charges are looked through for one under the same key, because
+        the provider forgets keys after a day. Given `intent_id`, that payment is confirmed.
+        Refuses `idempotency_mismatch` when the key was used for another amount or sale, or for
+        another method that has not been answered.
+        """
+        if intent_id is None:
+            intent = self._create(key=key, amount=amount, sale_id=sale_id)
+            if isinstance(intent, _No):
+                return Charge("declined" if intent.sure else "unknown", None, intent.reason)
+            earlier = self._charged(key=key, sale_id=sale_id)
+            if isinstance(earlier, _No):
+                return Charge("unknown", intent.id, earlier.reason)
+            if earlier:
+                return self._look(earlier, amount=amount, sale_id=sale_id)
+            self._describe(intent.id, description)
+            intent_id = intent.id
+        return self._confirm(intent_id, key, method, amount, sale_id, return_url)
+
+    def _create(self, *, key: str, amount: Money, sale_id: str) -> stripe.PaymentIntent | _No:
+        """The payload follows from key, amount and sale alone, so that asking can repeat it."""
+        return self._try(
+            lambda: self._client.payment_intents.create(
+                {
+                    "amount": amount.minor,
+                    "currency": amount.currency.lower(),
+                    "allowed_payment_method_types": ["card"],
+                    "capture_method": "automatic",
+                    "transfer_group": sale_id,
+                    "metadata": {"sale_id": sale_id, "key": key},
+                },
+                {"idempotency_key": f"{key}:create"},
+            )
+        )
+
+    def _describe(self, intent_id: str, description: str) -> None:
+        """Words for people. A payment without them is still right, so no answer is read."""
+        if description:
+            self._try(
+                lambda: self._client.payment_intents.update(
+                    intent_id, {"description": description[:500]}
+                )
+            )
+
+    def _confirm(
+        self,
+        intent_id: str,
+        key: str,
+        method: str,
+        amount: Money,
+        sale_id: str,
+        return_url: str,
+    ) -> Charge:
+        params: stripe.params.PaymentIntentConfirmParams = {"payment_method": method}
+        if return_url:
+            params["return_url"] = return_url
+        intent = self._try(
+            lambda: self._client.payment_intents.confirm(
+                intent_id, params, {"idempotency_key": f"{key}:confirm"}
+            )
+        )
+        if not isinstance(intent, _No):
+            return _charge(intent, amount=amount, sale_id=sale_id)
+        if intent.reason == "payment_intent_unexpected_state":
+            return self._look(intent_id, amount=amount, sale_id=sale_id)
+        return Charge("declined" if intent.sure else "unknown", intent_id, intent.reason)
+
+    def ask(self, *, key: str, amount: Money, sale_id: str, intent_id: str | None = None) -> Charge:
+        """What became of a charge under `key`; takes no money. Without `intent_id` it is learnt.
+
+        `unknown` with `not_confirmed` means that no confirmation has arrived so far: only
+        `cancel` makes that final.
+        """
+        if intent_id is None:
+            found = self._charged(key=key, sale_id=sale_id)
+            if isinstance(found, _No):
+                return Charge("unknown", None, found.reason)
+            intent_id = found
+        if not intent_id:
+            intent = self._create(key=key, amount=amount, sale_id=sale_id)
+            if isinstance(intent, _No):
+                return Charge("declined" if intent.sure else "unknown", None, intent.reason)
+            intent_id = intent.id  # a repeated answer shows the payment as it was: look now
+        return self._look(intent_id, amount=amount, sale_id=sale_id)
+
+    def _look(self, intent_id: str, *, amount: Money, sale_id: str) -> Charge:
+        intent = self._try(lambda: self._client.payment_intents.retrieve(intent_id))
+        if isinstance(intent, _No):
+            return Charge("unknown", intent_id, intent.reason)
+        return _charge(intent, amount=amount, sale_id=sale_id)
+
+    def _charged(self, *, key: str, sale_id: str) -> str | _No | None:
+        """The payment that a charge under this key was attempted for, if there was one.
+
+        Listing by transfer group is consistent at once, where Stripe's search lags behind.
+        """
+        charges = self._try(
+            lambda: list(
+                self._client.charges.list(
+                    {"transfer_group": sale_id, "limit": 100}
+                ).auto_paging_iter()
+            )
+        )
+        if isinstance(charges, _No):
+            return charges
+        ours = [one for one in charges if _note(one.metadata, "key") == key]
+        ours.sort(key=lambda one: one.status != "succeeded")
+        return _id(ours[0].payment_intent) if ours else None
+
+    def cancel(self, *, key: str, intent_id: str) -> Charge:
+        """Make it final: `cancelled`, or `paid` if it was paid meanwhile, else `unknown`.
+
+        No idempotency key goes with it: a refusal now must not answer for a try later.
+        """
+        del key
+        intent = self._try(lambda: self._client.payment_intents.cancel(intent_id))
+        if isinstance(intent, _No) and intent.reason == "payment_intent_unexpected_state":
+            intent = self._try(lambda: self._client.payment_intents.retrieve(intent_id))
+        if isinstance(intent, _No):
+            return Charge("unknown", intent_id, intent.reason)
+        return _charge(intent)
+
+    # ---- money out
+
+    def refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect:
+        """Give back `amount` of a paid payment, at most once under `key`: asks, then acts."""
+        known = self.ask_refund(key=key, intent_id=intent_id, amount=amount, sale_id=sale_id)
+        if known != NOT_FOUND:
+            return known
+        made = self._try(
+            lambda: self._client.refunds.create(
+                {
+                    "payment_intent": intent_id,
+                    "amount": amount.minor,
+                    "metadata": {"sale_id": sale_id, "key": key},
+                },
+                {"idempotency_key": f"{key}:refund"},
+            )
+        )
+        return _refused(made) if isinstance(made, _No) else _refund(made)
+
+    def ask_refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect:
+        """What became of a refund under `key`; `unknown` with `not_found` if there is none so far.
+
+        Refuses `idempotency_mismatch` when the key belongs to a refund of another amount or sale.
+        """
+        refunds = self._try(
+            lambda: list(
+                self._client.refunds.list(
+                    {"payment_intent": intent_id, "limit": 100}
+                ).auto_paging_iter()
+            )
+        )
+        if isinstance(refunds, _No):
+            return Effect("unknown", None, refunds.reason)
+        for refund in refunds:
+            if _note(refund.metadata, "key") == key:
+                _expect(refund.amount, refund.currency, refund.metadata, amount, sale_id)
+                return _refund(refund)
+        return NOT_FOUND
+
+    def pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect:
+        """Transfer to a seller's connected account, at most once under `key`: asks, then acts.
+
+        `refused` is final for this key; after its cause is gone a new key is needed.
+        """
+        known = self.ask_pay_out(key=key, account=account, amount=amount, sale_id=sale_id)
+        if known != NOT_FOUND:
+            return known
+        made = self._try(
+            lambda: self._client.transfers.create(
+                {
+                    "amount": amount.minor,
+                    "currency": amount.currency.lower(),
+                    "destination": account,
+                    "transfer_group": sale_id,
+                    "metadata": {"sale_id": sale_id, "key": key},
+                },
+                {"idempotency_key": f"{key}:pay_out"},
+            )
+        )
+        return _refused(made) if isinstance(made, _No) else Effect("done", made.id)
+
+    def ask_pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect:
+        """What became of a payout under `key`; `unknown` with `not_found` if there is none so far.
+
+        Refuses `idempotency_mismatch` when the key belongs to another amount, account or sale.
+        """
+        transfers = self._try(
+            lambda: list(
+                self._client.transfers.list(
+                    {"transfer_group": sale_id, "limit": 100}
+                ).auto_paging_iter()
+            )
+        )
+        if isinstance(transfers, _No):
+            return Effect("unknown", None, transfers.reason)
+        for one in transfers:
+            if _note(one.metadata, "key") == key:
+                _expect(one.amount, one.currency, one.metadata, amount, sale_id)
+                if _id(one.destination) != account:
+                    raise IdempotencyMismatch("the key was used for another account")
+                return Effect("done", one.id)
+        return NOT_FOUND
+
+    # ---- sellers' accounts
+
+    def connect(self, *, key: str, mail: str) -> str:
+        """The id of a new connected account for a seller; the same one again under `key`.
+
+        Refuses `malformed` if the provider does not take the address, and
+        `platform_unavailable` if it does not answer (try again under the same key).
+        """
+        account = self._try(
+            lambda: self._client.accounts.create(
+                {
+                    "type": "express",
+                    "email": mail,
+                    "capabilities": {"transfers": {"requested": True}},
+                    "metadata": {"key": key},
+                },
+                {"idempotency_key": f"{key}:connect"},
+            )
+        )
+        return _answered(account).id
+
+    def account_ready(self, account: str) -> bool:
+        """May this account be paid now? Refuses as `connect` does."""
+        found = _answered(self._try(lambda: self._client.accounts.retrieve(account)))
+        active = getattr(found.capabilities, "transfers", "") == "active"
+        return bool(active and found.payouts_enabled)
+
+    def account_link(self, *, account: str, return_url: str) -> str:
+        """Where the seller gives identity and bank details to the provider, once."""
+        link = self._try(
+            lambda: self._client.account_links.create(
+                {
+                    "account": account,
+                    "type": "account_onboarding",
+                    "return_url": return_url,
+                    "refresh_url": return_url,
+                }
+            )
+        )
+        return _answered(link).url
+
+    # ---- hints
+
+    def read_webhook(self, *, payload: bytes, signature: str, now: float) -> Webhook:
+        """Check who signed and when, then read which payment or account it is about.
+
+        `now` is the machine's clock in seconds. Refuses `not_allowed` and `malformed`.
+        """
+        inbox.check(payload=payload, signature=signature, keys=self._webhook_secrets, now=now)
+        return webhook(inbox.read(payload))
+
+    def _try(self, act: Callable[[], T]) -> T | _No:
+        """Do one call at the provider and sort what can go wrong into sure and unknown."""
+        import stripe
+
+        try:
+            return act()
+        except stripe.CardError as error:
+            return _No(_decline_code(error), sure=True)
+        except stripe.IdempotencyError as error:
+            raise IdempotencyMismatch("the key was used for another payment") from error
+        except stripe.RateLimitError:
+            return _No("rate_limited")
+        except stripe.InvalidRequestError as error:
+            return _No(error.code or "invalid_request", sure=True)
+        except (stripe.AuthenticationError, stripe.PermissionError):
+            return _No("not_authenticated")
+        except stripe.APIConnectionError:
+            return _No("no_answer")
+        except stripe.StripeError as error:
+            return _No("in_progress" if error.http_status == 409 else "provider_failed")
+
+
+def _answered(answer: T | _No) -> T:
+    if not isinstance(answer, _No):
+        return answer
+    if answer.sure:
+        raise Malformed(f"the payment provider refused: {answer.reason}")
+    raise PlatformUnavailable("the payment provider does not answer")
+
+
+def _decline_code(error: stripe.CardError) -> str:
+    said = error.error
+    return str(getattr(said, "decline_code", None) or error.code or "card_declined")
+
+
+def _charge(
+    intent: stripe.PaymentIntent, *, amount: Money | None = None, sale_id: str = ""
+) -> Charge:
+    """Read a payment's state. One that is not the payment asked about is never `paid`."""
+    if amount is not None and (
+        (intent.amount, intent.currency) != (amount.minor, amount.currency.lower())
+        or _note(intent.metadata, "sale_id") != sale_id
+    ):
+        return Charge("unknown", intent.id, "differs")
+    if intent.status == "succeeded":
+        if intent.amount_received != intent.amount:
+            return Charge("unknown", intent.id, "differs", intent.amount_received)
+        return Charge("paid", intent.id, "", intent.amount_received)
+    if intent.status == "canceled":
+        return Charge("cancelled", intent.id, intent.cancellation_reason or "")
+    if intent.status == "requires_action":
+        return Charge("action_needed", intent.id, "requires_action", 0, _action_url(intent))
+    failed = intent.last_payment_error
+    if intent.status == "requires_payment_method" and failed is not None:
+        reason = getattr(failed, "decline_code", None) or getattr(failed, "code", None)
+        return Charge("declined", intent.id, str(reason or "card_declined"))
+    unconfirmed = intent.status in ("requires_payment_method", "requires_confirmation")
+    return Charge("unknown", intent.id, "not_confirmed" if unconfirmed else intent.status)
+
+
+def _action_url(intent: stripe.PaymentIntent) -> str:
+    """Absent fields raise AttributeError on the SDK's objects, hence getattr."""
+    redirect = getattr(intent.next_action, "redirect_to_url", None)
+    return str(getattr(redirect, "url", None) or "")
+
+
+def _refund(refund: stripe.Refund) -> Effect:
+    if refund.status == "succeeded":
+        return Effect("done", refund.id)
+    if refund.status in ("failed", "canceled"):
+        reason = getattr(refund, "failure_reason", None)
+        return Effect("refused", refund.id, str(reason or refund.status))
+    return Effect("unknown", refund.id, refund.status or "pending")
+
+
+def _refused(answer: _No) -> Effect:
+    return Effect("refused" if answer.sure else "unknown", None, answer.reason)
+
+
+def _expect(
+    minor: int, currency: str, metadata: stripe.StripeObject | None, amount: Money, sale_id: str
+) -> None:
+    same = (minor, currency) == (amount.minor, amount.currency.lower())
+    if not same or _note(metadata, "sale_id") != sale_id:
+        raise IdempotencyMismatch("the key was used for another payment")
+
+
+def _note(metadata: stripe.StripeObject | None, name: str) -> str:
+    return str(metadata[name]) if metadata is not None and name in metadata else ""
+
+
+def _id(found: object) -> str:
+    """Stripe gives an id, or the whole object when it was asked to expand it."""
+    return found if isinstance(found, str) else str(getattr(found, "id", "") or "")
