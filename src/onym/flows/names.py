@@ -14,7 +14,7 @@ from onym.core.events import Event
 from onym.core.handle import State
 from onym.core.names import canon
 from onym.flows import record
-from onym.store import clock, ids, rowlocks
+from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import DirectoryImport, Handle, ListEntry, Namespace, SaleSlot, Tenure
 from onym.sweep import directory as directories
 
@@ -61,7 +61,7 @@ def import_directory(*, namespace: str, snapshot: Snapshot) -> str:
 def directory(namespace: str) -> directories.Directory | None:
     """The last import's snapshot, opened once per process and kept."""
     row = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
-    return directories.cached(Path(row.path)) if row else None
+    return directories.cached(Path(row.path), secrets.open_contacts) if row else None
 
 
 def import_path(*, namespace: str, handle: str) -> dict[str, Any] | None:

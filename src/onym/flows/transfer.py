@@ -121,7 +121,7 @@ def look(
         now = clock.now()
         sale = row.sale
         if row.state != core.State.PENDING or sale is None:
-            return core.Look.GO
+            return core.Look.GO if row.state in ASKED else core.Look.WAIT
         verdict = core.last_look(
             holder=holder,
             expected_holder=row.expected_holder,
@@ -137,6 +137,9 @@ def look(
             sale_flow.give_up(sale, holder=holder, why=f"holder_{verdict.value}", now=now)
             _recognise(sale.handle, holder=holder, now=now)
         return verdict
+
+
+ASKED = (core.State.SENT, core.State.UNKNOWN)
 
 
 def _recognise(row: Handle, *, holder: str | None, now: datetime) -> None:

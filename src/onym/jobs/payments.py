@@ -13,7 +13,7 @@ CHARGES = {
     "paid": PaymentState.PAID,
     "declined": PaymentState.DECLINED,
     "cancelled": PaymentState.CANCELLED,
-    "action_needed": PaymentState.DECLINED,
+    "action_needed": PaymentState.UNKNOWN,
     "unknown": PaymentState.UNKNOWN,
 }
 REFUNDS = {
@@ -25,19 +25,16 @@ REFUNDS = {
 
 @task("sale.charge")
 def charge(*, payment_id: str, attempt: int = 0) -> None:
-    """Charge, or ask about a charge that got no answer; an unknown is asked about again."""
+    """Charge, or ask about a charge that got no answer; an unknown is asked about again.
+
+    The provider keeps the key for ever, so the same call is also how an unknown is asked about. A
+    card that wants its holder's confirmation is given up: this sale may be paid in another way.
+    """
     order = orders.order(payment_id)
     if order.state not in (PaymentState.PENDING, PaymentState.UNKNOWN):
         return
-    said = _charge(order)
-    _record(order, said)
-    if said.state == "unknown":
-        again("sale.charge", lock=order.sale, attempt=attempt, payment_id=payment_id)
-
-
-def _charge(order: orders.Order) -> Charge:
-    # The provider keeps the key for ever, so the same call is also how an unknown is asked about.
-    return ports.payments(order.namespace).charge(
+    provider = ports.payments(order.namespace)
+    said = provider.charge(
         key=order.key,
         amount=order.amount,
         method=order.method,
@@ -45,16 +42,11 @@ def _charge(order: orders.Order) -> Charge:
         description=order.sale,
         intent_id=order.provider_id,
     )
-
-
-def _record(order: orders.Order, said: Charge) -> None:
-    payments.record_charge(
-        payment_id=order.key,
-        state=CHARGES[said.state],
-        provider=ports.payments(order.namespace).name,
-        provider_id=said.intent_id,
-        reason=said.reason or "",
-    )
+    if said.state == "action_needed" and said.intent_id:
+        said = provider.cancel(key=order.key, intent_id=said.intent_id)
+    _record(order, said)
+    if said.state == "unknown":
+        again("sale.charge", lock=order.sale, attempt=attempt, payment_id=payment_id)
 
 
 @task("sale.give_up_charge")
@@ -63,12 +55,25 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
     order = orders.order(payment_id)
     if order.state not in (PaymentState.PENDING, PaymentState.UNKNOWN):
         return
-    said = ports.payments(order.namespace).cancel(
+    provider = ports.payments(order.namespace)
+    said = provider.ask(
         key=order.key, amount=order.amount, sale_id=order.sale, intent_id=order.provider_id
     )
+    if said.state in ("unknown", "action_needed") and said.intent_id:
+        said = provider.cancel(key=order.key, intent_id=said.intent_id)
     _record(order, said)
     if said.state == "unknown":
         again("sale.give_up_charge", lock=order.sale, attempt=attempt, payment_id=payment_id)
+
+
+def _record(order: orders.Order, said: Charge) -> None:
+    payments.record_charge(
+        payment_id=order.key,
+        state=CHARGES[said.state],
+        provider=ports.payments(order.namespace).name,
+        provider_id=said.intent_id,
+        reason=said.reason,
+    )
 
 
 @task("sale.refund")
@@ -89,7 +94,7 @@ def refund(*, payment_id: str, attempt: int = 0) -> None:
         state=REFUNDS[said.state],
         provider=provider.name,
         provider_id=said.provider_id,
-        reason=said.reason or "",
+        reason=said.reason,
     )
     if said.state == "unknown":
         again("sale.refund", lock=order.sale, attempt=attempt, payment_id=payment_id)
@@ -110,7 +115,7 @@ def pay_out(*, payout_id: str, attempt: int = 0) -> None:
         state=PayoutState(said.state),
         provider=provider.name,
         provider_id=said.provider_id,
-        reason=said.reason or "",
+        reason=said.reason,
     )
     if said.state == "unknown":
         again("ledger.pay_out", lock=payout_id, attempt=attempt, payout_id=payout_id)

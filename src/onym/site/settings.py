@@ -83,6 +83,7 @@ INSTALLED_APPS = [
     "csp",
     "procrastinate.contrib.django",
     "onym.store",
+    "onym.site.apps.Site",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
@@ -177,12 +178,18 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("ONYM_MAIL_FROM", "Handle Team <team@onym.example>")
 PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
 
+# The namespace that paths without one mean, and that the adapters below belong to.
+NAMESPACE = os.environ.get("ONYM_NAMESPACE") or ("demo" if DEMO else "main")
+
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
+PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
+PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
+INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 
 LOGGING = {

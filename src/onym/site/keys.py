@@ -1,0 +1,32 @@
+"""The key that signs requests to the platform; made at first use, its public half beside it."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from onym.site import embedded
+
+KEY_ID = "onym"
+
+
+def platform_key(data_dir: Path) -> Ed25519PrivateKey:
+    """The private key; its seed lies in DATA/keys/platform, readable by the owner alone."""
+    kept = embedded.kept_secret(data_dir / "keys" / "platform")
+    return Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(kept + "=")[:32])
+
+
+def public_key_file(data_dir: Path) -> Path:
+    """The PEM file that the platform's operator installs on their side."""
+    path = data_dir / "keys" / "platform.pem"
+    pem = (
+        platform_key(data_dir)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    if not path.exists() or path.read_bytes() != pem:
+        path.write_bytes(pem)
+    return path

@@ -1,0 +1,107 @@
+"""Builders: plain functions with keyword overrides and counters; no random data."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from typing import Any
+
+from onym.core import guidelines
+from onym.core.money import Money
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+_count = itertools.count(1)
+
+
+def usd(whole: float) -> Money:
+    """12.34 → 1234 cents."""
+    return Money(round(whole * 100), "USD")
+
+
+def namespace(**changes: Any) -> Any:
+    """A namespace in phase open without a release stop, with its documents and house member."""
+    from onym.store.models import Member, Namespace
+
+    fields = {
+        "id": "demo",
+        "title": "Handle Marketplace",
+        "profile": "x",
+        "currency": "USD",
+        "phase": "open",
+        "release_stop": False,
+        "created_at": LONG_AGO,
+    }
+    place = Namespace.objects.create(**fields | changes)
+    fees = resources.files("onym.core").joinpath("data/fees/onym-2026.toml").read_text()
+    policy = resources.files("onym.core").joinpath("policies/x-2023.toml").read_text()
+    document(place, kind="fees", name="onym-2026", text=fees)
+    document(place, kind="guidelines", name="onym-2026", text=guidelines.built_in())
+    document(place, kind="policy", name="x-2023", text=policy)
+    Member.objects.create(id="mbr_house", namespace=place, is_house=True, created_at=LONG_AGO)
+    return place
+
+
+def document(place: Any, *, kind: str, name: str, text: str, version: int = 1) -> Any:
+    from onym.store.models import Document
+
+    return Document.objects.create(
+        namespace=place,
+        kind=kind,
+        name=name,
+        version=version,
+        effective_from=LONG_AGO,
+        text=text,
+        sha256=hashlib.sha256(text.encode()).hexdigest(),
+    )
+
+
+def member(
+    place: Any,
+    *,
+    account: str | None = None,
+    mail: str | None = None,
+    roles: str = "",
+    **changes: Any,
+) -> Any:
+    """A member of long standing; `account` is linked, `mail` verified, `roles` given."""
+    from onym.store import secrets
+    from onym.store.models import Link, MailAddress, Member, PayoutAccount, StaffRole
+
+    id_ = changes.pop("id", f"mbr_{next(_count):04d}")
+    row = Member.objects.create(id=id_, namespace=place, created_at=LONG_AGO, **changes)
+    if account is not None:
+        Link.objects.create(namespace=place, member=row, account_id=account, linked_at=LONG_AGO)
+        PayoutAccount.objects.create(
+            member=row, provider="stripe", account=f"acct_{id_}", ready_at=LONG_AGO
+        )
+    if mail is not None:
+        MailAddress.objects.create(
+            namespace=place,
+            member=row,
+            address_sealed=secrets.seal(mail, place=f"mailaddress.address/{id_}"),
+            address_index=secrets.index(mail, purpose="mail"),
+            verified_at=LONG_AGO,
+        )
+    for role in roles.split():
+        StaffRole.objects.create(member=row, role=role, granted_at=LONG_AGO)
+    return row
+
+
+def handle(place: Any, name: str, **changes: Any) -> Any:
+    """A held handle with its one open tenure; `state` and `account_id` may be overridden."""
+    from onym.store.models import Handle, Tenure
+
+    fields = {"state": "held", "account_id": f"acc-{name}", "touched_at": LONG_AGO}
+    row = Handle.objects.create(namespace=place, handle=name, display=name, **fields | changes)
+    if row.account_id:
+        Tenure.objects.create(
+            handle=row, account_id=row.account_id, held_from=LONG_AGO, cause="registered"
+        )
+    return row
+
+
+def days(count: float) -> timedelta:
+    return timedelta(days=count)
