@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 from django.apps import AppConfig
 from django.conf import settings
 
@@ -19,7 +21,8 @@ class Site(AppConfig):
             _install_platform()
         if settings.PAYMENTS_KEY:
             _install_payments()
-        _install_mail()
+        if importlib.util.find_spec("onym.ports.mail"):
+            _install_mail()
 
 
 def _install_platform() -> None:
