@@ -121,6 +121,31 @@ def test_data_may_not_be_written_is_one_line(tmp_path: Path) -> None:
     assert said.stderr.endswith("Not a directory\n")
 
 
+@pytest.mark.parametrize("megabytes", [1, 20, 45])
+def test_a_full_disk_is_said_and_the_next_try_succeeds_once_there_is_room(
+    tmp_path: Path, megabytes: int
+) -> None:
+    """On a file system of that size: before, in the middle of and after making the cluster."""
+    apart = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "-rm"]
+    program = f"{sys.executable} -m onym.site.command migrate --json --data {tmp_path}/data"
+    script = (
+        f"mount -t tmpfs -o size={megabytes}m none {tmp_path} && ! {program} "
+        f"&& mount -o remount,size=200m {tmp_path} && {program}"
+    )
+    said = subprocess.run(
+        [*apart, "sh", "-c", script],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "DATABASE_URL": ""},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.returncode == 0, said.stderr
+    first, second = (json.loads(line) for line in said.stdout.splitlines())
+    assert first["code"] == "database_unavailable"
+    assert "no space is left on the disk" in first["detail"]
+    assert second["applied"][-1].startswith("store.")
+
+
 def test_a_reader_that_goes_away_is_no_fault() -> None:
     program = f"{sys.executable} -m onym.site.command --help | true"
     said = subprocess.run(

@@ -14,6 +14,7 @@ import importlib
 import importlib.util
 import json
 import os
+import shutil
 import signal
 import sys
 import traceback
@@ -24,6 +25,8 @@ from typing import Any, NoReturn
 import click
 
 from onym.core.errors import Refusal
+
+WAL_SEGMENT_BYTES = 16 * 2**20
 
 # name → (module, one line of help); a name whose module does not exist is not offered.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -191,13 +194,24 @@ def trouble(fault: Exception) -> tuple[str, str]:
     if "DiskFull" in names or any(getattr(c, "errno", None) == errno.ENOSPC for c in causes):
         return "disk_full", "no space is left on the disk; nothing was half done"
     if names & {"OperationalError", "InterfaceError", "PoolTimeout"}:
-        return "database_unavailable", f"the database does not answer: {line}"
+        full = "; no space is left on the disk of DATA" if _disk_is_full() else ""
+        return "database_unavailable", f"the database does not answer: {line}{full}"
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
         return "unreadable", f"{where}{fault.strerror or line}"
     if isinstance(fault, MemoryError):
         return "out_of_memory", "not enough memory"
     return "fault", f"{type(fault).__name__}: {line}{_recorded(fault)}"
+
+
+def _disk_is_full() -> bool:
+    """Less than one segment of the write-ahead log is free."""
+    from onym.site import embedded
+
+    try:
+        return shutil.disk_usage(embedded.data_directory()).free < WAL_SEGMENT_BYTES
+    except OSError:
+        return False
 
 
 def _recorded(fault: Exception) -> str:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from onym.core.errors import Refusal
+from onym.core.errors import DatabaseUnavailable, Refusal
 from onym.site import embedded
 
 TICK_SECONDS = 0.1
@@ -24,6 +24,7 @@ FIRST_PAUSE_SECONDS = 0.25
 LONGEST_PAUSE_SECONDS = 10.0
 STEADY_SECONDS = 30.0  # alive for so long, and the pause starts small again
 READY_SECONDS = 60.0
+SERVER_PAUSE_SECONDS = 5.0
 STOP_SECONDS = 3.0  # for all children together; the database gets what is left of five
 DATABASE_STOP_SECONDS = 1.5
 
@@ -59,6 +60,7 @@ class Supervisor:
     server: embedded.EmbeddedPostgres | None = None
     children: list[Child] = field(default_factory=list)
     stopping: int = 0  # signals received
+    server_due_at: float = 0.0
 
     def __post_init__(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -139,11 +141,18 @@ class Supervisor:
             self.start(child)
 
     def _tend_server(self) -> None:
-        if self.server is None or self.server.process is None:
+        """A server that cannot start, for want of space perhaps, is tried again for ever."""
+        server, now = self.server, time.monotonic()
+        if server is None or now < self.server_due_at:
             return
-        if self.server.process.poll() is not None:
-            _tell(f"database stopped ({_ending(self.server.process.returncode)}); again")
-            self.server.start()
+        if server.process is not None and server.process.poll() is None:
+            return
+        _tell("database stopped; starting it again")
+        try:
+            server.start()
+        except DatabaseUnavailable as refusal:
+            _tell(refusal.detail)
+            self.server_due_at = now + SERVER_PAUSE_SECONDS
 
     def stop(self) -> None:
         """End all children, then the database; at most five seconds, and nothing is lost."""
