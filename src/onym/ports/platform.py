@@ -9,9 +9,11 @@ import http.client
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from hashlib import sha256
+from itertools import chain
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypedDict, cast
 from urllib.parse import quote, urlsplit
@@ -124,6 +126,7 @@ class Capabilities:
     retain: bool
     hand_over: bool
     notices: bool
+    notice_batch: int
     signals: tuple[str, ...]
 
 
@@ -204,6 +207,7 @@ class SignedHttp:
             retain=found.get("retain") is True,
             hand_over=found.get("hand_over") is True,
             notices=found.get("notices") is True,
+            notice_batch=_whole(found.get("notice_batch")),
             signals=tuple(str(name) for name in found.get("signals", ())),
         )
 
@@ -281,19 +285,28 @@ class SignedHttp:
         return self._write(f"/accounts/{quote(account_id, safe='')}/notices", wish, key)
 
     def notify_all(self, *, notices: Sequence[Notice]) -> Sequence[Outcome]:
-        """`notify` for many, a few at a time; outcomes in the order of `notices`."""
+        """`notify` for many, in batches where the platform takes them; outcomes in order."""
+        try:
+            size = self.capabilities().notice_batch
+        except PlatformUnavailable as trouble:
+            return [Outcome(Answer.UNKNOWN, "no_answer", trouble.detail)] * len(notices)
+        if size == 0:
+            with ThreadPoolExecutor(max_workers=_PARALLEL) as threads:
+                return list(threads.map(lambda notice: self.notify(**asdict(notice)), notices))
+        batches = (notices[start : start + size] for start in range(0, len(notices), size))
+        return list(chain.from_iterable(map(self._notify_batch, batches)))
 
-        def tell(notice: Notice) -> Outcome:
-            return self.notify(
-                account_id=notice.account_id,
-                kind=notice.kind,
-                text=notice.text,
-                href=notice.href,
-                key=notice.key,
-            )
-
-        with ThreadPoolExecutor(max_workers=_PARALLEL) as threads:
-            return list(threads.map(tell, notices))
+    def _notify_batch(self, notices: Sequence[Notice]) -> Sequence[Outcome]:
+        """Each notice is one for ever by its own key; the batch's key only names the request."""
+        wish = {"items": [asdict(notice) for notice in notices]}
+        key = sha256("\n".join(notice.key for notice in notices).encode()).hexdigest()
+        whole = self._write("/notices", wish, key)
+        if not whole.done:
+            return [whole] * len(notices)
+        told = whole.facts.get("items")
+        if not isinstance(told, list) or len(told) != len(notices):
+            return [Outcome(Answer.UNKNOWN, "no_answer", "not one answer a notice")] * len(notices)
+        return [_outcome(_whole(_of(item, "status")), _of(item, "answer")) for item in told]
 
     def _read(self, path: str) -> dict[str, Any] | None:
         """The answer's object, None for 404; anything else that is no answer is unavailable."""
@@ -356,6 +369,14 @@ def _outcome(status: int, facts: object) -> Outcome:
     if status in _REFUSALS and code != "in_progress":
         return Outcome(Answer.REFUSED, code=code, detail=detail, facts=told)
     return Outcome(Answer.UNKNOWN, code=code, detail=detail, facts=told)
+
+
+def _of(item: object, name: str) -> object:
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def _whole(number: object) -> int:
+    return number if isinstance(number, int) and not isinstance(number, bool) else 0
 
 
 def _row(item: object) -> AccountRow:

@@ -6,15 +6,18 @@ Covered: @method, @target-uri and, where present, content-digest (RFC 9530) and 
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from http_message_signatures import HTTPMessageSigner, MappingKeyResolver
+from http_message_signatures import HTTPMessageSigner
 from http_message_signatures.algorithms import ED25519
 
 _ALWAYS = ("@method", "@target-uri")
-_IF_PRESENT = "Idempotency-Key"
+_IF_PRESENT = "idempotency-key"
+_KEY = "Idempotency-Key"
+_LABEL = "onym"
 
 
 @dataclass(slots=True)
@@ -31,10 +34,8 @@ class Signer:
 
     def __init__(self, *, key_id: str, private_key: Ed25519PrivateKey) -> None:
         self._key_id = key_id
-        self._signer = HTTPMessageSigner(
-            signature_algorithm=ED25519,
-            key_resolver=MappingKeyResolver(public_keys={}, private_keys={key_id: private_key}),
-        )
+        self._key = private_key
+        self._signer = HTTPMessageSigner(signature_algorithm=ED25519)
 
     def signed(
         self, *, method: str, url: str, headers: Mapping[str, str], body: bytes | None
@@ -44,12 +45,15 @@ class Signer:
         `url` is absolute; `created` is the machine's clock, for signatures know no other.
         """
         request = Request(method, url, dict(headers))
-        covered = (*_ALWAYS, "idempotency-key") if _IF_PRESENT in headers else _ALWAYS
-        self._signer.sign(
+        base = self._signer.prepare(
             request,
             key_id=self._key_id,
-            label="onym",
-            covered_component_ids=covered,
+            label=_LABEL,
+            covered_component_ids=(*_ALWAYS, _IF_PRESENT) if _KEY in headers else _ALWAYS,
             body=body,
         )
+        # The library's own `apply` builds everything a second time to check the caller.
+        signature = b64encode(self._key.sign(base.signature_base)).decode()
+        request.headers["Signature-Input"] = f"{_LABEL}={base.signature_params}"
+        request.headers["Signature"] = f"{_LABEL}=:{signature}:"
         return request.headers

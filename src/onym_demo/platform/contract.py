@@ -32,6 +32,7 @@ CAPABILITIES: Final = {
     "retain": True,
     "hand_over": True,
     "notices": True,
+    "notice_batch": notice.LARGEST_BATCH,
     "page_size": account.LONGEST_PAGE,
     "signals": [name for name in sample.COLUMNS if name not in _UNTOLD],
 }
@@ -104,6 +105,14 @@ async def _write(
         status=status,
         act=do(wish(body), here.clock.now()),
     )
+    return await _struck(request, route, work)
+
+
+async def _struck(
+    request: Request, route: str, work: Callable[[sqlite3.Connection], Answer]
+) -> Response:
+    """The write, with whatever fault is armed for it."""
+    here = plaza(request)
     fault = here.faults.take(route, sort="writes")
     if fault is not None:
         return await _suffer(fault, request, work)
@@ -226,12 +235,24 @@ async def noticed(request: Request) -> Response:
     )
 
 
+async def noticed_many(request: Request) -> Response:
+    """Each notice is kept under its own key, so the request's key guards nothing more."""
+    here = plaza(request)
+    body = await signed.read_body(request)
+    key_id = here.verifier.writer(request, body)
+    asked, now = wish(body), here.clock.now()
+    return await _struck(
+        request, "notices", lambda db: notice.notify_many(db, key_id, asked, now=now)
+    )
+
+
 ROUTES: Final = (
     Route("/capabilities", capabilities),
     Route("/accounts", accounts),
     Route("/accounts/{account_id}", one_account),
     Route("/accounts/{account_id}/hand-over", handed_over, methods=["POST"]),
     Route("/accounts/{account_id}/notices", noticed, methods=["POST"]),
+    Route("/notices", noticed_many, methods=["POST"]),
     Route("/handles/{handle}", one_handle),
     Route("/handles/{handle}/move", moved, methods=["POST"]),
     Route("/handles/{handle}/reserve", reserved, methods=["POST"]),

@@ -23,24 +23,33 @@ def once(
 
     Refused: 400 idempotency_key_missing, 409 idempotency_mismatch.
     """
-    key = request.headers.get("idempotency-key", "")
-    if not 0 < len(key) <= 255:
+    key = need_key(request.headers.get("idempotency-key"))
+    payload = f"{request.method} {request.url.path}\n".encode() + body
+    return lambda db: kept(db, (key_id, key), payload, status, act)
+
+
+def need_key(key: object) -> str:
+    """Refused: 400 idempotency_key_missing, where it is none of 1 to 255 characters."""
+    if not isinstance(key, str) or not 0 < len(key) <= 255:
         raise Problem(400, "idempotency_key_missing")
-    payload = sha256(f"{request.method} {request.url.path}\n".encode() + body).digest()
+    return key
 
-    def work(db: sqlite3.Connection) -> Answer:
-        first = db.execute(
-            "SELECT payload, status, body FROM answers WHERE key_id = ? AND key = ?", (key_id, key)
-        ).fetchone()
-        if first is not None and first["payload"] != payload:
-            raise Problem(409, "idempotency_mismatch")
-        if first is not None:
-            return first["status"], first["body"]
-        answer = _acted(db, status, act)
-        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (key_id, key, payload, *answer))
-        return answer
 
-    return work
+def kept(
+    db: sqlite3.Connection, key: tuple[str, str], payload: bytes, status: int, act: Act
+) -> Answer:
+    """The answer kept under key id and key, or that of `act`, kept from now on."""
+    digest = sha256(payload).digest()
+    first = db.execute(
+        "SELECT payload, status, body FROM answers WHERE key_id = ? AND key = ?", key
+    ).fetchone()
+    if first is not None and first["payload"] != digest:
+        raise Problem(409, "idempotency_mismatch")
+    if first is not None:
+        return first["status"], first["body"]
+    answer = _acted(db, status, act)
+    db.execute("INSERT INTO answers VALUES (?, ?, ?, ?, ?)", (*key, digest, *answer))
+    return answer
 
 
 def _acted(db: sqlite3.Connection, status: int, act: Act) -> Answer:

@@ -16,10 +16,11 @@ from starlette.requests import Request
 
 from onym_demo.platform.problem import Problem
 
-_WRITE: Final = ("@method", "@target-uri", "content-digest", "idempotency-key")
-_READ: Final = ("@method", "@target-uri")
+# Components as the library serialises them; one with parameters would not be the whole field.
+_READ: Final = frozenset({'"@method"', '"@target-uri"'})
+_WRITE: Final = _READ | {'"content-digest"', '"idempotency-key"'}
 _OLDEST: Final = timedelta(minutes=5)
-_LONGEST_BODY: Final = 64 * 1024
+_LONGEST_BODY: Final = 1024 * 1024
 
 
 def public_key(file: Path) -> Ed25519PublicKey:
@@ -60,15 +61,16 @@ class Verifier:
         if "signature" in request.headers:
             self._check(request, _READ, None)
 
-    def _check(self, request: Request, covered: tuple[str, ...], body: bytes | None) -> str:
+    def _check(self, request: Request, needed: frozenset[str], body: bytes | None) -> str:
         message = _Message(request.method, _target(request), request.headers)
         try:
-            found = self._verifier.verify(
-                message, max_age=_OLDEST, require_components=covered, body=body
-            )
+            found = self._verifier.verify(message, max_age=_OLDEST, body=body)[0]
         except InvalidSignature as fault:
             raise Problem(401, "signature_invalid", str(fault)) from fault
-        return str(found[0].parameters["keyid"])
+        missing = needed - found.covered_components.keys()
+        if missing:
+            raise Problem(401, "signature_invalid", f"not signed: {', '.join(sorted(missing))}")
+        return str(found.parameters["keyid"])
 
 
 def _target(request: Request) -> str:
