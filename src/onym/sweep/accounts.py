@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 
 from onym.core import errors, names
-from onym.sweep import columns, source
+from onym.sweep import columns, directory, source
+from onym.sweep import stage as stages
 from onym.sweep.stage import Progress, Stage
 
 DEFAULT_PROFILE = "x"
@@ -75,10 +76,15 @@ def open_accounts(
     `mapping` is column → source column; `profile` None is the built-in default. Of rows with one
     account_id, and then of accounts with one canonical handle, the first stays, in the order of
     the files and their rows. `progress` is told rows done and rows in all. Refuses `malformed` a
-    file that cannot be read; then nothing is left behind.
+    file that cannot be read; then nothing is left behind. The folder of a directory snapshot is
+    an input too; alone and under its own profile it is read in place, since it was checked before.
     """
     if not inputs:
         raise errors.Malformed("no account table was named")
+    if len(inputs) == 1 and inputs[0].is_dir() and not mapping:
+        known = directory.read_manifest(inputs[0])
+        if profile in (None, known.profile):
+            return _imported(con, known)
     rules = names.profile(profile or DEFAULT_PROFILE)
     stage = Stage.create(con, scratch)
     try:
@@ -86,6 +92,38 @@ def open_accounts(
     except BaseException:
         stage.close()
         raise
+
+
+def _file(path: Path) -> Path:
+    return path / directory.TABLE if path.is_dir() else path
+
+
+def _imported(con: duckdb.DuckDBPyConnection, known: directory.Snapshot) -> Accounts:
+    """A view on the table of a snapshot: no copy, no checks, no rejects."""
+    view = stages.new_name("onym_directory")
+    hidden = "CAST(NULL AS VARCHAR) AS email"
+    listed = ", ".join(hidden if name == "email" else name for name in columns.COLUMNS)
+    file = source.file_name(known.path / directory.TABLE)
+    with source.reading(str(known.path)):
+        con.execute(
+            f"CREATE VIEW {view} AS SELECT {listed}, canonical, handle AS display"  # noqa: S608
+            f" FROM read_parquet({file})"
+        ).fetchall()
+
+    def close() -> None:
+        con.execute(f"DROP VIEW IF EXISTS {view}").fetchall()
+
+    return Accounts(
+        con=con,
+        table=view,
+        profile=known.profile,
+        rows=known.rows,
+        rejects={},
+        ignored=(),
+        missing=known.missing,
+        rejected=stages.NO_REJECTS,
+        close=close,
+    )
 
 
 def _load(
@@ -96,7 +134,7 @@ def _load(
     progress: Progress | None,
 ) -> Accounts:
     sources = [
-        source.open_source(stage.con, path, stage.folder / f"{number}.in", mapping=mapping)
+        source.open_source(stage.con, _file(path), stage.folder / f"{number}.in", mapping=mapping)
         for number, path in enumerate(inputs)
     ]
     stage.load(sources, rules, progress)

@@ -8,6 +8,7 @@ trusted with them (onym.sweep.lines).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -225,6 +226,11 @@ def _if_json(expression: str) -> str:
 
 def _pointer(key: str) -> str:
     return quote("/" + key.replace("~", "~0").replace("/", "~1"))
+
+
+def file_name(path: Path) -> str:
+    """A path as a literal of the engine, its wildcards taken as they stand."""
+    return quote(re.sub(r"[*?\[]", r"[\g<0>]", str(path)))
 
 
 def quote(value: str) -> str:

@@ -32,7 +32,17 @@ MARK = "\x01"  # leads a reason where a canonical handle could stand; no handle 
 ACCOUNT_ID = r"[^\x00-\x1f\x7f]{1,256}"
 DOUBLES = {"account_id": "duplicate_account_id", "canonical": "duplicate_handle"}
 
+NO_REJECTS = (
+    "(SELECT 0 AS file_no, '' AS file, 0 AS row, '' AS account_id, '' AS handle, '' AS reason,"
+    " '' AS \"column\" WHERE false)"
+)
+
 _numbers = itertools.count(1)
+
+
+def new_name(stem: str) -> str:
+    """A name that nothing else in this process has in the engine."""
+    return f"{stem}_{next(_numbers)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +57,7 @@ class Stage:
     def create(cls, con: duckdb.DuckDBPyConnection, scratch: Path | None) -> Stage:
         """A fresh working copy under `scratch` (default: the system's folder for such)."""
         folder = Path(tempfile.mkdtemp(prefix="onym-accounts-", dir=scratch))
-        stage = cls(con, f"onym_stage_{next(_numbers)}", folder)
+        stage = cls(con, new_name("onym_stage"), folder)
         typed = ", ".join(f"{name} {columns.TYPES[kind]}" for name, kind in COLUMNS.items())
         stage.run(f"ATTACH {quote(str(folder / 'stage.duckdb'))} AS {stage.name}")
         stage.run(
@@ -95,11 +105,11 @@ class Stage:
         """The names of two views: the accounts that stay, and the rows that are refused."""
         listed = ", ".join(COLUMNS)
         self.run(
-            f"CREATE TEMP VIEW {self.name}_accounts AS SELECT {listed}, canonical,"
+            f"CREATE VIEW {self.name}_accounts AS SELECT {listed}, canonical,"
             f" handle AS display FROM {self.name}.accounts WHERE reason IS NULL"
         )
         self.run(
-            f"CREATE TEMP VIEW {self.name}_rejects AS"
+            f"CREATE VIEW {self.name}_rejects AS"
             " SELECT a.file_no, f.file, coalesce(a.row, a.rowid - f.first + 1) AS row,"
             " left(a.account_id, 256) AS account_id, left(a.handle, 256) AS handle, a.reason,"
             ' a."column"'
