@@ -1,0 +1,53 @@
+# Two commands are enough: `make run` and `make test`. PYTHON=… chooses another interpreter.
+.DEFAULT_GOAL := help
+.PHONY: help install run test check bench sim faults security lock clean
+
+PYTHON ?= python3
+PORT ?= 8000
+DATA ?= data
+SEED ?= 1
+BENCHES ?= sweep sale
+export PYTHON
+
+help: ## say what there is
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+
+install: ## .venv with everything that tests need
+	@tools/install test
+
+run: ## Onym with the demo's outside world, until Ctrl-C
+	@tools/install run
+	@exec .venv/bin/onym up --demo --port $(PORT) --data $(DATA)
+
+test: install ## the whole test suite
+	@tools/system-packages
+	@.venv/bin/pytest
+
+check: install ## format, lint, types, imports, house rules
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	.venv/bin/pytest tests/docs/test_house_rules.py
+
+bench: install ## measurements, as ratios
+	@for name in $(BENCHES); do .venv/bin/onym bench $$name || exit 1; done
+
+sim: install ## seeded days of a market, audited
+	.venv/bin/onym sim --seed $(SEED)
+
+faults: install ## kill -9 at every step, and the seeded bugs that must be caught
+	.venv/bin/pytest -m faults
+
+security: install ## the source under bandit, the tracked files searched for secrets
+	.venv/bin/bandit -q -ll -r src
+	.venv/bin/pytest tests/docs/test_house_rules.py -k secret
+
+lock: ## write the hashed requirements anew (needs uv)
+	for name in build base test spark; do \
+	    uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
+	        --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit 1; \
+	done
+
+clean: ## forget what was installed; DATA stays
+	rm -rf .venv build src/*.egg-info
