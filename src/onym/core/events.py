@@ -294,7 +294,7 @@ def seal(event: Event, *, namespace: str, at: datetime, salt: Callable[[], bytes
     openings: dict[str, Opening] = {}
     for key in sorted(event.committed):
         grain, value = salt(), event.committed[key]
-        body[f"{key}_commitment"] = commitment(event.type, key, salt=grain, value=value).hex()
+        body[key + _HIDDEN] = commitment(event.type, key, salt=grain, value=value).hex()
         openings[key] = {"salt": grain.hex(), "value": value}
     entry = canonical(
         {
@@ -351,6 +351,22 @@ def read(entry: bytes) -> Entry:
     return Entry(value["type"], value["namespace"], value["at"], value["ref"], value["body"])
 
 
+def misfit(entry: Entry) -> str | None:
+    """Why a leaf read back may not stand in this log: an unknown type or field; None if it may."""
+    if entry.type not in TYPES:
+        return f"no such event: {entry.type}"
+    hidden = {key: None for key in entry.body if key.endswith(_HIDDEN)}
+    clear = {key: value for key, value in entry.body.items() if key not in hidden}
+    committed = {key.removesuffix(_HIDDEN): None for key in hidden}
+    misfits = [shape.misfit(clear, committed) for shape in TYPES[entry.type]]
+    if None not in misfits:
+        return f"{entry.type}: {'; or '.join(str(item) for item in misfits)}"
+    wrong = [key for key in hidden if not _is_hash(entry.body[key])]
+    wrong += [key for key, value in clear.items() if not KINDS[key](value)]
+    return f"{entry.type}: {wrong[0]} may not hold such a value" if wrong else None
+
+
+_HIDDEN = "_commitment"
 _ENVELOPE = {"v", "type", "namespace", "at", "ref", "body"}
 
 
@@ -379,6 +395,13 @@ def instant(at: datetime) -> str:
     if at.tzinfo is None:
         raise ValueError("an instant has a time zone")
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def parse_instant(text: str) -> datetime:
+    """The inverse of `instant`; anything else raises ValueError."""
+    if not _is_instant(text):
+        raise ValueError("not an instant")
+    return datetime.fromisoformat(text)
 
 
 def amount(money: Money) -> dict[str, str]:

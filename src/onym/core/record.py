@@ -1,0 +1,455 @@
+"""The record: what a stranger can check about the market from the entries of its log alone.
+
+Each rule goes over the leaves in order and answers for each of its subjects; docs/concepts/log.md
+says in words what each shows, and what none of them can show.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from onym.core import events, fees
+from onym.core.errors import Refusal
+from onym.core.money import Money
+from onym.tlog import merkle
+
+
+class Status(StrEnum):
+    """How a check came out; with no subject there was nothing to check."""
+
+    OK = "ok"
+    VIOLATED = "violated"
+    NO_SUBJECT = "no subject"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check: `leaf` is the index of the first leaf that violates it."""
+
+    name: str
+    status: Status
+    detail: str
+    leaf: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An entry with its place in the log."""
+
+    index: int
+    type: str
+    namespace: str
+    at: str
+    ref: str
+    body: Mapping[str, Any]
+
+    def before(self, other: Leaf) -> bool:
+        """Earlier in the log, or at the same instant, that is by the same decision."""
+        return self.index < other.index or self.at == other.at
+
+
+Finding = tuple[Leaf, str | None]
+"""A subject of a rule, and what is wrong with it."""
+
+FindSchedule = Callable[[str, str], fees.Schedule | None]
+"""The fee schedule of a version (`onym-2026/1`) in a currency, None if it is not known."""
+
+
+@dataclass(slots=True)
+class Record:
+    """All leaves of a log, by type and by what they are about, and the fee schedules."""
+
+    schedule: FindSchedule
+    by_type: dict[str, list[Leaf]] = field(default_factory=lambda: defaultdict(list))
+    by_ref: dict[str, list[Leaf]] = field(default_factory=lambda: defaultdict(list))
+    unreadable: list[Finding] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, entry: bytes) -> None:
+        index, self.size = self.size, self.size + 1
+        try:
+            found = events.read(entry)
+        except ValueError as fault:
+            self.unreadable.append((Leaf(index, "", "", "", "", {}), str(fault)))
+            return
+        leaf = Leaf(index, found.type, found.namespace, found.at, found.ref, found.body)
+        why = events.misfit(found)
+        if why:
+            self.unreadable.append((leaf, why))
+            return
+        self.by_type[leaf.type].append(leaf)
+        self.by_ref[leaf.ref].append(leaf)
+
+    def of(self, *types: str) -> list[Leaf]:
+        """The leaves of these types, in order."""
+        return sorted((leaf for t in types for leaf in self.by_type[t]), key=lambda x: x.index)
+
+    def about(self, ref: object, *types: str) -> list[Leaf]:
+        """The leaves of these types about `ref`, in order."""
+        found = self.by_ref.get(ref, []) if isinstance(ref, str) else []
+        return [leaf for leaf in found if leaf.type in types]
+
+
+def check(entries: Iterable[bytes], *, schedule: FindSchedule | None = None) -> list[Check]:
+    """Every rule over the entries of a log, in order. Entries that cannot be read are violations.
+
+    Schedules published in the log come first, then those `schedule` finds (default: built in).
+    """
+    record = Record(schedule or _built_in)
+    for entry in entries:
+        record.add(entry)
+    published = dict(_published(record))
+    find = record.schedule
+    record.schedule = lambda version, currency: (
+        published.get((version, currency)) or find(version, currency)
+    )
+    return [_outcome(name, list(rule(record))) for name, rule in RULES.items()]
+
+
+def _outcome(name: str, findings: list[Finding]) -> Check:
+    wrong = sorted(
+        ((leaf.index, why) for leaf, why in findings if why is not None), key=lambda item: item[0]
+    )
+    if wrong:
+        leaf, why = wrong[0]
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        return Check(name, Status.VIOLATED, f"leaf {leaf}: {why}{more}", leaf)
+    if not findings:
+        return Check(name, Status.NO_SUBJECT, "nothing of the kind in this log")
+    return Check(name, Status.OK, f"{len(findings)} checked")
+
+
+def _well_formed(record: Record) -> Iterator[Finding]:
+    yield from record.unreadable
+    for leaves in record.by_type.values():
+        yield from ((leaf, None) for leaf in leaves)
+
+
+# Order.
+
+
+def _sweeps_first(record: Record) -> Iterator[Finding]:
+    """A sweep before a warning, a warning before a release, per handle or in bulk."""
+    for earlier, later in (("SweepRecorded", "HandleWarned"), ("HandleWarned", "Released")):
+        known = record.of(earlier)
+        for leaf in record.of(later):
+            before = [other for other in known if _covers(other, leaf) and other.before(leaf)]
+            yield leaf, None if before else f"{later} without {earlier} before it"
+
+
+def _covers(earlier: Leaf, leaf: Leaf) -> bool:
+    """Whether an earlier leaf may be about the same handle: a bulk act does not name its own."""
+    named = earlier.body.get("handle"), leaf.body.get("handle")
+    return earlier.namespace == leaf.namespace and (None in named or named[0] == named[1])
+
+
+def _sales_go_forward(record: Record) -> Iterator[Finding]:
+    """Agreed, funded, read back, settled; never both settled and refunded."""
+    steps = {
+        "SaleFunded": ("SaleAgreed",),
+        "SaleSettled": ("SaleAgreed", "SaleFunded"),
+        "SaleRefunded": ("SaleAgreed",),
+        "SaleClosed": ("SaleAgreed",),
+    }
+    moved = {leaf.body.get("sale"): leaf for leaf in reversed(record.of("TransferReadBack"))}
+    for leaf in record.of(*steps):
+        known = [other.type for other in record.by_ref[leaf.ref] if other.before(leaf)]
+        missing = [step for step in steps[leaf.type] if step not in known]
+        moves = moved.get(leaf.ref)
+        if leaf.type == "SaleSettled" and not (moves and moves.before(leaf)):
+            missing.append("TransferReadBack")
+        why = f"{leaf.type} without {missing[0]} before it" if missing else None
+        again = leaf in record.about(leaf.ref, "SaleSettled", "SaleRefunded")[1:]
+        yield leaf, why or (f"sale {leaf.ref} ended twice" if again else None)
+
+
+_PATHS: Mapping[str, tuple[str, ...]] = {
+    "listing": ("ListingOpened",),
+    "offer": ("OfferAccepted",),
+    "invitation": ("InvitationAccepted",),
+    "house": ("Approved", "HousePurchase"),
+    "english": ("LotClosed",),
+    "sealed": ("LotClosed",),
+    "falling": ("LotClosed",),
+    "drop": ("Drawn",),
+}
+"""What in the log may lead to a sale, by its mechanism."""
+
+
+def _sales_have_a_path(record: Record) -> Iterator[Finding]:
+    """Each sale came about by a listing, offer, invitation, lot or approval that is in the log."""
+    for sale in record.of("SaleAgreed"):
+        ref, mechanism = sale.body["by"], sale.body["mechanism"]
+        types = _PATHS.get(mechanism, ())
+        paths = [leaf for leaf in record.about(ref, *types) if leaf.before(sale)]
+        sent = [leaf for leaf in record.about(ref, "InvitationSent") if leaf.index < sale.index]
+        if not paths or (mechanism == "invitation" and not sent):
+            yield sale, f"no {mechanism} {ref} in the log leads to this sale"
+        elif any(_differs(path, sale) for path in paths):
+            yield sale, f"{ref} is about something else than this sale"
+        else:
+            yield sale, None
+
+
+def _differs(path: Leaf, sale: Leaf) -> bool:
+    """Whether the path names another handle, party or price than the sale does."""
+    keys = ["handle", "seller"]
+    keys += ["buyer", "price"] if path.type == "OfferAccepted" else []
+    keys += ["price"] if path.type == "ListingOpened" else []
+    return path.namespace != sale.namespace or any(
+        path.body[key] != sale.body[key]
+        for key in keys
+        if path.body.get(key) is not None and sale.body.get(key) is not None
+    )
+
+
+# Money.
+
+_TERMS = ("gross", "commission", "proceeds", "fee", "tax", "share")
+
+
+def _fees_add_up(record: Record) -> Iterator[Finding]:
+    """Each sale's figures, recomputed from its price under the schedule that it pins."""
+    houses: dict[str, object] = {}
+    for sale in record.of("SaleAgreed", "SaleSettled"):
+        if not all(key in sale.body for key in ("price", *_TERMS)):
+            continue
+        version = str(sale.body["versions"].get("fees"))
+        price = events.money(sale.body["price"])
+        found = record.schedule(version, price.currency)
+        if found is None:
+            yield sale, f"the fee schedule {version} is neither in the log nor built in"
+        elif _parts(found, price, sale, "trade"):
+            yield sale, _other_than_agreed(record, sale)
+        elif _parts(found, price, sale, "primary"):
+            # Without commission one side must be the house, and it is the same member every time.
+            member = _house_side(record, sale)
+            is_house = houses.setdefault(sale.namespace, member) == member
+            why = None if is_house else f"no commission, but {member} is not the house"
+            yield sale, why or _other_than_agreed(record, sale)
+        else:
+            yield sale, f"the figures are not those of {version}"
+
+
+def _house_side(record: Record, sale: Leaf) -> object:
+    """Who must be the house in a sale without commission: the buyer of a house purchase only."""
+    agreed = record.about(sale.ref, "SaleAgreed")
+    bought = any(leaf.body["mechanism"] == "house" for leaf in agreed)
+    return sale.body.get("buyer" if bought else "seller")
+
+
+def _other_than_agreed(record: Record, sale: Leaf) -> str | None:
+    for agreed in record.about(sale.ref, "SaleAgreed"):
+        for key in ("price", *_TERMS):
+            if key in agreed.body and agreed.body[key] != sale.body[key]:
+                return f"its {key} is not the one agreed in leaf {agreed.index}"
+    return None
+
+
+def _parts(schedule: fees.Schedule, price: Money, sale: Leaf, kind: fees.Kind) -> bool:
+    """Whether the sale's figures are those that the schedule gives for `kind`."""
+    try:
+        tax, share = (events.money(sale.body[key]) for key in ("tax", "share"))
+        parts = fees.split(price=price, schedule=schedule, kind=kind, tax=tax, share=share)
+    except Refusal:
+        return False
+    return all(events.money(sale.body[key]) == getattr(parts, key) for key in _TERMS)
+
+
+def _built_in(version: str, currency: str) -> fees.Schedule | None:
+    name, _, number = version.rpartition("/")
+    try:
+        found = fees.built_in(name, currency=currency)
+    except Refusal:
+        return None
+    return found if str(found.version) == number else None
+
+
+def _published(record: Record) -> Iterator[tuple[tuple[str, str], fees.Schedule]]:
+    """Schedules that stand in FeesPublished leaves as `fee_table` writes them; the first wins."""
+    for leaf in reversed(record.of("FeesPublished")):
+        for currency, table in leaf.body.get("schedule", {}).items():
+            try:
+                found = _schedule(leaf, currency, table)
+            except (KeyError, TypeError, ValueError, AttributeError):
+                continue
+            yield (found.key, currency), found
+
+
+def _schedule(leaf: Leaf, currency: str, table: Mapping[str, Any]) -> fees.Schedule:
+    return fees.Schedule(
+        id=leaf.body["id"],
+        version=int(leaf.body["version"]),
+        effective_from=events.parse_instant(leaf.body["effective_from"]),
+        currency=currency,
+        payer=table["payer"],
+        bands=tuple(fees.Band(ppm, up_to) for ppm, up_to in table["bands"]),
+        least_price_minor=table["least_price_minor"],
+        least_commission_minor=table["least_commission_minor"],
+        initiate_minor=table["initiate_minor"],
+    )
+
+
+def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
+    """The optional `schedule` of a FeesPublished: one table a currency, so that all recompute."""
+    return {
+        one.currency: {
+            "payer": one.payer,
+            "bands": [[band.ppm, band.up_to_minor] for band in one.bands],
+            "least_price_minor": one.least_price_minor,
+            "least_commission_minor": one.least_commission_minor,
+            "initiate_minor": one.initiate_minor,
+        }
+        for one in schedules
+    }
+
+
+def _openings_open(record: Record) -> Iterator[Finding]:
+    """What was published later opens what was committed, and is the figure that was used."""
+    for leaves in list(record.by_type.values()):
+        for leaf in leaves:
+            for item in leaf.body.get("opens", ()):
+                yield leaf, _misopened(record, leaf, item)
+
+
+def _misopened(record: Record, leaf: Leaf, item: Mapping[str, Any]) -> str | None:
+    hidden = f"{item['field']}_commitment"
+    known = [
+        other
+        for other in record.about(item["ref"], item["type"])
+        if other.index < leaf.index and hidden in other.body
+    ]
+    what = f"the {item['field']} of {item['type']} {item['ref']}"
+    if not known:
+        return f"{what} was never committed"
+    opening: events.Opening = {"salt": item["salt"], "value": item["value"]}
+    if not all(
+        events.open_commitment(
+            item["type"], item["field"], commitment_hex=other.body[hidden], opening=opening
+        )
+        for other in known
+    ):
+        return f"{what} is not the one committed"
+    used = leaf.body.get(item["field"], item["value"])
+    return None if used == item["value"] else f"{what} is not the one used"
+
+
+# People.
+
+
+def _invited_were_committed(record: Record) -> Iterator[Finding]:
+    """Each invitation's candidate stands under the root that was logged before it."""
+    for leaf in record.of("InvitationSent"):
+        known = record.about(leaf.body["campaign"], "CandidatesCommitted")
+        before = [other for other in known if other.index < leaf.index]
+        path = leaf.body["path"]
+        shown = [
+            merkle.includes(
+                leaf=merkle.leaf_hash(bytes.fromhex(leaf.body["candidate"])),
+                index=path["index"],
+                size=other.body["count"],
+                proof=[bytes.fromhex(item) for item in path["path"]],
+                root=bytes.fromhex(other.body["root"]),
+            )
+            for other in before
+        ]
+        if not before:
+            yield leaf, f"campaign {leaf.body['campaign']} committed to nobody before"
+        else:
+            yield leaf, None if any(shown) else "the candidate is not among those committed"
+
+
+def _two_people(record: Record) -> Iterator[Finding]:
+    """Two different people stand behind each approval, override and house purchase."""
+    for leaf in record.of("Approved", "Overridden", "HousePurchase"):
+        alone = leaf.body["proposer"] == leaf.body["approver"]
+        yield leaf, "one person alone proposed and approved" if alone else None
+    for leaves in list(record.by_type.values()):
+        for leaf in leaves:
+            ref = leaf.body.get("approval")
+            if ref is not None:
+                known = [x for x in record.about(ref, "Approved") if x.before(leaf)]
+                yield leaf, None if known else f"the approval {ref} is not in the log before it"
+
+
+# Holders.
+
+
+def _holders_follow(record: Record) -> Iterator[Finding]:
+    """Each transfer begins where the one before ended, or where the import says."""
+    last: dict[tuple[str, str], Leaf] = {}
+    for leaf in record.of("TransferReadBack"):
+        key = (leaf.namespace, leaf.body["handle"])
+        yield leaf, _unfounded(record, leaf, last.get(key))
+        last[key] = leaf
+
+
+def _unfounded(record: Record, leaf: Leaf, previous: Leaf | None) -> str | None:
+    """Why the holder before does not follow; a handle that no import holds starts its own chain."""
+    before, handle = leaf.body["holder_before"], leaf.body["handle"]
+    if "imported" in leaf.body:
+        return _unimported(record, leaf)
+    named = leaf.body.get("previous"), leaf.body.get("previous_ref")
+    if previous is None:
+        return None if named == (None, None) else "it names a transfer that is not in the log"
+    if named not in ((previous.index, None), (None, previous.ref)):
+        return f"it does not name leaf {previous.index}, the transfer of {handle} before it"
+    after = previous.body["holder_after"]
+    if before != after:
+        return f"{handle} was left with {after} by leaf {previous.index}, not with {before}"
+    return None
+
+
+def _unimported(record: Record, leaf: Leaf) -> str | None:
+    path, handle = leaf.body["imported"], leaf.body["handle"]
+    imports = [
+        other
+        for other in record.of("DirectoryImported")
+        if other.index < leaf.index
+        and other.namespace == leaf.namespace
+        and path.get("import", other.ref) == other.ref
+    ]
+    if not imports:
+        return "it rests on an import that is not in the log"
+    root = imports[-1]
+    since = [
+        other
+        for other in record.of("TransferReadBack")
+        if root.index < other.index < leaf.index
+        and (other.namespace, other.body["handle"]) == (leaf.namespace, handle)
+    ]
+    if since:
+        return f"it passes over the transfer of {handle} in leaf {since[-1].index}"
+    row = events.directory_row(handle, leaf.body["holder_before"] or "")
+    shown = merkle.includes(
+        leaf=merkle.leaf_hash(row),
+        index=path["index"],
+        size=root.body["count"],
+        proof=[bytes.fromhex(item) for item in path["path"]],
+        root=bytes.fromhex(root.body["root"]),
+    )
+    return None if shown else f"the import does not show {handle} with the holder before"
+
+
+def _lots_recompute(record: Record) -> Iterator[Finding]:
+    """Lots and draws: nothing writes them yet, so one that stands here cannot be vouched for."""
+    for leaf in record.of("LotClosed", "Drawn"):
+        yield leaf, f"this version cannot recompute {leaf.type}"
+
+
+RULES: Mapping[str, Callable[[Record], Iterator[Finding]]] = {
+    "entries are well formed": _well_formed,
+    "sweeps come before warnings, warnings before releases": _sweeps_first,
+    "invited candidates were committed before": _invited_were_committed,
+    "sales go forward": _sales_go_forward,
+    "every sale has an eligible path": _sales_have_a_path,
+    "fees add up": _fees_add_up,
+    "opened amounts equal committed ones": _openings_open,
+    "two people approved": _two_people,
+    "holders follow from import and transfers": _holders_follow,
+    "closed lots and draws recompute": _lots_recompute,
+}
