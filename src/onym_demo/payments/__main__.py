@@ -11,8 +11,8 @@ from pathlib import Path
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
+from onym_demo.clock import Clock
 from onym_demo.payments import app, timers, webhooks
-from onym_demo.payments.clock import Clock
 from onym_demo.payments.provider import Options, Provider
 from onym_demo.payments.state import State
 

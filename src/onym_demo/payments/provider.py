@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from onym_demo.payments.clock import Clock
+from onym_demo.clock import Clock
 from onym_demo.payments.state import State
 from onym_demo.payments.wire import JSON
 
