@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from onym.core import events, fees, record
 from onym.core.events import Event
@@ -644,3 +647,38 @@ def test_a_lot_or_draw_is_not_vouched_for() -> None:
         "Drawn", "drp_1", {"drop": "drp_1", "randomness": "r", "seed": HASH, "result": []}
     )
     assert outcome(seal([event]), "closed lots").status == "violated"
+
+
+TRUE = seal(story())
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 9) | st.sampled_from(["", "a", "00", HASH, "sal_1"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+def test_no_entry_however_odd_breaks_the_checks(data: st.DataObject) -> None:
+    entries = list(TRUE)
+    at = data.draw(st.integers(0, len(entries) - 1))
+    entry = json.loads(entries[at])
+    keys = [*entry["body"], *events.KINDS]
+    for key in data.draw(st.lists(st.sampled_from(keys), min_size=1, max_size=4)):
+        junk = data.draw(JUNK | st.sampled_from([amount(5), {"USD": {"payer": "buyer"}}, VERSIONS]))
+        entry["body"][key] = junk
+    entry["type"] = data.draw(st.sampled_from([entry["type"], *events.TYPES]))
+    checks = record.check([*entries[:at], events.canonical(entry), *entries[at + 1 :]])
+    assert len(checks) == len(record.RULES)
+
+
+@given(st.data())
+def test_no_published_schedule_however_odd_breaks_the_checks(data: st.DataObject) -> None:
+    table = {**record.fee_table([fees.built_in("onym-2026", currency="USD")])["USD"]}
+    table[data.draw(st.sampled_from(sorted(table)))] = data.draw(JUNK)
+    schedule = data.draw(st.sampled_from([table, {"USD": table}]) | JUNK)
+    body = {"id": "onym-2026", "version": "1", "effective_from": events.instant(START)}
+    try:
+        told = Event("FeesPublished", "f", {**body, "sha256": HASH, "schedule": schedule})
+    except ValueError:
+        return
+    assert len(record.check(seal([told, *traded()]))) == len(record.RULES)

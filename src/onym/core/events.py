@@ -85,6 +85,11 @@ def _is_data(value: JSON) -> bool:
     return value is None or _is_flag(value) or _is_count(value) or _is_word(value)
 
 
+def _is_versions(value: JSON) -> bool:
+    """What a decision was made under: `{"fees": "onym-2026/1", …}`."""
+    return isinstance(value, Mapping) and all(map(_is_word, (*value, *value.values())))
+
+
 def _is_path(value: JSON) -> bool:
     """An inclusion proof: position, size of the tree, sibling hashes from the leaf upwards."""
     return (
@@ -126,7 +131,8 @@ _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_words: "reasons winners",
     _is_path: "path imported",
     _is_openings: "opens",
-    _is_data: "counts partitions stages versions bids schedule result",
+    _is_versions: "versions",
+    _is_data: "counts partitions stages bids schedule result",
     _is_word: (
         "id version policy profile sweep handle campaign sale lot drop mechanism by buyer seller "
         "proposer approver approval action reason outcome before after model tier key "

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, get_args
 
 from onym.core import events, fees
 from onym.core.errors import Refusal
@@ -272,26 +272,39 @@ def _built_in(version: str, currency: str) -> fees.Schedule | None:
 def _published(record: Record) -> Iterator[tuple[tuple[str, str], fees.Schedule]]:
     """Schedules that stand in FeesPublished leaves as `fee_table` writes them; the first wins."""
     for leaf in reversed(record.of("FeesPublished")):
-        for currency, table in leaf.body.get("schedule", {}).items():
-            try:
-                found = _schedule(leaf, currency, table)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                continue
-            yield (found.key, currency), found
+        tables = leaf.body.get("schedule")
+        for currency, table in tables.items() if isinstance(tables, dict) else ():
+            found = _schedule(leaf, currency, table)
+            if found is not None:
+                yield (found.key, currency), found
 
 
-def _schedule(leaf: Leaf, currency: str, table: Mapping[str, Any]) -> fees.Schedule:
+def _schedule(leaf: Leaf, currency: str, table: Any) -> fees.Schedule | None:
+    """The table as a schedule; None if it is not one."""
+    try:
+        payer, bands = table["payer"], [fees.Band(ppm, to) for ppm, to in table["bands"]]
+        figures = {key: table[key] for key in _LEAST}
+        version = int(leaf.body["version"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    whole = [*figures.values(), *(band.ppm for band in bands)]
+    whole += [band.up_to_minor for band in bands[:-1]]
+    if payer not in get_args(fees.Payer) or not all(type(number) is int for number in whole):
+        return None
+    if not bands or bands[-1].up_to_minor is not None:
+        return None
     return fees.Schedule(
         id=leaf.body["id"],
-        version=int(leaf.body["version"]),
+        version=version,
         effective_from=events.parse_instant(leaf.body["effective_from"]),
         currency=currency,
-        payer=table["payer"],
-        bands=tuple(fees.Band(ppm, up_to) for ppm, up_to in table["bands"]),
-        least_price_minor=table["least_price_minor"],
-        least_commission_minor=table["least_commission_minor"],
-        initiate_minor=table["initiate_minor"],
+        payer=payer,
+        bands=tuple(bands),
+        **figures,
     )
+
+
+_LEAST = ("least_price_minor", "least_commission_minor", "initiate_minor")
 
 
 def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
@@ -300,9 +313,7 @@ def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
         one.currency: {
             "payer": one.payer,
             "bands": [[band.ppm, band.up_to_minor] for band in one.bands],
-            "least_price_minor": one.least_price_minor,
-            "least_commission_minor": one.least_commission_minor,
-            "initiate_minor": one.initiate_minor,
+            **{key: getattr(one, key) for key in _LEAST},
         }
         for one in schedules
     }

@@ -239,9 +239,9 @@ def _compare(tiles: Tiles, level: int, index: int, computed: bytes) -> None:
         if served[at : at + merkle.HASH_BYTES] != computed[at : at + merkle.HASH_BYTES]:
             span = 1 << HEIGHT * level
             leaf = (index * WIDTH + at // merkle.HASH_BYTES) * span
-            which = f"leaf {leaf}" if level == 0 else f"leaves {leaf} to {leaf + span - 1}"
+            which = "entry" if level == 0 else f"entries up to leaf {leaf + span - 1}"
             path = tile_path(level, index, len(computed) // merkle.HASH_BYTES)
-            raise TileFault(path, f"{which}: entry and tile do not agree", leaf)
+            raise TileFault(path, f"tile and {which} do not agree", leaf)
 
 
 def entry(tiles: Tiles, leaf: int) -> bytes:
