@@ -161,6 +161,12 @@ def once(*, member: str, route: str, key: str, payload: Any, run: Callable[[], A
     return answer
 
 
+def answer(*, member: str, route: str, key: str, answer: Answer) -> None:
+    """The final answer of a request whose first one was only that work is under way."""
+    rows = IdempotentRequest.objects.filter(member_id=member, route=route, key=key, status=202)
+    rows.update(status=answer.status, body=answer.body)
+
+
 def _claim(*, member: str, route: str, key: str, digest: str) -> tuple[IdempotentRequest, bool]:
     name = {"member_id": member, "route": route, "key": key}
     try:

@@ -1,0 +1,67 @@
+"""The API object: routers, and how refusals and unreadable requests are answered."""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import DatabaseError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from ninja import NinjaAPI, Router
+from ninja.errors import AuthenticationError, HttpError, ValidationError
+
+from onym.api import desk, invitation, ledger, listing, names, offer, sale, wire
+from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
+
+log = logging.getLogger(__name__)
+
+api = NinjaAPI(
+    title="Onym",
+    version="1",
+    description="The handle market. Money is in minor units; instants are RFC 3339 UTC.",
+    urls_namespace="api",
+    docs_url=None,
+    openapi_url="/openapi.json",
+)
+ROUTERS: tuple[Router, ...] = (
+    names.router,
+    listing.router,
+    offer.router,
+    invitation.router,
+    sale.router,
+    ledger.router,
+    desk.router,
+)
+
+
+@api.exception_handler(Refusal)
+def refused(_: HttpRequest, refusal: Refusal) -> HttpResponse:
+    """Every "no" looks the same."""
+    return wire.problem(refusal)
+
+
+@api.exception_handler(AuthenticationError)
+def nobody(_: HttpRequest, __: AuthenticationError) -> HttpResponse:
+    return wire.problem(NotSignedIn("sign in, or send a bearer token"))
+
+
+@api.exception_handler(ValidationError)
+def unreadable(_: HttpRequest, error: ValidationError) -> HttpResponse:
+    """Names each field that is wrong, and how."""
+    fields = {
+        ".".join(str(part) for part in item["loc"] if part not in ("body", "query", "body_")): str(
+            item["msg"]
+        )
+        for item in error.errors
+    }
+    return wire.problem(Malformed("the request cannot be read", fields=fields))
+
+
+@api.exception_handler(HttpError)
+def http(_: HttpRequest, error: HttpError) -> HttpResponse:
+    return wire.problem(Malformed(str(error)))
+
+
+@api.exception_handler(OperationalError)
+def no_database(_: HttpRequest, error: DatabaseError) -> HttpResponse:
+    log.error("the database does not answer: %s", error)
+    return wire.problem(DatabaseUnavailable("the database does not answer; try again"))

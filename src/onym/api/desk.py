@@ -1,0 +1,162 @@
+"""The desk over HTTP; what needs a second person answers 202 with what was shown."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Router, Schema
+from pydantic import ConfigDict, Field
+
+from onym.api import wire
+from onym.api.auth import MEMBERS
+from onym.core import access
+from onym.flows import desk as flow
+from onym.flows import invitation
+from onym.queries import desk as queries
+from onym.queries import invitation as campaigns
+from onym.queries import people
+
+router = Router(tags=["desk"])
+
+
+class Strict(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Stop(Strict):
+    on: bool
+
+
+class Phase(Strict):
+    phase: Literal["closed", "invited", "open"]
+
+
+class Recipient(Strict):
+    mail: str = Field(pattern=r"^[^@\s]{1,64}@[^@\s]{1,190}$")
+    name: str = Field("", max_length=200)
+    language: Literal["en", "fr", "ar"] = "en"
+
+
+class NewCampaign(Strict):
+    handle: str = Field(max_length=500)
+    price: wire.Amount
+    criteria: str = Field(max_length=4_000)
+    recipients: list[Recipient] = Field(min_length=1, max_length=1_000)
+    expires_in_days: int = Field(14, ge=1, le=90)
+
+
+class Purchase(Strict):
+    handle: str = Field(max_length=500)
+    price: wire.Amount
+
+
+class Approve(Strict):
+    shown: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class Decision(Strict):
+    outcome: Literal["upheld", "rejected"]
+    reason: str = Field("", max_length=4_000)
+
+
+@router.post("/desk/release-stop", auth=MEMBERS)
+def release_stop(request: HttpRequest, wish: Stop) -> HttpResponse:
+    """One person stops all releases, two lift the stop."""
+    place = wire.place(request)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(flow.set_stop(namespace=place, on=wish.on, by=who.id)),
+    )
+
+
+@router.post("/desk/phase", auth=MEMBERS)
+def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
+    """Open or narrow the market."""
+    place = wire.place(request)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (200, flow.set_phase(namespace=place, phase=wish.phase, by=who.id)),
+    )
+
+
+@router.post("/desk/campaigns", auth=MEMBERS)
+def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
+    """Commit the candidates of a batch of private offers."""
+    recipients = [invitation.Recipient(r.mail, r.name, r.language) for r in wish.recipients]
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(
+            invitation.propose(
+                namespace=wire.place(request),
+                handle=wish.handle,
+                by=who.id,
+                price=wish.price.money(),
+                criteria=wish.criteria,
+                recipients=recipients,
+                expires_in_days=wish.expires_in_days,
+            )
+        ),
+    )
+
+
+@router.get("/desk/campaigns/{id}", auth=MEMBERS)
+def campaign(request: HttpRequest, id: str) -> HttpResponse:
+    """A campaign and its results, without names."""
+    _read(request)
+    return wire.respond(200, campaigns.campaign(id))
+
+
+@router.post("/desk/campaigns/{id}/send", auth=MEMBERS)
+def send(request: HttpRequest, id: str) -> HttpResponse:
+    """Send it; no mail leaves before a published checkpoint covers the commitment."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (200, campaigns.campaign_view(invitation.send(campaign_id=id, by=who.id))),
+    )
+
+
+@router.post("/desk/house-purchases", auth=MEMBERS)
+def house_purchase(request: HttpRequest, wish: Purchase) -> HttpResponse:
+    """The operator buys: always two people."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(
+            flow.propose_house_purchase(
+                namespace=wire.place(request),
+                handle=wish.handle,
+                by=who.id,
+                price=wish.price.money(),
+            )
+        ),
+    )
+
+
+@router.get("/desk/approvals", auth=MEMBERS)
+def approvals(request: HttpRequest) -> HttpResponse:
+    """What waits for a second person."""
+    _read(request)
+    return wire.respond(200, {"items": queries.approvals(wire.place(request)), "next": None})
+
+
+@router.post("/desk/approvals/{id}/approve", auth=MEMBERS)
+def approve(request: HttpRequest, id: str, wish: Approve) -> HttpResponse:
+    """Carry it out, with exactly the body that the approved request would have answered."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (
+            200,
+            queries.outcome(flow.approve(approval_id=id, by=who.id, shown=wish.shown))[1],
+        ),
+    )
+
+
+def _read(request: HttpRequest) -> None:
+    who = wire.caller(request, "desk")
+    access.expect(people.member(who.id), access.Action.READ_DESK)

@@ -1,0 +1,81 @@
+"""Fixed-price listings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import ConfigDict, Field
+
+from onym.api import wire
+from onym.api.auth import MEMBERS
+from onym.flows import listing as flow
+from onym.queries import desk
+from onym.queries import listing as queries
+from onym.queries import sale as sales
+
+router = Router(tags=["listings"])
+
+
+class Page(Schema):
+    state: Literal["open", "sold", "withdrawn", "closed"] = "open"
+    limit: int = Field(50, ge=1, le=100)
+    cursor: str = Field("", max_length=400)
+
+
+class NewListing(Schema):
+    model_config = ConfigDict(extra="forbid")
+    handle: str = Field(max_length=500)
+    price: wire.Amount
+
+
+@router.get("/listings", auth=None)
+def listings(request: HttpRequest, asked: Query[Page]) -> HttpResponse:
+    """Listings, the latest first."""
+    found = queries.listings(
+        wire.place(request), state=asked.state, after=wire.after(asked.cursor), limit=asked.limit
+    )
+    return wire.respond(200, wire.page(found))
+
+
+@router.get("/listings/{id}", auth=None)
+def listing(request: HttpRequest, id: str) -> HttpResponse:  # noqa: ARG001 - ninja's form
+    """One listing."""
+    return wire.respond(200, queries.listing(id))
+
+
+@router.post("/listings", auth=MEMBERS)
+def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
+    """A member lists the own handle; the desk lists a released one (202: a second person)."""
+    who = wire.caller(request, "sell" if not wire.is_desk(request) else "desk")
+
+    def run(_: object) -> tuple[int, object]:
+        price = wish.price.money()
+        place = wire.place(request)
+        if not who.is_staff:
+            row = flow.open_(namespace=place, handle=wish.handle, seller=who.id, price=price)
+            return 201, queries.view(row)
+        made = flow.open_house(namespace=place, handle=wish.handle, by=who.id, price=price)
+        return desk.outcome(made)
+
+    return wire.write(request, "desk" if who.is_staff else "sell", run)
+
+
+@router.post("/listings/{id}/buy", auth=MEMBERS)
+def buy(request: HttpRequest, id: str) -> HttpResponse:
+    """Take it at its price: 201 with the sale."""
+    return wire.write(
+        request, "buy", lambda who: (201, sales.view(flow.buy(listing_id=id, buyer=who.id)))
+    )
+
+
+@router.delete("/listings/{id}", auth=MEMBERS)
+def withdraw(request: HttpRequest, id: str) -> HttpResponse:
+    """Take it back."""
+    scope = "desk" if wire.is_desk(request) else "sell"
+    return wire.write(
+        request,
+        scope,
+        lambda who: (200, queries.view(flow.withdraw(listing_id=id, by=who.id))),
+    )

@@ -1,0 +1,44 @@
+"""Handles: one, and many."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import ConfigDict, Field
+
+from onym.api import wire
+from onym.queries import names
+
+router = Router(tags=["handles"])
+
+
+class Search(Schema):
+    """What to look for; prefix and exact without facets cover every account of the platform."""
+
+    model_config = ConfigDict(extra="forbid")
+    q: str = Field("", max_length=100)
+    match: Literal["prefix", "exact", "fuzzy"] = "prefix"
+    tier: Literal["", "standard", "priority", "rare"] = ""
+    min_length: int = Field(0, ge=0, le=100)
+    max_length: int = Field(0, ge=0, le=100)
+    sale: Literal["", "listing", "sale"] = ""
+    max_price_minor: int = Field(0, ge=0)
+    sort: Literal["", "handle", "price"] = ""
+    limit: int = Field(50, ge=1, le=100)
+    cursor: str = Field("", max_length=400)
+
+
+@router.get("/handles", auth=None)
+def search(request: HttpRequest, asked: Query[Search]) -> HttpResponse:
+    """Handles that match, in order; `covers` says whether untouched handles were looked at."""
+    wish = asked.dict(exclude={"cursor"})
+    found = names.search(wire.place(request), after=wire.after(asked.cursor), **wish)
+    return wire.respond(200, wire.page(found))
+
+
+@router.get("/handles/{handle}", auth=None)
+def handle(request: HttpRequest, handle: str) -> HttpResponse:
+    """State, holder, tier, appraisal, sale and tenures; any spelling of the handle will do."""
+    return wire.respond(200, names.handle(wire.place(request), handle))

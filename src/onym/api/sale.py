@@ -1,0 +1,120 @@
+"""Sales: look, pay, accept, cancel, dispute, and the receipt that verifies offline."""
+
+from __future__ import annotations
+
+import time
+
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import ConfigDict, Field
+
+from onym.api import wire
+from onym.api.auth import MEMBERS
+from onym.core.errors import PaymentDeclined
+from onym.flows import payments, record
+from onym.flows import sale as flow
+from onym.queries import log as logs
+from onym.queries import sale as queries
+
+router = Router(tags=["sales"])
+
+WAIT_SECONDS = 8.0
+LOOK_SECONDS = 0.02
+NO = ("declined", "cancelled")
+
+
+class Page(Schema):
+    limit: int = Field(50, ge=1, le=100)
+    cursor: str = Field("", max_length=400)
+
+
+class Payment(Schema):
+    model_config = ConfigDict(extra="forbid")
+    payment_method: str = Field(min_length=1, max_length=60)
+
+
+@router.get("/sales", auth=MEMBERS)
+def sales(request: HttpRequest, asked: Query[Page]) -> HttpResponse:
+    """The member's own sales; all of them for staff."""
+    who = wire.caller(request, "read")
+    found = queries.sales(
+        wire.place(request),
+        viewer=who.id,
+        is_staff=who.is_staff,
+        after=wire.after(asked.cursor),
+        limit=asked.limit,
+    )
+    return wire.respond(200, wire.page(found))
+
+
+@router.get("/sales/{id}", auth=MEMBERS)
+def sale(request: HttpRequest, id: str) -> HttpResponse:
+    """One sale with its clocks."""
+    who = wire.caller(request, "read")
+    return wire.respond(200, queries.sale(id, viewer=who.id, is_staff=who.is_staff))
+
+
+@router.get("/sales/{id}/receipt.tlog-proof", auth=None)
+def receipt(request: HttpRequest, id: str) -> HttpResponse:  # noqa: ARG001 - ninja's form
+    """The proof that the sale's last event is in the log (C2SP tlog-proof)."""
+    return HttpResponse(logs.receipt(id), content_type="text/plain; charset=utf-8")
+
+
+@router.post("/sales/{id}/pay", auth=MEMBERS)
+def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
+    """200 with the sale once funded, 202 while the provider has not answered, 402 if it says no."""
+    who = wire.caller(request, "buy")
+    name = {"member": who.id, "route": wire.route(request), "key": wire.key(request)}
+    answer = record.once(
+        **name,
+        payload=wire.payload(request),
+        run=lambda: record.Answer(
+            202,
+            {"payment": payments.pay(sale_id=id, by=who.id, method=wish.payment_method).id},
+        ),
+    )
+    if "payment" not in answer.body:
+        return wire.respond(answer.status, answer.body)
+    state, reason = _wait(answer.body["payment"])
+    if state in NO:
+        raise PaymentDeclined("the provider declined the payment", reason=reason)
+    status = 200 if state == "paid" else 202
+    body = wire.plain(queries.sale(id, viewer=who.id))
+    if status == 200:
+        record.answer(**name, answer=record.Answer(200, body))
+    return wire.respond(status, body)
+
+
+def _wait(payment_id: str) -> tuple[str, str]:
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        with transaction.atomic():
+            state, reason = queries.payment(payment_id)
+        if state != "pending" or time.monotonic() > until:
+            return state, reason
+        time.sleep(LOOK_SECONDS)
+
+
+@router.post("/sales/{id}/accept", auth=MEMBERS)
+def accept(request: HttpRequest, id: str) -> HttpResponse:
+    """The buyer ends the inspection early."""
+    return wire.write(
+        request, "buy", lambda who: (200, queries.view(flow.accept(sale_id=id, by=who.id)))
+    )
+
+
+@router.post("/sales/{id}/cancel", auth=MEMBERS)
+def cancel(request: HttpRequest, id: str) -> HttpResponse:
+    """A party ends it: before money, or while cooling off."""
+    return wire.write(
+        request, "buy", lambda who: (200, queries.view(flow.cancel(sale_id=id, by=who.id)))
+    )
+
+
+@router.post("/sales/{id}/dispute", auth=MEMBERS)
+def dispute(request: HttpRequest, id: str) -> HttpResponse:
+    """The buyer objects within the inspection."""
+    return wire.write(
+        request, "buy", lambda who: (200, queries.view(flow.dispute(sale_id=id, by=who.id)))
+    )

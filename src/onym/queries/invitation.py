@@ -1,0 +1,82 @@
+"""Invitations as their recipients see them, campaigns as the desk does."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from onym.core.errors import NotFound
+from onym.core.money import Money
+from onym.store import secrets
+from onym.store.models import Campaign, Event, Invitation
+
+
+def invitation(token: str) -> dict[str, Any]:
+    """What the link shows: the offer, and that it is authentic and was committed beforehand."""
+    rows = Invitation.objects.select_related("campaign__handle")
+    row = rows.filter(token_digest=secrets.digest(token)).first()
+    if row is None:
+        raise NotFound("no such invitation")
+    campaign = row.campaign
+    return {
+        "id": row.id,
+        "handle": campaign.handle.handle,
+        "price": Money(campaign.price_minor, campaign.currency),
+        "state": row.state,
+        "expires_at": row.expires_at,
+        "campaign": campaign.id,
+        "position": row.position,
+        "count": campaign.invitation_set.count(),
+        "root": campaign.root,
+        "salt": bytes(row.salt).hex(),
+        "committed_at": campaign.committed_at,
+        "committed_leaf": _leaf("CandidatesCommitted", campaign.id),
+        "sent_at": row.sent_at,
+        "sent_leaf": _leaf("InvitationSent", row.id),
+    }
+
+
+def _leaf(type_: str, ref: str) -> int | None:
+    return Event.objects.filter(type=type_, ref=ref).values_list("leaf_index", flat=True).first()
+
+
+def campaign(campaign_id: str) -> dict[str, Any]:
+    """A campaign and what became of its invitations, without names."""
+    row = Campaign.objects.select_related("handle").filter(pk=campaign_id).first()
+    if row is None:
+        raise NotFound("no such campaign")
+    return campaign_view(row)
+
+
+def campaign_view(row: Campaign) -> dict[str, Any]:
+    """The shape of a campaign."""
+    states = Counter(row.invitation_set.values_list("state", flat=True))
+    return {
+        "id": row.id,
+        "handle": row.handle.handle,
+        "price": Money(row.price_minor, row.currency),
+        "state": row.state,
+        "criteria": row.criteria,
+        "recipients": sum(states.values()),
+        "results": dict(sorted(states.items())),
+        "root": row.root,
+        "committed_at": row.committed_at,
+        "sent_at": row.sent_at,
+    }
+
+
+def campaigns(namespace: str) -> list[dict[str, Any]]:
+    """All campaigns, the latest first."""
+    rows = Campaign.objects.select_related("handle").filter(namespace_id=namespace)
+    return [campaign_view(row) for row in rows.order_by("-id")[:100]]
+
+
+def recipient_name(token: str) -> tuple[str, str]:
+    """Name and language of the recipient, for the page behind the link alone."""
+    row = Invitation.objects.filter(token_digest=secrets.digest(token)).first()
+    if row is None:
+        raise NotFound("no such invitation")
+    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    _, name, language = json.loads(plain)
+    return name, language

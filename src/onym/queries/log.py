@@ -1,0 +1,46 @@
+"""The public log as it is served: its files, and the receipt of what an id is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from django.conf import settings
+
+from onym.core.errors import NotFound
+from onym.store.models import Event
+from onym.tlog import proof, tiles
+
+
+def directory() -> Path:
+    """Where checkpoint, key and tiles lie."""
+    return Path(settings.DATA) / "log"
+
+
+def file(path: str) -> bytes:
+    """One public file of the log. Refuses `not_found` for anything else."""
+    if path not in ("checkpoint", "key") and not tiles.is_public(path):
+        raise NotFound("the log has no such file")
+    try:
+        return (directory() / path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound("the log has no such file yet") from error
+
+
+def receipt(ref: str) -> bytes:
+    """The last event about `ref`, proven under the published checkpoint (C2SP tlog-proof).
+
+    Refuses `not_found` while it is on its way into the log: at most 60 s.
+    """
+    place = (
+        Event.objects.filter(ref=ref, leaf_index__isnull=False)
+        .order_by("-leaf_index")
+        .values_list("leaf_index", flat=True)
+        .first()
+    )
+    if place is None:
+        raise NotFound("nothing about this is in the log yet")
+    try:
+        note = (directory() / tiles.CHECKPOINT).read_bytes()
+        return proof.build(index=place, note=note, read=tiles.directory(directory())).encode()
+    except (FileNotFoundError, ValueError) as error:
+        raise NotFound("it is on its way into the log") from error

@@ -1,0 +1,74 @@
+"""Sales as their parties see them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.db.models import Q
+
+from onym.core.errors import NotFound
+from onym.store.models import Payment, Sale
+
+AMOUNTS = ("price", "gross", "commission", "proceeds", "fee", "tax", "share")
+
+
+def sale(sale_id: str, *, viewer: str, is_staff: bool = False) -> dict[str, Any]:
+    """One sale. Whoever is no party and no staff finds nothing."""
+    row = Sale.objects.select_related("handle").filter(pk=sale_id).first()
+    if row is None or not (is_staff or viewer in (row.buyer_id, row.seller_id)):
+        raise NotFound("no such sale")
+    return view(row)
+
+
+def sales(
+    namespace: str, *, viewer: str, is_staff: bool, after: str, limit: int
+) -> Mapping[str, Any]:
+    """A member's own sales, or all of them for staff; the latest first."""
+    rows = Sale.objects.select_related("handle").filter(namespace_id=namespace)
+    if not is_staff:
+        rows = rows.filter(Q(buyer_id=viewer) | Q(seller_id=viewer))
+    if after:
+        rows = rows.filter(id__lt=after)
+    found = list(rows.order_by("-id")[: limit + 1])
+    following = found[limit - 1].id if len(found) > limit else None
+    return {"items": [view(row) for row in found[:limit]], "next": following}
+
+
+def view(row: Sale) -> dict[str, Any]:
+    """The shape of `GET /sales/{id}`."""
+    read_back = None
+    if row.read_back_at is not None:
+        read_back = {"account_id": row.read_back_account_id, "at": row.read_back_at}
+    return {
+        "id": row.id,
+        "handle": row.handle.handle,
+        "kind": row.kind,
+        "mechanism": row.mechanism,
+        "state": row.state,
+        "buyer": row.buyer_id,
+        "seller": row.seller_id,
+        **{name: row.money(name) for name in AMOUNTS},
+        "agreed_at": row.agreed_at,
+        "clocks": {
+            "funding": row.funding_until,
+            "cooling": row.cooling_until,
+            "delivery": row.delivery_until,
+            "inspection": row.inspection_until,
+        },
+        "versions": row.versions,
+        "why": row.why or None,
+        "read_back": read_back,
+        "receipt": f"/sales/{row.id}/receipt.tlog-proof",
+    }
+
+
+def payment(payment_id: str) -> tuple[str, str]:
+    """State and reason of one payment, for whoever waits for the provider's answer."""
+    row = Payment.objects.only("state", "reason").get(pk=payment_id)
+    return row.state, row.reason
+
+
+def refunded(sale_id: str) -> bool:
+    """Whether the buyer's money has left again."""
+    return Payment.objects.filter(sale_id=sale_id, kind="refund", state="done").exists()
