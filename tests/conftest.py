@@ -91,7 +91,7 @@ def django_db_setup(
     from django.core.management import call_command
     from django.db import connections
 
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]  # its type is private
         call_command("migrate", verbosity=0)
         connections.close_all()
     _command(f"ALTER DATABASE {embedded.NAME} RENAME TO {TEMPLATE}")
@@ -105,7 +105,7 @@ def database(
     """The URL of a fresh, migrated database with real commits; Django is connected to it, too."""
     from django.db import connections
 
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]  # its type is private
         yield embedded.address(DATA)
         connections.close_all()
     _fresh()
