@@ -6,12 +6,12 @@ Each slot holds an adapter behind a typed protocol; see docs/guides/platform.md 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from onym.ports.mail import Mail
-    from onym.ports.payments import Payments
-    from onym.ports.platform import Platform
+# Loaded before the slots below are defined: a module that is loaded for the first time takes its
+# name in the package, and would put itself in the place of the slot of the same name.
+from onym.ports.mail import Mail
+from onym.ports.payments import Payments
+from onym.ports.platform import Platform
 
 
 class SlotEmpty(RuntimeError):
