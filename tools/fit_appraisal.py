@@ -1,4 +1,4 @@
-"""Learn the appraisal's weights from a table of sales: python tools/fit_appraisal.py SALES.csv LEXICON
+"""Learn the appraisal's weights from sales: python tools/fit_appraisal.py SALES.csv LEXICON
 
 The table has the columns `handle` and `paid_eth`; only weights are written, never a row. Prices
 are log-normal and cut off at the auction's least price (a Tobit model, fitted by expectation and
@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from onym.core import appraisal, reading
+from onym.core.lexicon import Lexicon
 from onym.sweep import lexicon
 
 DATA = Path(appraisal.__file__).parent / "data"
@@ -44,8 +45,8 @@ def main() -> None:
     censored = logs <= math.log(LEAST_ETH) + 1e-9
     held_out = cross(table, logs, censored, means, strengths)
     weights, sigma = tobit(table, logs, censored, means, strengths)
-    errors = logs - np.maximum(held_out, math.log(LEAST_ETH))
-    low, high = np.quantile(errors, (0.1, 0.9))
+    upper = held_out > np.median(held_out)  # in the lower half the least price hides the error
+    low, high = np.quantile((logs - held_out)[upper], (0.1, 0.9))
     report(handles, reads, logs, held_out, sigma, (low, high))
     if not given.dry_run:
         save(names, weights, low, high, len(logs), spearman(held_out, logs))
@@ -58,17 +59,17 @@ def sales(path: Path) -> tuple[list[str], np.ndarray]:
     return [row["handle"] for row in rows], np.log(paid)
 
 
-def row(read: reading.Reading, words: lexicon.Lexicon) -> dict[str, float]:
+def row(read: reading.Reading, words: Lexicon) -> dict[str, float]:
     """Features by name, several of one name added; the parts of a phrase as features, too."""
-    found: Counter[str] = Counter()
+    found: dict[str, float] = {}
     for factor, feature, value in appraisal.features(
         read, lexicon=words, trades=appraisal.built_in_trades()
     ):
         name = "word" if factor.startswith("word_") else factor
-        found[f"{name}.{feature}"] += value
+        found[f"{name}.{feature}"] = found.get(f"{name}.{feature}", 0.0) + value
     if read.kind in ("phrase", "full_name"):
-        found.update(f"part {part}" for part in set(read.parts))
-    return dict(found)
+        found.update((f"part {part}", 1.0) for part in read.parts)
+    return found
 
 
 def priors(rows: list[dict[str, float]]) -> tuple[list[str], np.ndarray, np.ndarray]:

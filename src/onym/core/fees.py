@@ -80,9 +80,9 @@ class Schedule:
             currency=currency,
             payer=document["payer"],
             bands=_bands(table.get("bands"), currency),
-            least_price_minor=_minor(table.get("least_price", "1"), currency),
-            least_commission_minor=_minor(table.get("least_commission", "0"), currency),
-            initiate_minor=_minor(table.get("initiate", "0"), currency),
+            least_price_minor=minor_units(table.get("least_price", "1"), currency),
+            least_commission_minor=minor_units(table.get("least_commission", "0"), currency),
+            initiate_minor=minor_units(table.get("initiate", "0"), currency),
         )
 
     def commission(self, price: Money) -> Money:
@@ -244,10 +244,11 @@ def _band(row: Mapping[str, Any], currency: str) -> Band:
     ppm = percent * (MILLION // 100)
     if not 0 <= percent <= 100 or ppm != int(ppm):
         raise Malformed("percent is 0 to 100 with at most four decimals")
-    return Band(int(ppm), _minor(row["up_to"], currency) if "up_to" in row else None)
+    return Band(int(ppm), minor_units(row["up_to"], currency) if "up_to" in row else None)
 
 
-def _minor(value: Any, currency: str) -> int:
+def minor_units(value: Any, currency: str) -> int:
+    """An amount written as text ("2.50") or as a whole number. Refusal: malformed."""
     minor = _decimal(value, "an amount").scaleb(MINOR_DIGITS[currency])
     if not 0 <= minor <= MAX_MINOR or minor != int(minor):
         raise Malformed(f"{value!r} is not an amount in {currency}")
