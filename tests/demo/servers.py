@@ -22,7 +22,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@dataclass(slots=True)
+@dataclass
 class Program:
     """One process of ours. `options` go to its command line beside `--port` and `--data`."""
 

@@ -8,6 +8,7 @@ import binascii
 import hmac
 import os
 import signal
+import traceback
 from dataclasses import dataclass, field
 
 from starlette.applications import Starlette
@@ -62,6 +63,9 @@ class Surface:
             return await self._serve(request)
         except WireError as error:
             return _respond(error.answer, request)
+        except Exception:
+            traceback.print_exc()
+            return _respond(SERVER_ERROR, request)
 
     async def _serve(self, request: Request) -> Response:
         _authenticate(self.provider, request)

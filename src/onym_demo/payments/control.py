@@ -91,6 +91,8 @@ def _lever(provider: Provider, lever: Lever) -> Endpoint:
                 done = lever(provider, request.path_params.get("id", ""), wanted)
         except WireError as error:
             return JSONResponse(error.answer.body, error.answer.status)
+        except (TypeError, ValueError):
+            return JSONResponse({"error": {"message": "A lever takes plain numbers."}}, 400)
         return JSONResponse(done)
 
     return endpoint
@@ -155,7 +157,9 @@ async def _buyer(provider: Provider, request: Request) -> Response:
     action = intent["next_action"] or {}
     back = (action.get("redirect_to_url") or {}).get("return_url", "")
     if request.method == "POST":
-        form = await _own_form(request)
+        if _foreign(request):
+            return page.show("nothing.html", 403)
+        form = wire.read_form((await request.body()).decode(errors="replace"))
         with provider.state.transaction():
             intents.settle(provider, intent["id"], paid=form.get("answer") == "yes")
         intent = provider.state.find("payment_intent", intent["id"]) or intent
@@ -168,19 +172,18 @@ async def _holder(provider: Provider, request: Request) -> Response:
     if account is None:
         return page.show("nothing.html", 404)
     if request.method == "POST":
-        await _own_form(request)
+        if _foreign(request):
+            return page.show("nothing.html", 403)
         with provider.state.transaction():
             account = accounts.complete(provider, account["id"])
     back = provider.state.any(f"back_{account['id']}") or {}
     return page.show("onboard.html", account=account, back=_safe(back.get("url", "")))
 
 
-async def _own_form(request: Request) -> JSON:
-    """The form's fields, if it was sent by one of this server's own pages."""
+def _foreign(request: Request) -> bool:
+    """Was this form sent by another site's page?"""
     origin = request.headers.get("origin", "")
-    if origin and urlsplit(origin).netloc != request.headers.get("host", ""):
-        return {}
-    return wire.read_form((await request.body()).decode(errors="replace"))
+    return bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 def _safe(url: str) -> str:

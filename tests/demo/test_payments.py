@@ -1,0 +1,684 @@
+"""The demo's payment provider as a process, driven by the official SDK and by plain HTTP."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import requests
+import stripe
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.demo.servers import Program, until
+
+from onym_demo.clock import Clock
+from onym_demo.payments import page, webhooks, wire
+
+KEY = ("sk_test_onym", "")
+numbers = itertools.count(1)
+
+
+def make_provider(folder, *options):
+    return Program("onym_demo.payments", folder, ["--settle-seconds", "0.2", *options]).start()
+
+
+def make_client(provider):
+    return stripe.StripeClient(
+        "sk_test_onym",
+        base_addresses={"api": provider.base},
+        max_network_retries=0,
+        http_client=stripe.RequestsClient(timeout=5),
+    ).v1
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory):
+    clock = tmp_path_factory.mktemp("clock") / "offset"
+    program = make_provider(tmp_path_factory.mktemp("payments"), "--clock-file", str(clock))
+    program.clock = clock
+    yield program
+    program.stop()
+
+
+@pytest.fixture(scope="module")
+def client(provider):
+    return make_client(provider)
+
+
+def post(provider, path, key=None, **fields):
+    headers = {"Idempotency-Key": key} if key else {}
+    return requests.post(provider.base + path, fields, auth=KEY, headers=headers, timeout=10)
+
+
+def make_intent(client, **fields):
+    return client.payment_intents.create({"amount": 5000, "currency": "usd", **fields})
+
+
+def pay(client, amount=5000, method="pm_card_visa", **fields):
+    intent = make_intent(client, amount=amount, **fields)
+    return client.payment_intents.confirm(intent.id, {"payment_method": method})
+
+
+def make_account(provider, client):
+    account = client.accounts.create({"type": "express", "email": "seller@people.example"})
+    assert provider.pull(f"/demo/accounts/{account.id}/complete").ok
+    return account.id
+
+
+def sums(provider, currency="usd"):
+    books = provider.get("/demo/books").json()
+    assert books["balanced"], books
+    return books["currencies"].get(currency, {"in": 0, "platform": 0})
+
+
+# ---- the wire
+
+
+@pytest.mark.parametrize(
+    ("form", "read"),
+    [
+        ("a=1&b=", {"a": "1", "b": ""}),
+        ("a[b]=1&a[c]=2", {"a": {"b": "1", "c": "2"}}),
+        ("a[]=1&a[]=2", {"a": ["1", "2"]}),
+        ("a[0]=x&a[1]=y", {"a": ["x", "y"]}),
+        ("a[0][b]=x&a[1][b]=y", {"a": [{"b": "x"}, {"b": "y"}]}),
+        ("metadata[sale_id]=sal_1%26", {"metadata": {"sale_id": "sal_1&"}}),
+        ("", {}),
+    ],
+)
+def test_bracketed_fields_become_objects_and_lists(form, read):
+    assert wire.read_form(form) == read
+
+
+@given(st.text(max_size=80))
+def test_any_form_is_read_or_refused(form):
+    with contextlib.suppress(wire.WireError, ValueError):
+        assert isinstance(wire.read_form(form), dict)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (5_250_000, "usd", "52,500.00 USD"),
+        (-5, "eur", "−0.05 EUR"),
+        (1234, "jpy", "1,234 JPY"),
+        (1234, "kwd", "1.234 KWD"),
+        (0, "usd", "0.00 USD"),
+    ],
+)
+def test_money_is_written_without_floats(minor, currency, text):
+    assert page.money(minor, currency) == text
+
+
+def test_the_market_s_clock_is_the_machine_s_plus_the_offset_in_the_file(tmp_path):
+    path = tmp_path / "offset"
+    clock = Clock(path)
+    assert clock.offset() == 0
+    path.write_text("86400\n")
+    assert clock.offset() == 86_400
+    (tmp_path / "new").write_text("-5")
+    (tmp_path / "new").replace(path)
+    assert clock.offset() == -5
+    assert abs(clock.market() - time.time() + 5) < 1
+
+
+@pytest.mark.parametrize(
+    ("path", "fields", "status", "code"),
+    [
+        ("/v1/payment_intents", {"currency": "usd"}, 400, "parameter_missing"),
+        ("/v1/payment_intents", {"amount": "5000"}, 400, "parameter_missing"),
+        (
+            "/v1/payment_intents",
+            {"amount": "5e3", "currency": "usd"},
+            400,
+            "parameter_invalid_integer",
+        ),
+        (
+            "/v1/payment_intents",
+            {"amount": "-1", "currency": "usd"},
+            400,
+            "parameter_invalid_integer",
+        ),
+        ("/v1/payment_intents", {"amount": "1", "currency": "usd"}, 400, "amount_too_small"),
+        (
+            "/v1/payment_intents",
+            {"amount": "1" + "0" * 14, "currency": "usd"},
+            400,
+            "amount_too_large",
+        ),
+        (
+            "/v1/payment_intents",
+            {"amount": "5000", "currency": "usd", "colour": "red"},
+            400,
+            "parameter_unknown",
+        ),
+        ("/v1/payment_intents/pi_none/confirm", {}, 404, "resource_missing"),
+        ("/v1/refunds", {"payment_intent": "pi_none"}, 404, "resource_missing"),
+        ("/v1/nothing", {}, 404, None),
+    ],
+)
+def test_a_request_that_makes_no_sense_gets_an_error_object(provider, path, fields, status, code):
+    answer = post(provider, path, **fields)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert error["type"] == "invalid_request_error"
+    assert error.get("code") == code
+    assert answer.headers["Request-Id"].startswith("req_")
+
+
+def test_a_wrong_key_a_strange_host_and_a_huge_body_are_refused(provider):
+    url = provider.base + "/v1/balance"
+    assert requests.get(url, timeout=5).status_code == 401
+    assert requests.get(url, auth=("sk_test_other", ""), timeout=5).status_code == 401
+    assert requests.get(url, auth=KEY, timeout=5).status_code == 200
+    strange = requests.get(url, auth=KEY, headers={"Host": "attacker.example"}, timeout=5)
+    assert strange.status_code == 400
+    big = requests.post(provider.base + "/v1/payment_intents", "a" * 100_001, auth=KEY, timeout=5)
+    assert big.status_code == 413
+    nobody = requests.get(url, auth=KEY, headers={"Stripe-Account": "acct_no"}, timeout=5)
+    assert (nobody.status_code, nobody.json()["error"]["code"]) == (403, "account_invalid")
+
+
+def test_it_listens_on_loopback_only(provider):
+    with open("/proc/net/tcp") as table:
+        listening = [line.split()[1] for line in table if line.split()[3] == "0A"]
+    ours = [one for one in listening if one.endswith(f":{provider.port:04X}")]
+    assert ours == [f"0100007F:{provider.port:04X}"]
+
+
+# ---- idempotency
+
+
+def test_the_same_key_and_payload_get_the_same_answer_and_say_so(provider):
+    fields = {"amount": "5000", "currency": "usd", "metadata[key]": "same"}
+    first = post(provider, "/v1/payment_intents", "i-1", **fields)
+    again = post(provider, "/v1/payment_intents", "i-1", **fields)
+    assert again.json() == first.json()
+    assert "Idempotent-Replayed" not in first.headers
+    assert again.headers["Idempotent-Replayed"] == "true"
+    assert again.headers["Idempotency-Key"] == "i-1"
+
+
+def test_another_payload_under_the_same_key_is_an_idempotency_error(provider):
+    post(provider, "/v1/payment_intents", "i-2", amount="5000", currency="usd")
+    for path, amount in (("/v1/payment_intents", "5001"), ("/v1/refunds", "5000")):
+        answer = post(provider, path, "i-2", amount=amount, currency="usd")
+        assert (answer.status_code, answer.json()["error"]["type"]) == (400, "idempotency_error")
+
+
+def test_a_twin_of_a_request_under_way_is_a_conflict(provider):
+    provider.pull("/demo/faults", verb="payment_intents.create", kind="slow", seconds=0.6)
+    fields = {"amount": "5000", "currency": "usd"}
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(post, provider, "/v1/payment_intents", "i-3", **fields)
+        until(lambda: provider.get("/demo/faults").json()["planned"] == [])
+        twin = post(provider, "/v1/payment_intents", "i-3", **fields)
+    assert (twin.status_code, twin.json()["error"]["code"]) == (409, "idempotency_key_in_use")
+    assert first.result().status_code == 200
+    again = post(provider, "/v1/payment_intents", "i-3", **fields)
+    assert again.json() == first.result().json()
+
+
+def test_declines_and_server_errors_are_remembered_but_bad_fields_are_not(provider, client):
+    intent = make_intent(client)
+    path = f"/v1/payment_intents/{intent.id}/confirm"
+    declined = post(provider, path, "i-4", payment_method="pm_card_visa_chargeDeclined")
+    assert declined.status_code == 402
+    replayed = post(provider, path, "i-4", payment_method="pm_card_visa_chargeDeclined")
+    assert (replayed.status_code, replayed.json()) == (402, declined.json())
+    assert len(client.charges.list({"payment_intent": intent.id}).data) == 1
+
+    assert post(provider, "/v1/payment_intents", "i-5", currency="usd").status_code == 400
+    good = post(provider, "/v1/payment_intents", "i-5", currency="usd", amount="5000")
+    assert good.status_code == 200
+
+    for kind, then in (("error", 200), ("error_kept", 500), ("error_after", 500)):
+        provider.pull("/demo/faults", verb="payment_intents.create", kind=kind)
+        fields = {"amount": "5000", "currency": "usd", "metadata[kind]": kind}
+        assert post(provider, "/v1/payment_intents", kind, **fields).status_code == 500
+        assert post(provider, "/v1/payment_intents", kind, **fields).status_code == then
+        made = client.payment_intents.search({"query": f"metadata['kind']:'{kind}'"}).data
+        assert len(made) == (0 if kind == "error_kept" else 1)
+
+
+def test_a_key_counts_for_one_account(provider, client):
+    account = make_account(provider, client)
+    pay(client)
+    client.transfers.create({"amount": 200, "currency": "usd", "destination": account})
+    headers = {"Idempotency-Key": "i-6", "Stripe-Account": account}
+    fields = {"amount": "100", "currency": "usd"}
+    for _ in range(2):
+        url = provider.base + "/v1/payouts"
+        theirs = requests.post(url, fields, auth=KEY, headers=headers, timeout=5).json()
+    ours = post(provider, "/v1/payouts", "i-6", **fields).json()
+    assert theirs["id"] != ours["id"]
+    assert sums(provider)["accounts"][account] == 100
+
+
+# ---- what the official SDK does
+
+
+def test_a_payment_is_created_confirmed_and_found_again(provider, client):
+    intent = make_intent(
+        client,
+        metadata={"sale_id": "sal_found", "key": "k-found"},
+        transfer_group="sal_found",
+        allowed_payment_method_types=["card"],
+    )
+    assert intent.status == "requires_payment_method"
+    client.payment_intents.update(intent.id, {"description": "Handle @moon"})
+    paid = client.payment_intents.confirm(
+        intent.id,
+        {"payment_method": "pm_card_visa", "expand": ["latest_charge.balance_transaction"]},
+    )
+    assert (paid.status, paid.amount_received) == ("succeeded", 5000)
+    assert paid.latest_charge.balance_transaction.amount == 5000
+    assert paid.description == "Handle @moon"
+    by_group = client.charges.list({"transfer_group": "sal_found"}).data
+    by_search = client.payment_intents.search({"query": "metadata['sale_id']:'sal_found'"}).data
+    assert [one.id for one in by_group] == [paid.latest_charge.id]
+    assert [one.id for one in by_search] == [intent.id]
+    assert client.payment_methods.retrieve("pm_card_visa").card.last4 == "4242"
+
+
+def test_lists_are_paged_both_ways_and_newest_first(client):
+    made = [make_intent(client, metadata={"page": "p"}).id for _ in range(7)]
+    listed = client.payment_intents.list({"limit": 3})
+    assert [one.id for one in listed.data] == made[:-4:-1]
+    assert listed.has_more
+    everything = [one.id for one in listed.auto_paging_iter()]
+    assert everything[:7] == made[::-1]
+    assert len(everything) == len(set(everything))
+    before = client.payment_intents.list({"limit": 3, "ending_before": made[2]})
+    assert [one.id for one in before.data] == [made[5], made[4], made[3]]
+    found = client.payment_intents.search({"query": "metadata['page']:'p'", "limit": 2})
+    assert len(list(found.auto_paging_iter())) == 7
+    with pytest.raises(stripe.InvalidRequestError):
+        client.payment_intents.list({"starting_after": "pi_none"})
+    with pytest.raises(stripe.InvalidRequestError):
+        client.payment_intents.search({"query": "amount>5"})
+
+
+def test_an_authorised_payment_is_captured_in_part_or_cancelled(provider, client):
+    before = sums(provider)["in"]
+    intent = pay(client, capture_method="manual")
+    assert (intent.status, sums(provider)["in"]) == ("requires_capture", before)
+    with pytest.raises(stripe.InvalidRequestError):
+        client.payment_intents.capture(intent.id, {"amount_to_capture": 5001})
+    captured = client.payment_intents.capture(intent.id, {"amount_to_capture": 3000})
+    assert (captured.status, captured.amount_received) == ("succeeded", 3000)
+    assert sums(provider)["in"] == before + 3000
+    other = pay(client, capture_method="manual")
+    assert client.payment_intents.cancel(other.id).status == "canceled"
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.payment_intents.confirm(other.id, {"payment_method": "pm_card_visa"})
+    assert caught.value.code == "payment_intent_unexpected_state"
+    assert sums(provider)["in"] == before + 3000
+
+
+def refund_code(client, intent, amount):
+    try:
+        client.refunds.create({"payment_intent": intent.id, "amount": amount})
+    except stripe.InvalidRequestError as error:
+        return error.code
+    return None
+
+
+def test_no_more_is_refunded_than_was_captured(provider, client):
+    before = sums(provider)["in"]
+    intent = pay(client)
+    client.refunds.create({"payment_intent": intent.id, "amount": 2000})
+    assert refund_code(client, intent, 3001) == "refund_amount_too_large"
+    assert refund_code(client, intent, 3000) is None
+    assert refund_code(client, intent, 1) == "charge_already_refunded"
+    assert client.charges.retrieve(intent.latest_charge).refunded
+    assert sums(provider)["in"] == before
+    with pytest.raises(stripe.InvalidRequestError):
+        client.refunds.create({"payment_intent": make_intent(client).id})
+
+
+def test_money_goes_to_an_account_from_there_to_a_bank_and_no_further(provider, client):
+    account = make_account(provider, client)
+    pay(client)
+    before = sums(provider)
+    transfer = client.transfers.create(
+        {"amount": 1000, "currency": "usd", "destination": account, "transfer_group": "sal_t"}
+    )
+    listed = client.transfers.list({"destination": account, "transfer_group": "sal_t"}).data
+    assert [one.id for one in listed] == [transfer.id]
+    theirs = {"stripe_account": account}
+    assert client.balance.retrieve(None, theirs).available[0].amount == 1000
+    payout = client.payouts.create({"amount": 600, "currency": "usd"}, theirs)
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.payouts.create({"amount": 401, "currency": "usd"}, theirs)
+    assert caught.value.code == "balance_insufficient"
+    until(lambda: client.payouts.retrieve(payout.id, None, theirs).status == "paid")
+    lines = client.balance_transactions.list(None, theirs).data
+    assert [(one.type, one.amount) for one in lines] == [("payout", -600), ("transfer", 1000)]
+    reversal = client.transfers.reversals.create(transfer.id, {"amount": 400})
+    assert reversal.amount == 400
+    after = sums(provider)
+    assert after["accounts"][account] == 0
+    assert after["platform"] - before["platform"] == -600
+    assert after["paid_out"] - before.get("paid_out", 0) == 600
+
+
+def test_a_dispute_takes_the_money_back_and_only_a_won_one_returns_it(provider, client):
+    before = sums(provider)["platform"]
+    intent = pay(client, method="pm_card_createDispute")
+    (dispute,) = client.disputes.list({"payment_intent": intent.id}).data
+    assert (dispute.status, dispute.amount, dispute.reason) == (
+        "needs_response",
+        5000,
+        "fraudulent",
+    )
+    assert sums(provider)["platform"] == before
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        client.refunds.create({"payment_intent": intent.id})
+    assert caught.value.code == "charge_disputed"
+    sent = client.disputes.update(dispute.id, {"evidence": {"uncategorized_text": "sold"}})
+    assert sent.status == "under_review"
+    assert provider.pull(f"/demo/disputes/{dispute.id}/end", outcome="won").ok
+    assert sums(provider)["platform"] == before + 5000
+    assert provider.pull(f"/demo/disputes/{dispute.id}/end", outcome="lost").status_code == 400
+
+    later = pay(client)
+    opened = provider.pull("/demo/disputes", payment_intent=later.id).json()
+    assert client.disputes.close(opened["id"]).status == "lost"
+    assert sums(provider)["platform"] == before + 5000
+    assert provider.pull("/demo/disputes", payment_intent=later.id).status_code == 400
+
+
+def test_objects_carry_the_market_s_time(provider, client):
+    provider.clock.write_text("864000")
+    later = make_intent(client).created
+    provider.clock.write_text("0")
+    assert later - make_intent(client).created in range(864_000 - 5, 864_001)
+
+
+# ---- pages
+
+
+def test_the_overview_shows_where_the_money_is(provider, client):
+    pay(client, amount=1_234_567, metadata={"sale_id": "sal_<b>shown"})
+    shown = provider.get("/")
+    assert "12,345.67 USD" in shown.text
+    assert "In = out." in shown.text
+    assert "sal_&lt;b&gt;shown" in shown.text
+    assert "default-src 'none'" in shown.headers["Content-Security-Policy"]
+    assert "prefers-color-scheme: dark" in provider.get("/style.css").text
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [("yes", "succeeded"), ("no", "requires_payment_method")]
+)
+def test_the_bank_s_page_asks_the_buyer(provider, client, answer, status):
+    intent = make_intent(client)
+    asked = client.payment_intents.confirm(
+        intent.id,
+        {
+            "payment_method": "pm_card_threeDSecure2Required",
+            "return_url": "https://market.example/sale",
+        },
+    )
+    url = asked.next_action.redirect_to_url.url
+    shown = requests.get(url, timeout=5).text
+    assert "50.00 USD" in shown
+    assert "https://market.example/sale" in shown
+    foreign = requests.post(
+        url, {"answer": "yes"}, headers={"Origin": "https://attacker.example"}, timeout=5
+    )
+    assert foreign.status_code == 403
+    assert client.payment_intents.retrieve(intent.id).status == "requires_action"
+    assert requests.post(url, {"answer": answer}, timeout=5).ok
+    assert client.payment_intents.retrieve(intent.id).status == status
+
+
+def test_the_holder_gives_details_on_the_provider_s_page(provider, client):
+    account = client.accounts.create({"type": "express", "email": "new@people.example"})
+    link = client.account_links.create(
+        {
+            "account": account.id,
+            "type": "account_onboarding",
+            "return_url": "javascript:alert(1)",
+            "refresh_url": "https://market.example/",
+        }
+    )
+    assert "javascript" not in requests.get(link.url, timeout=5).text
+    assert not client.accounts.retrieve(account.id).payouts_enabled
+    requests.post(link.url, timeout=5)
+    assert client.accounts.retrieve(account.id).payouts_enabled
+    assert provider.get("/demo/onboard/acct_none").status_code == 404
+
+
+def test_levers_take_json_objects_only(provider):
+    url = provider.base + "/demo/faults"
+    for body, kind, status in (
+        ("verb=*", "application/x-www-form-urlencoded", 415),
+        ("{", "application/json", 400),
+        ("[]", "application/json", 400),
+        ('{"kind": "nonsense"}', "application/json", 400),
+        ('{"kind": "lost", "times": "many"}', "application/json", 400),
+        ('{"kind": "drop"}', "application/json", 400),
+    ):
+        answer = requests.post(url, body, headers={"Content-Type": kind}, timeout=5)
+        assert answer.status_code == status
+    assert provider.get("/demo/faults").json() == {"planned": []}
+
+
+# ---- webhooks
+
+
+class Receiver(ThreadingHTTPServer):
+    """Takes webhooks as a market would. `answers` are the next statuses; then all are 200."""
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Hook)
+        self.answers, self.taken = [], []
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}/hooks/payments/stripe"
+
+    def kinds(self, good=True):
+        return [one["type"] for status, one, right in self.taken if right == good]
+
+
+class Hook(BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        status = self.server.answers.pop(0) if self.server.answers else 200
+        right = True
+        try:
+            event = stripe.Webhook.construct_event(
+                body, self.headers["Stripe-Signature"], "whsec_a", tolerance=300
+            ).to_dict()
+        except stripe.SignatureVerificationError:
+            event, right, status = json.loads(body), False, 403
+        self.server.taken.append((status, event, right))
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *parts):
+        pass
+
+
+@pytest.fixture
+def receiver():
+    server = Receiver()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def hooked(tmp_path, receiver):
+    secrets = ["--webhook-secret", "whsec_b", "--webhook-secret", "whsec_a"]
+    program = make_provider(tmp_path / "hooked", "--webhook-url", receiver.url, *secrets)
+    yield program
+    program.stop()
+
+
+def all_delivered(provider):
+    until(lambda: provider.get("/demo/pending").json()["webhooks"] == 0, seconds=15)
+
+
+def test_webhooks_pass_the_official_check_and_tell_what_happened(hooked, receiver):
+    client = make_client(hooked)
+    intent = pay(client, metadata={"sale_id": "sal_1"})
+    all_delivered(hooked)
+    kinds = ["payment_intent.created", "charge.succeeded", "payment_intent.succeeded"]
+    assert sorted(receiver.kinds()) == sorted(kinds)
+    event = next(one for _, one, _ in receiver.taken if one["type"] == "payment_intent.succeeded")
+    assert event["data"]["object"]["id"] == intent.id
+    assert event["data"]["object"]["metadata"] == {"sale_id": "sal_1"}
+    assert client.events.retrieve(event["id"]).type == event["type"]
+
+
+def test_a_webhook_is_repeated_until_it_is_taken_and_survives_a_kill(hooked, receiver):
+    receiver.answers = [500, 404]
+    make_intent(make_client(hooked))
+    all_delivered(hooked)
+    assert [status for status, *_ in receiver.taken] == [500, 404, 200]
+    assert len({one["id"] for _, one, _ in receiver.taken}) == 1
+
+    receiver.answers = [500] * 1000
+    make_intent(make_client(hooked))
+    until(lambda: len(receiver.taken) > 3)
+    hooked.kill()
+    receiver.answers = []
+    hooked.start()
+    all_delivered(hooked)
+    assert receiver.taken[-1][0] == 200
+    assert len({one["id"] for _, one, _ in receiver.taken}) == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "good", "bad"),
+    [
+        ("drop", 0, 0, 0),
+        ("duplicate", 0, 3, 0),
+        ("duplicate", 100, 100, 0),
+        ("delay", 0.5, 1, 0),
+        ("wrong_signature", 0, 1, 1),
+        ("stale_signature", 0, 1, 1),
+    ],
+)
+def test_webhooks_go_wrong_on_demand(hooked, receiver, kind, seconds, good, bad):
+    hooked.pull("/demo/faults", verb="webhooks", kind=kind, seconds=seconds)
+    started = time.monotonic()
+    make_intent(make_client(hooked))
+    all_delivered(hooked)
+    assert len(receiver.kinds()) == good
+    assert len(receiver.kinds(good=False)) == bad
+    if kind == "delay":
+        assert time.monotonic() - started >= 0.5
+
+
+def test_webhooks_overtake_one_another_on_demand(hooked, receiver):
+    hooked.pull("/demo/faults", verb="webhooks", kind="reorder", seconds=0.4)
+    pay(make_client(hooked))
+    all_delivered(hooked)
+    assert receiver.kinds()[-1] == "payment_intent.created"
+    (first, *_) = [one["id"] for _, one, _ in receiver.taken]
+    assert hooked.pull(f"/demo/events/{first}/send", times=100).json() == {"queued": 100}
+    all_delivered(hooked)
+    assert len([one for _, one, _ in receiver.taken if one["id"] == first]) == 101
+
+
+def test_the_waits_between_deliveries_grow_to_half_a_minute():
+    waits = [webhooks.wait_before(attempt) for attempt in range(10)]
+    assert waits[:4] == [0.5, 1.0, 2.0, 4.0]
+    assert waits == sorted(waits)
+    assert waits[-1] == 30.0
+
+
+# ---- nothing acknowledged is lost
+
+
+def test_nothing_acknowledged_is_lost_by_kill_9_in_the_middle(tmp_path):
+    provider = make_provider(tmp_path)
+    said, stop = {}, threading.Event()
+
+    def buy(seed):
+        client = make_client(provider)
+        while not stop.is_set():
+            number = next(numbers)
+            amount = 100 + number
+            try:
+                intent = make_intent(client, amount=amount, metadata={"sale_id": f"sal_{number}"})
+                client.payment_intents.confirm(intent.id, {"payment_method": "pm_card_visa"})
+            except stripe.APIConnectionError:
+                return
+            said[f"sal_{number}"] = amount
+
+    threads = [threading.Thread(target=buy, args=(seed,)) for seed in range(3)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(said) >= 30)
+    provider.kill()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    provider.start()
+    books = provider.get("/demo/books").json()
+    assert books["balanced"]
+    for sale, amount in said.items():
+        assert books["sales"][sale] == {"charge": amount}
+    assert len(said) <= len(books["sales"]) <= len(said) + 3
+    assert provider.stop() == 0
+
+
+def test_what_is_under_way_goes_on_after_a_kill(tmp_path):
+    provider = make_provider(tmp_path)
+    client = make_client(provider)
+    intent = pay(client, method="pm_onym_processing")
+    assert intent.status == "processing"
+    provider.kill()
+    provider.start()
+    until(lambda: client.payment_intents.retrieve(intent.id).status == "succeeded")
+    provider.stop()
+
+
+def test_the_books_balance_whatever_is_done_in_whatever_order(provider, client):
+    chance = random.Random(2023)
+    account = make_account(provider, client)
+    intents = []
+    for _ in range(120):
+        step = chance.choice(["pay", "pay", "refund", "transfer", "payout", "dispute", "decline"])
+        amount = chance.randint(50, 9_000)
+        try:
+            if step == "pay":
+                intents.append(pay(client, amount=amount).id)
+            elif step == "decline":
+                pay(client, amount=amount, method="pm_card_visa_chargeDeclined")
+            elif step == "refund" and intents:
+                wanted = {"payment_intent": chance.choice(intents), "amount": amount}
+                client.refunds.create(wanted)
+            elif step == "transfer":
+                wanted = {"amount": amount, "currency": "usd", "destination": account}
+                client.transfers.create(wanted)
+            elif step == "payout":
+                wanted = {"amount": amount, "currency": "usd"}
+                client.payouts.create(wanted, {"stripe_account": account})
+            elif intents:
+                provider.pull("/demo/disputes", payment_intent=chance.choice(intents))
+        except (stripe.CardError, stripe.InvalidRequestError):
+            pass
+    found = sums(provider)
+    out = found["platform"] + found["paid_out"] + found["disputed"]
+    assert found["in"] == out + sum(found["accounts"].values())
+    captured = sum(one.amount_captured - one.amount_refunded for one in charges(client))
+    assert found["in"] == captured
+
+
+def charges(client):
+    return [one for one in client.charges.list({"limit": 100}).auto_paging_iter() if one.captured]
