@@ -5,9 +5,11 @@ DATABASE_URL wins; without it the embedded server of DATA is joined, or started 
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import psycopg
@@ -19,8 +21,28 @@ Migrations = Literal["apply", "demand", "ignore"]
 MIGRATION_LOCK = 0x6F6E796D  # "onym", an advisory lock of ours
 
 
+def environment_file(data_dir: Path) -> Path:
+    return data_dir / "keys" / "environment.json"
+
+
+def keep_environment(data_dir: Path, shared: Mapping[str, str]) -> None:
+    """So that a command on this DATA sees the site as `onym up` last ran it: addresses, demo."""
+    kept = {name: value for name, value in shared.items() if name.startswith("ONYM_")}
+    kept.pop("ONYM_SUPERVISED", None)
+    path = environment_file(data_dir)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
+    fresh.write_text(json.dumps(kept))
+    fresh.replace(path)
+
+
 def set_up() -> None:
     """Django with Onym's settings; connects to nothing."""
+    path = environment_file(embedded.data_directory())
+    if path.exists():
+        for name, value in json.loads(path.read_text()).items():
+            os.environ.setdefault(name, value)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "onym.site.settings")
     import django
 

@@ -15,7 +15,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,13 +26,12 @@ from urllib.parse import quote
 import psycopg
 
 from onym.core.errors import DatabaseUnavailable
+from onym.site import ownership
 
 OLDEST_VERSION = 16
 NAME = "onym"  # of the database and its role
-NOBODY = 65534
 PORT = 5432  # only names the socket; nothing listens on TCP unless asked for
 LONGEST_SOCKET_DIRECTORY = 85  # a socket's whole path holds at most 107 bytes
-LAUNCH = Path(__file__).with_name("launch.py")
 START_SECONDS = 60.0  # recovery of a large write-ahead log included
 ZOMBIE_SECONDS = 10.0
 STOP_SECONDS = 20.0
@@ -149,28 +147,6 @@ def server_version(directory: Path) -> int:
         raise DatabaseUnavailable(f"no usable PostgreSQL in {directory}: {fault}") from None
 
 
-# Identity: PostgreSQL refuses to run as root
-
-
-def identity() -> str:
-    """`self` for an ordinary user; for root a user namespace, or `nobody` where none is allowed."""
-    if os.geteuid() != 0:
-        return "self"
-    probe = launched("namespace", signal.SIGKILL, [shutil.which("true") or "/bin/true"])
-    allowed = subprocess.run(probe, capture_output=True, check=False)  # noqa: S603
-    return "namespace" if allowed.returncode == 0 else "nobody"
-
-
-def launched(who: str, parent_death: signal.Signals, command: list[str]) -> list[str]:
-    """This command, run by launch.py as a child that gets `parent_death` when we are gone."""
-    python = [sys.executable, "-I", "-S", str(LAUNCH)]
-    return [*python, who, str(int(parent_death)), str(os.getpid()), "--", *command]
-
-
-def _owner(who: str) -> int:
-    return NOBODY if who == "nobody" else os.geteuid()
-
-
 class EmbeddedPostgres:
     """One server over `data_dir/postgres`; a context manager, or `start()` and `stop()`.
 
@@ -210,15 +186,15 @@ class EmbeddedPostgres:
         Refuses (`database_unavailable`) when it runs already, cannot start, or is too old.
         """
         bin_dir = binaries()
-        self.who = self.who or identity()
-        _private(self.data_dir / "run", _owner(self.who))
-        _private(socket_directory(self.data_dir), _owner(self.who))
+        self.who = self.who or ownership.identity()
+        ownership.private(self.data_dir / "run", ownership.owner(self.who))
+        ownership.private(socket_directory(self.data_dir), ownership.owner(self.who))
         (self.data_dir / "logs").mkdir(exist_ok=True)
         with _alone(self.data_dir / "run" / "database.start"):
             if not (self.cluster / "PG_VERSION").exists():
                 self._create(bin_dir)
             self._check_version(bin_dir)
-            _give(self.cluster, _owner(self.who))
+            ownership.give(self.cluster, ownership.owner(self.who))
             self._free_of_the_dead()
             self._launch(bin_dir)
             self._create_database()
@@ -241,16 +217,16 @@ class EmbeddedPostgres:
         fresh = self.data_dir / "postgres.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        _give(fresh, _owner(self.who or "self"))
+        ownership.give(fresh, ownership.owner(self.who or "self"))
         password(self.data_dir)
         secret = self.data_dir / "run" / ".password"  # the server's user may not read DATA/keys
         shutil.copyfile(self.data_dir / "keys" / "database", secret)
-        _give(secret, _owner(self.who or "self"))
+        ownership.give(secret, ownership.owner(self.who or "self"))
         command = [str(bin_dir / "initdb"), "-D", str(fresh), "-U", NAME, f"--pwfile={secret}"]
         command += ["--auth=scram-sha-256", "--data-checksums", "--encoding=UTF8"]
         command += ["--no-instructions", *_locale(bin_dir), *(["--no-sync"] if self.fast else [])]
         done = subprocess.run(  # noqa: S603
-            launched(self.who or "self", signal.SIGKILL, command),
+            ownership.launched(self.who or "self", signal.SIGKILL, command),
             capture_output=True,
             text=True,
             check=False,
@@ -300,7 +276,7 @@ class EmbeddedPostgres:
         with log_file(self.data_dir / "logs" / "postgres.log") as log:
             began = log.tell()
             self.process = subprocess.Popen(  # noqa: S603
-                launched(self.who or "self", signal.SIGINT, command),
+                ownership.launched(self.who or "self", signal.SIGINT, command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -370,28 +346,6 @@ def _alone(lock: Path) -> Iterator[None]:
     with lock.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _private(directory: Path, owner: int) -> None:
-    """A directory of our own: made with mode 0700, refused when it is somebody else's."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = directory.lstat().st_uid
-    if directory.is_symlink() or (found != owner and (os.geteuid() or found not in (0, NOBODY))):
-        raise DatabaseUnavailable(f"{directory} belongs to another user")
-    if found != owner:
-        os.chown(directory, owner, -1, follow_symlinks=False)
-
-
-def _give(path: Path, owner: int) -> None:
-    """Make the whole tree the server's; only inside DATA, and only when it is not yet."""
-    if path.stat().st_uid == owner:
-        return
-    if os.geteuid() != 0:
-        raise DatabaseUnavailable(f"{path} belongs to another user; start Onym as that user")
-    for folder, _, files in os.walk(path):
-        os.chown(folder, owner, -1)
-        for name in files:
-            os.chown(os.path.join(folder, name), owner, -1, follow_symlinks=False)
 
 
 def _locale(bin_dir: Path) -> list[str]:

@@ -59,12 +59,14 @@ def ports(data_dir: Path) -> dict[str, int]:
     return chosen
 
 
-def environment(data_dir: Path, where: Mapping[str, int]) -> dict[str, str]:
+def environment(data_dir: Path, where: Mapping[str, int], base: str) -> dict[str, str]:
     """What both sides must agree on: addresses and shared secrets, one set a DATA."""
     keys = data_dir / "keys"
     return {
         "ONYM_DEMO": "1",
         "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
+        "ONYM_INBOUND_URL": f"{base}/mail/inbound",
+        "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
         "ONYM_PLATFORM_URL": f"http://127.0.0.1:{where['platform']}",
         "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
         "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
@@ -97,6 +99,10 @@ def _command(name: str, data_dir: Path, where: Mapping[str, int]) -> list[str]:
     command += ["--data", str(state), "--clock-file", str(data_dir / "demo-clock")]
     if name == "mailbox":
         command += ["--smtp-port", str(where["smtp"])]
+    if name == "platform":
+        from onym.site import keys
+
+        command += ["--public-key", str(keys.public_key_file(data_dir)), "--key-id", keys.KEY_ID]
     return command
 
 

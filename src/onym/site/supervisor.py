@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from onym.core.errors import DatabaseUnavailable, Refusal
-from onym.site import embedded
+from onym.site import embedded, ownership
 
 TICK_SECONDS = 0.1
 FIRST_PAUSE_SECONDS = 0.25
@@ -75,7 +75,7 @@ class Supervisor:
             self.children.append(child)
         with embedded.log_file(self.data_dir / "logs" / f"{child.name}.log") as log:
             child.process = subprocess.Popen(  # noqa: S603 - our own programs
-                embedded.launched("self", signal.SIGKILL, child.command),
+                ownership.launched("self", signal.SIGKILL, child.command),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -90,9 +90,9 @@ class Supervisor:
         until = time.monotonic() + READY_SECONDS
         waiting = list(children)
         while waiting and not self.stopping:
+            for dead in (child for child in waiting if not child.alive):
+                raise CannotStart(f"{dead.name} does not start: {self.last_words(dead.name)}")
             child = waiting[0]
-            if not child.alive:
-                raise CannotStart(f"{child.name} does not start: {self.last_words(child.name)}")
             if child.answers():
                 waiting.pop(0)
             elif time.monotonic() > until:

@@ -64,10 +64,10 @@ def run(supervisor: Supervisor, *, port: int, host: str, demo: bool, workers: in
     world: list[Child] = []
     if demo:
         where = outside.ports(data_dir)
-        shared |= outside.environment(data_dir, where)
+        shared |= outside.environment(data_dir, where, base)
         outside.forget_stale(data_dir, base, shared)
-        shared |= {"ONYM_WEB_PORT": str(port)}
         world = outside.children(data_dir, where, shared)
+    database.keep_environment(data_dir, shared)
     for child in world:
         supervisor.start(child)
     shared["DATABASE_URL"] = _database(supervisor)
