@@ -90,6 +90,16 @@ def member(
     return row
 
 
+def token(member: Any, *, scopes: str = "read buy sell desk") -> str:
+    """A bearer token of the member."""
+    from onym.store import secrets
+    from onym.store.models import Token
+
+    text = f"token-{next(_count)}"
+    Token.objects.create(digest=secrets.digest(text), member=member, scopes=scopes.split())
+    return text
+
+
 def handle(place: Any, name: str, **changes: Any) -> Any:
     """A held handle with its one open tenure; `state` and `account_id` may be overridden."""
     from onym.store.models import Handle, Tenure

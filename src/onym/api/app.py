@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import logging
+from functools import cached_property
 
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.operation import Operation
 
 from onym.api import desk, invitation, ledger, listing, names, offer, sale, wire
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
 
 log = logging.getLogger(__name__)
 
-api = NinjaAPI(
+
+class Api(NinjaAPI):
+    """Operation ids are noun and verb; the second mount of a route has one of its own."""
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        view = operation.view_func
+        plain = f"{view.__module__.rsplit('.', 1)[1]}_{view.__name__}"
+        first = self._first.setdefault(plain, operation)
+        return plain if first is operation else f"namespace_{plain}"
+
+    @cached_property
+    def _first(self) -> dict[str, Operation]:
+        return {}
+
+
+api = Api(
     title="Onym",
     version="1",
     description="The handle market. Money is in minor units; instants are RFC 3339 UTC.",

@@ -39,7 +39,7 @@ class Letter(Protocol):
     text: str
     message_id: str
     in_reply_to: str
-    auto_submitted: bool
+    auto_submitted: str
 
 
 def receive(*, namespace: str, letter: Letter) -> str:
@@ -48,7 +48,7 @@ def receive(*, namespace: str, letter: Letter) -> str:
     What answers automatically is never answered (RFC 3834), nor is anybody twice for one letter.
     """
     sender = parseaddr(letter.sender)[1]
-    if letter.auto_submitted or not sender:
+    if letter.auto_submitted not in ("", "no") or not sender:
         return "ignored"
     with transaction.atomic():
         now = clock.now()

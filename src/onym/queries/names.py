@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +132,12 @@ def _state(
 def policy(place: str, now: datetime) -> Policy:
     """The policy in force, parsed; the built-in one while none is published."""
     row = document(namespace=place, kind="policy", at=now)
-    return policies.parse(row.text) if row else appraisal.default_rules()
+    return _parsed(row.text, f"{row.name}/{row.version}") if row else appraisal.default_rules()
+
+
+@lru_cache(maxsize=16)
+def _parsed(text: str, source: str) -> Policy:
+    return policies.read(text, source)
 
 
 def _sale(found: Handle | None) -> dict[str, Any] | None:
