@@ -40,9 +40,7 @@ class Invitation:
     expires_at: datetime | None
 
 
-def accept(
-    invitation: Invitation, *, addresses: frozenset[str], now: datetime
-) -> Invitation:
+def accept(invitation: Invitation, *, addresses: frozenset[str], now: datetime) -> Invitation:
     """Accepted by the member whose verified address it was sent to.
 
     Another member is refused `not_allowed` and the link is not used up.

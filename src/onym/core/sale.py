@@ -61,9 +61,7 @@ ESCROWED = frozenset(
 
 TRANSITIONS: dict[State, frozenset[State]] = {
     State.AGREED: frozenset({State.FUNDING}),
-    State.FUNDING: frozenset(
-        {State.FUNDING_UNKNOWN, State.FUNDED, State.EXPIRED, State.CANCELLED}
-    ),
+    State.FUNDING: frozenset({State.FUNDING_UNKNOWN, State.FUNDED, State.EXPIRED, State.CANCELLED}),
     State.FUNDING_UNKNOWN: frozenset(
         {State.FUNDING, State.FUNDED, State.EXPIRED, State.CANCELLED, State.REFUNDING}
     ),
