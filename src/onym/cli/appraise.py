@@ -90,7 +90,7 @@ def _answer(
 ) -> dict[str, Any]:
     handle = _canonical(given, profile)
     read = reading.read(handle, lexicon=words)
-    tier = policy.tier(judged, reading.facts(read))
+    tier = policy.tier(judged, reading.facts_of(read))
     found = appraisal.of_reading(read, lexicon=words, model=appraisal.built_in(), base=base)
     return {
         "handle": handle,

@@ -19,11 +19,17 @@ from typing import Any
 
 from onym.core import reading
 from onym.core.lexicon import Lexicon, Word
-from onym.core.money import MAX_MINOR, Money
+from onym.core.money import MAX_MINOR, MINOR_DIGITS, Money
 from onym.core.reading import Reading
 
 DEFAULT_BASE = Money(50_000, "USD")
 """The level of a plain phrase of two words and ten letters; the operator's to set."""
+
+
+def default_base(currency: str) -> Money:
+    """The default level in another currency: the same figure, for want of an exchange rate."""
+    return Money(DEFAULT_BASE.minor // 100 * 10 ** MINOR_DIGITS[currency], currency)
+
 
 PERCENT_STEPS = 100
 """Percents are rounded to two decimals before they are multiplied."""
@@ -36,6 +42,9 @@ Feature = tuple[str, str, float]
 
 ROUGH = 5.0
 """Bits per letter from which letters are noise."""
+
+TRADE_ZIPF = (0.0, 0.0, 3.75, 4.25)
+"""The least Zipf frequency that a trade word of each strength is weighed with."""
 
 ENDINGS = ("able", "ness", "ing", "ly", "ed", "al", "s")
 GROUPS = {
@@ -183,10 +192,11 @@ def features(read: Reading, *, lexicon: Lexicon, trades: Mapping[str, int]) -> I
     yield from _length(read, group)
     yield from _characters(read)
     if group == "word" and read.word is not None:
-        yield from _word(read, read.word)
-        yield "trade", f"word_{trades.get(read.text, 0)}", 1.0
+        yield from _word(read, read.word, TRADE_ZIPF[trades.get(read.text, 0)])
     else:
         yield from _seen(read)
+    if read.text in trades:
+        yield "trade", f"word_{trades[read.text]}", 1.0
     if group == "phrase":
         yield from _phrase(read, trades)
     elif group == "letters":
@@ -338,10 +348,14 @@ def _digits(text: str) -> Iterator[Feature]:
     yield "characters", "fours", text.count("4") / size
 
 
-def _word(read: Reading, word: Word) -> Iterator[Feature]:
-    """Frequency, by language: another language's word counts as one that is a tenth as frequent."""
+def _word(read: Reading, word: Word, least: float) -> Iterator[Feature]:
+    """Frequency, by language: another language's word counts as one that is a tenth as frequent.
+
+    A trade's word counts as at least `least`: few people write "medicare" or "insure".
+    """
     factor = f"word_{read.language}"
     zipf = word.english if read.language == "en" else max(word.english, word.other - 1.0)
+    zipf = max(zipf, least)
     yield factor, "known", 1.0
     yield factor, "zipf_2", max(0.0, min(1.0, zipf - 2))
     yield factor, "zipf_3", max(0.0, min(1.0, zipf - 3))
@@ -377,6 +391,8 @@ def _phrase(read: Reading, trades: Mapping[str, int]) -> Iterator[Feature]:
     yield "phrase", "full_name", float(read.kind == "full_name")
     yield "trade", "phrase", float(min(sum(strengths), 6))
     yield "trade", "last_part", float(strengths[-1])
+    if min(strengths) > 0:
+        yield "trade", "whole_phrase", max(0.0, min(sum(strengths), 6) - 2.0)
 
 
 def _sound(read: Reading) -> Iterator[Feature]:

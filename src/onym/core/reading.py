@@ -115,8 +115,13 @@ def read(handle: str, *, lexicon: Lexicon) -> Reading:
     )
 
 
-def facts(read: Reading) -> dict[str, bool | int | None]:
-    """What a policy's tiers may ask of a handle's text (`onym.core.policy.FACTS`).
+def facts(handle: str, lexicon: Lexicon) -> dict[str, bool | int | None]:
+    """What a policy's tiers may ask of the text of `handle` (`onym.core.policy.FACTS`)."""
+    return facts_of(read(handle, lexicon=lexicon))
+
+
+def facts_of(read: Reading) -> dict[str, bool | int | None]:
+    """`facts` of a handle that has been read already.
 
     `words` is None unless it falls into words. The flags of `word_facts` hold for a handle spelt
     exactly as the lexicon spells the word, so that a bulk engine finds them by a plain join.

@@ -31,7 +31,7 @@ from onym.core.lexicon import Lexicon, Word
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]  # ships no types
 
-FILE_NAME = "lexicon.bin"
+FILE_NAME = "lexicon"
 BUILD_SECONDS = 300
 
 ENGLISH_LEAST, OTHER_LEAST, SCRIPT_LEAST, COMMON = 1.6, 3.2, 3.6, 3.5
