@@ -84,6 +84,7 @@ def test_search_finds_by_handle_and_by_name(plaza):
     plaza.sign_up(handle="zebra_walk", shown="Crosswalk <Painter>")
     assert "@zebra_walk" in plaza.program.get("/?q=zebra").text
     by_name = plaza.program.get("/?q=crosswalk").text
+    assert "@kenji" in plaza.program.get("/?q=健二").text
     assert "@zebra_walk" in by_name
     assert "Crosswalk &lt;Painter&gt;" in by_name
     assert "Nobody here by that name" in plaza.program.get("/?q=%25%25qq").text

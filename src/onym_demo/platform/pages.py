@@ -71,22 +71,30 @@ def _page(template: str, status: int = 200, **facts: Any) -> Response:
 
 
 async def home(request: Request) -> Response:
-    """Search by handle or name, browse by handle, and what changed hands lately."""
+    """Search by handle or name, browse from the oldest account on, and who changed hands lately."""
     here = plaza(request)
     asked = request.query_params.get("q", "").strip().removeprefix("@")[:40]
     after = request.query_params.get("after", "")[:15].lower()
-    cards = _cards(here.db, asked, after)
-    following = _more(asked, cards) if len(cards) == _CARDS else None
-    return _page(
-        "home.html", asked=asked, cards=cards, following=following, changes=_changes(here.db)
-    )
+    cards = _found(here.db, asked, after) if asked else _everybody(here.db, _number(after) or 0)
+    more = None
+    if len(cards) == _CARDS:
+        last = cards[-1]
+        more = (
+            f"/?q={quote(asked)}&after={quote(last['handle'])}"
+            if asked
+            else f"/?after={last['id']}"
+        )
+    return _page("home.html", asked=asked, cards=cards, following=more, changes=_changes(here.db))
 
 
-def _more(asked: str, cards: Sequence[sqlite3.Row]) -> str:
-    return f"/?q={quote(asked)}&after={quote(cards[-1]['handle'].lower())}"
+def _everybody(db: sqlite3.Connection, after: int) -> Sequence[sqlite3.Row]:
+    return db.execute(
+        "SELECT * FROM accounts WHERE id > ? AND id <> ? ORDER BY id LIMIT ?",
+        (after, CUSTODIAN, _CARDS),
+    ).fetchall()
 
 
-def _cards(db: sqlite3.Connection, asked: str, after: str) -> Sequence[sqlite3.Row]:
+def _found(db: sqlite3.Connection, asked: str, after: str) -> Sequence[sqlite3.Row]:
     """Accounts whose handle begins with what was asked; by name where no handle does."""
     first, last = asked.lower(), asked.lower() + "\x7f"
     query = (
@@ -95,12 +103,12 @@ def _cards(db: sqlite3.Connection, asked: str, after: str) -> Sequence[sqlite3.R
         "ORDER BY h.canonical LIMIT ?"
     )
     found = db.execute(query, (first, last, after, CUSTODIAN, _CARDS)).fetchall()
-    if found or not asked:
+    if found:
         return found
-    pattern = "%" + asked.replace("%", "") + "%"
     return db.execute(
-        "SELECT * FROM accounts WHERE shown LIKE ? AND id <> ? LIMIT ?",
-        (pattern, CUSTODIAN, _CARDS - 1),
+        "SELECT * FROM accounts WHERE (instr(lower(shown), ?) > 0 OR instr(shown, ?) > 0) "
+        "AND id <> ? LIMIT ?",
+        (first, asked, CUSTODIAN, _CARDS - 1),
     ).fetchall()
 
 
