@@ -10,6 +10,8 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+from onym.core import errors
+
 Kind = Literal["text", "instant", "count", "score", "flag", "status"]
 
 COLUMNS: Mapping[str, Kind] = {
@@ -64,6 +66,20 @@ _TIME = r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?"
 _OFFSET = r"([Zz]|[+-]([01]\d|2[0-3]):[0-5]\d)"
 _INSTANT = rf"\d{{4}}-\d{{2}}-\d{{2}}([Tt ]{_TIME}{_OFFSET}?)?"
 _WHOLE = re.compile(r"U?(TINYINT|SMALLINT|INTEGER|BIGINT)")
+
+
+def read_mapping(text: str) -> dict[str, str]:
+    """`column=source,column=source` as a mapping. Refuses `malformed` what is not of that form."""
+    mapping: dict[str, str] = {}
+    for part in filter(None, text.split(",")):
+        column, equals, source = (piece.strip() for piece in part.partition("="))
+        if not (column and equals and source):
+            raise errors.Malformed(f"--map: {part.strip()!r} is not of the form column=source")
+        if column not in COLUMNS:
+            raise errors.Malformed(f"--map: {column!r} is no column of an account table")
+        if mapping.setdefault(column, source) != source:
+            raise errors.Malformed(f"--map: {column!r} has two sources")
+    return mapping
 
 
 def read(kind: Kind, raw: str, source: str = "VARCHAR") -> str:

@@ -8,6 +8,8 @@ trusted with them (onym.sweep.lines).
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -246,6 +248,6 @@ def reading(name: str) -> Iterator[None]:
     except duckdb.Error as error:
         message = str(error)
         if "No space left" in message:
-            raise errors.Refusal("no space left on the disk for the working copy") from error
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         first = message.splitlines()[0].strip()
         raise errors.Malformed(f"{name}: cannot be read to its end ({first})") from error

@@ -1,0 +1,143 @@
+"""`onym import accounts`: account tables become the directory that a namespace works with.
+
+docs/guides/import.md walks through one; docs/reference/account-table.md has every column.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from django.conf import settings
+
+from onym.core import errors
+from onym.flows import contacts
+from onym.flows import names as flow
+from onym.queries import names as query
+from onym.sweep import columns, snapshot
+from onym.sweep.snapshot import Imported
+
+NEEDS_DATABASE = True
+
+
+@click.group("import")
+def command() -> None:
+    """Read account tables into a directory snapshot."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="FILE…")
+@click.option("--namespace", required=True, metavar="N", help="Whose accounts these are.")
+@click.option(
+    "--map",
+    "mapping",
+    metavar="COLUMN=SOURCE,…",
+    default="",
+    help="Columns that have another name in the files.",
+)
+@click.option("--profile", metavar="P", help="What a handle is; default: the namespace's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def accounts(
+    files: tuple[Path, ...], namespace: str, mapping: str, profile: str | None, as_json: bool
+) -> None:
+    """Read CSV, JSON Lines or Parquet FILEs as one account table and take it into use.
+
+    Rows that cannot be believed are listed with their reasons and left out; they do not change
+    the exit code.
+    """
+    place = query.namespace(namespace)
+    try:
+        columns_read = columns.read_mapping(mapping)
+    except errors.Malformed as refusal:
+        raise click.UsageError(refusal.detail) from refusal
+    folder = settings.DATA / "namespaces" / namespace / "directory" / _new_id()
+    with _Bar(shown=sys.stderr.isatty() and not as_json) as bar:
+        made = snapshot.import_accounts(
+            files,
+            folder,
+            mapping=columns_read,
+            profile=profile or place.profile,
+            seal=contacts.seal,
+            progress=bar.show,
+        )
+    facts = _facts(namespace, _register(namespace, made), made)
+    click.echo(json.dumps(facts) if as_json else _told(facts))
+
+
+def _new_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def _register(namespace: str, made: Imported) -> str:
+    """Take the snapshot into use. After a refusal it goes; after an unknown outcome it stays,
+    since the database may point to it."""
+    try:
+        return flow.import_directory(namespace=namespace, snapshot=made.snapshot)
+    except errors.Refusal:
+        shutil.rmtree(made.snapshot.path)
+        raise
+
+
+def _facts(namespace: str, import_id: str, made: Imported) -> dict[str, Any]:
+    listed = made.snapshot.path / snapshot.REJECTS
+    return {
+        "import": import_id,
+        "namespace": namespace,
+        "profile": made.snapshot.profile,
+        "rows": made.snapshot.rows,
+        "rejects": sum(made.rejects.values()),
+        "reasons": dict(made.rejects),
+        "rejects_file": str(listed) if made.rejects else None,
+        "ignored": list(made.ignored),
+        "missing": list(made.missing),
+        "root": made.snapshot.root,
+        "sha256": made.snapshot.sha256,
+        "path": str(made.snapshot.path),
+    }
+
+
+def _told(facts: dict[str, Any]) -> str:
+    lines = [
+        f"{facts['rows']:,} accounts are now the directory of {facts['namespace']}"
+        f" (profile {facts['profile']}, import {facts['import']})",
+        f"root {facts['root']}",
+        f"{facts['rejects']:,} rows rejected",
+        *(f"  {reason:<22} {count:>12,}" for reason, count in facts["reasons"].items()),
+    ]
+    if facts["rejects_file"]:
+        lines.append(f"  listed in {facts['rejects_file']}")
+    if facts["ignored"]:
+        lines.append(f"ignored columns: {', '.join(facts['ignored'])}")
+    if facts["missing"]:
+        lines.append(f"missing columns, unknown for every account: {', '.join(facts['missing'])}")
+    return "\n".join(lines)
+
+
+class _Bar:
+    """Progress with the time left, on a terminal; elsewhere nothing."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._bar: Any = None
+        self._done = 0
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.render_finish()
+
+    def show(self, done: int, total: int | None) -> None:
+        if not self._shown or not total:
+            return
+        if self._bar is None:
+            self._bar = click.progressbar(length=total, label="accounts", file=sys.stderr)
+        self._bar.update(done - self._done)
+        self._done = done
