@@ -25,16 +25,6 @@ def open_(sealed: bytes, *, place: str) -> str:
     return AESGCM(_key("seal")).decrypt(sealed[:12], sealed[12:], place.encode()).decode()
 
 
-def seal_contacts(plain: bytes) -> bytes:
-    """For a directory snapshot's file of contacts."""
-    nonce = os.urandom(12)
-    return nonce + AESGCM(_key("contacts")).encrypt(nonce, plain, b"directory.contacts")
-
-
-def open_contacts(sealed: bytes) -> bytes:
-    return AESGCM(_key("contacts")).decrypt(sealed[:12], sealed[12:], b"directory.contacts")
-
-
 def index(text: str, *, purpose: str) -> str:
     """Keyed digest of `text`, case-folded, for equality look-ups only."""
     return hmac.new(_key(f"index/{purpose}"), text.casefold().encode(), hashlib.sha256).hexdigest()

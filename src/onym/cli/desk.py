@@ -1,0 +1,40 @@
+"""`onym desk add`: who belongs to the handle team, in which role."""
+
+from __future__ import annotations
+
+import json
+
+import click
+from django.conf import settings
+
+from onym.core import access
+from onym.core.errors import NotFound
+from onym.flows import people
+
+NEEDS_DATABASE = True
+
+
+@click.group("desk")
+def command() -> None:
+    """The handle team."""
+
+
+@command.command("add")
+@click.argument("mail")
+@click.option("--role", type=click.Choice(sorted(access.ALLOWED)), required=True)
+@click.option("--name", default="", help="As colleagues see it; default: the address.")
+@click.option("--password", help="Sign-in to the pages; asked for when it is left out.")
+@click.option("--namespace", metavar="N", default=lambda: settings.NAMESPACE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def add(
+    mail: str, role: str, name: str, password: str | None, namespace: str, as_json: bool
+) -> None:
+    """Give MAIL a ROLE; somebody who is no member yet becomes one."""
+    try:
+        member = people.by_mail(namespace=namespace, mail=mail)
+    except NotFound:
+        secret = password or click.prompt("Password", hide_input=True, confirmation_prompt=True)
+        member = people.join(namespace=namespace, name=name or mail, mail=mail, password=secret)
+    people.grant(member=member.id, role=role)
+    facts = {"member": member.id, "mail": mail, "role": role}
+    click.echo(json.dumps(facts) if as_json else f"{mail} is {member.id} and has the role {role}")

@@ -1,0 +1,161 @@
+"""Members: who joins, what is proven to be theirs, and what staff are allowed."""
+
+from __future__ import annotations
+
+import secrets as random
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from onym.core import access
+from onym.core.errors import Malformed, NotAllowed, NotFound
+from onym.store import clock, ids, secrets
+from onym.store.models import (
+    Kinship,
+    Link,
+    MailAddress,
+    Member,
+    Namespace,
+    PayoutAccount,
+    StaffRole,
+    Token,
+)
+
+SCOPES = frozenset({"read", "buy", "sell", "desk"})
+
+
+def join(
+    *,
+    namespace: str,
+    name: str,
+    mail: str,
+    password: str | None = None,
+    language: str = "en",
+    is_house: bool = False,
+    since: datetime | None = None,
+) -> Member:
+    """A member with one verified address; `password` lets them sign in to the pages.
+
+    Refuses `not_allowed` when the address belongs to somebody already.
+    """
+    with transaction.atomic():
+        now = since or clock.now()
+        index = secrets.index(mail, purpose="mail")
+        taken = MailAddress.objects.filter(namespace_id=namespace, address_index=index)
+        if taken.filter(replaced_at=None).exists():
+            raise NotAllowed("the address belongs to a member already")
+        id_ = ids.new("mbr")
+        user = User.objects.create_user(username=id_, password=password) if password else None
+        member = Member.objects.create(
+            id=id_,
+            namespace_id=namespace,
+            user=user,
+            name_sealed=secrets.seal(name, place=f"member.name/{id_}"),
+            language=language,
+            is_house=is_house,
+            created_at=now,
+        )
+        MailAddress.objects.create(
+            namespace_id=namespace,
+            member=member,
+            address_sealed=secrets.seal(mail, place=f"mailaddress.address/{id_}"),
+            address_index=index,
+            verified_at=now,
+        )
+        return member
+
+
+def link(*, member: str, account_id: str, since: datetime | None = None) -> None:
+    """An account that the member has proven to hold. Refuses `not_allowed` if it is another's."""
+    with transaction.atomic():
+        row = Member.objects.select_for_update().get(pk=member)
+        now = since or clock.now()
+        held = Link.objects.filter(
+            namespace=row.namespace, account_id=account_id, unlinked_at=None
+        ).first()
+        if held is not None and held.member_id != member:
+            raise NotAllowed("the account is linked to another member")
+        if held is None:
+            Link.objects.create(
+                namespace=row.namespace, member=row, account_id=account_id, linked_at=now
+            )
+
+
+def kin(*, one: str, other: str, reason: str) -> None:
+    """Two members who count as one from now on."""
+    with transaction.atomic():
+        first, second = sorted((one, other))
+        Kinship.objects.get_or_create(
+            one_id=first, other_id=second, defaults={"reason": reason[:40]}
+        )
+
+
+def grant(*, member: str, role: str) -> None:
+    """A role of the desk. Refuses `malformed` for one that the table does not have."""
+    if role not in access.ALLOWED:
+        raise Malformed(f"no such role; there are {', '.join(sorted(access.ALLOWED))}")
+    with transaction.atomic():
+        now = clock.now()
+        StaffRole.objects.get_or_create(member_id=member, role=role, defaults={"granted_at": now})
+
+
+def give_token(*, member: str, scopes: Iterable[str], token: str | None = None) -> str:
+    """A bearer token, shown once: only its digest is kept. Refuses `malformed` scopes."""
+    wanted = sorted(set(scopes))
+    if not wanted or not set(wanted) <= SCOPES:
+        raise Malformed(f"scopes are {', '.join(sorted(SCOPES))}")
+    text = token or random.token_urlsafe(32)
+    with transaction.atomic():
+        if not Member.objects.filter(pk=member).exists():
+            raise NotFound("no such member")
+        Token.objects.get_or_create(
+            digest=secrets.digest(text), defaults={"member_id": member, "scopes": wanted}
+        )
+    return text
+
+
+def payout_account(*, member: str, provider: str, account: str) -> None:
+    """Where the provider pays the member's proceeds to; ready to be used."""
+    with transaction.atomic():
+        now = clock.now()
+        PayoutAccount.objects.update_or_create(
+            member_id=member,
+            defaults={"provider": provider, "account": account, "ready_at": now},
+        )
+
+
+def by_mail(*, namespace: str, mail: str) -> Member:
+    """The member with this verified address. Refuses `not_found`."""
+    row = (
+        MailAddress.objects.select_related("member")
+        .filter(
+            namespace_id=namespace,
+            address_index=secrets.index(mail, purpose="mail"),
+            replaced_at=None,
+        )
+        .first()
+    )
+    if row is None:
+        raise NotFound("no member has this address")
+    return row.member
+
+
+def found(
+    *, namespace: str, title: str, profile: str, currency: str, custodian: str, phase: str
+) -> None:
+    """A new namespace, its release stop on; a second time is nothing."""
+    with transaction.atomic():
+        now = clock.now()
+        Namespace.objects.get_or_create(
+            pk=namespace,
+            defaults={
+                "title": title,
+                "profile": profile,
+                "currency": currency,
+                "custodian_account_id": custodian,
+                "phase": phase,
+                "created_at": now,
+            },
+        )
