@@ -1,0 +1,54 @@
+"""Entries balance, whatever the figures; the money of a sale goes in and out to the unit."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onym.core import ledger
+from onym.core.ledger import Entry, Unbalanced
+from onym.core.money import Money
+
+PARTS = ("proceeds", "commission", "fee", "tax", "share")
+amounts = st.integers(0, 10**15)
+
+
+@given(st.lists(amounts, min_size=5, max_size=5), st.booleans())
+def test_a_settled_sale_leaves_nothing_in_escrow(figures: list[int], is_house: bool) -> None:
+    parts = dict(zip(PARTS, figures, strict=True))
+    gross = Money(sum(figures), "USD")
+    books: Counter[str] = Counter()
+    for entry in (
+        ledger.funded(sale="s", gross=gross, provider="p", provider_id="1"),
+        ledger.settled(sale="s", gross=gross, parts=parts, seller="m", seller_is_house=is_house),
+    ):
+        books.update(entry.postings)
+    assert books["escrow:s"] == 0
+    assert sum(books.values()) == 0
+    assert books["world:p"] == -gross.minor
+    to = "revenue:primary" if is_house else "member:m:payable"
+    assert books[to] == parts["proceeds"]
+
+
+@given(amounts)
+def test_a_refund_undoes_the_funding(minor: int) -> None:
+    gross = Money(minor, "USD")
+    paid = ledger.funded(sale="s", gross=gross, provider="p", provider_id="1").postings
+    back = ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2").postings
+    assert all(paid[code] + back[code] == 0 for code in paid)
+
+
+@given(amounts)
+def test_a_payout_empties_the_payable(minor: int) -> None:
+    entry = ledger.paid_out(
+        payout="o", amount=Money(minor, "USD"), member="m", provider="p", provider_id="1"
+    )
+    assert entry.postings == {"member:m:payable": -minor, "world:p": minor}
+
+
+def test_an_entry_that_does_not_balance_cannot_be_made() -> None:
+    with pytest.raises(Unbalanced):
+        Entry("funded", "s", "USD", {"a": 1, "b": -2})

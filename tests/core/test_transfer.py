@@ -1,0 +1,62 @@
+"""The last look and the table of a transfer's states."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from onym.core import transfer
+from onym.core.errors import AlreadyClosed
+from onym.core.transfer import FINAL, TRANSITIONS, Look, State, Transfer
+
+FUNDED = datetime(2026, 6, 1, tzinfo=UTC)
+SWEPT = FUNDED - timedelta(days=90)
+SECOND = timedelta(seconds=1)
+
+LOOKS = [
+    # holder now, last seen now, known at the sweep, money in escrow, what follows
+    ("a", SWEPT, SWEPT, FUNDED, Look.GO),
+    ("a", FUNDED - SECOND, SWEPT, FUNDED, Look.RETURNED),
+    ("a", FUNDED, SWEPT, FUNDED, Look.GO),
+    ("a", FUNDED + SECOND, SWEPT, FUNDED, Look.GO),
+    ("a", FUNDED - SECOND, None, FUNDED, Look.RETURNED),
+    ("a", None, SWEPT, FUNDED, Look.GO),
+    ("a", FUNDED - SECOND, SWEPT, None, Look.GO),
+    ("b", SWEPT, SWEPT, FUNDED, Look.GONE),
+    (None, SWEPT, SWEPT, FUNDED, Look.GONE),
+]
+
+
+@pytest.mark.parametrize(("holder", "seen", "known", "funded", "look"), LOOKS)
+def test_a_holder_who_returned_before_the_money_wins(
+    holder: str | None,
+    seen: datetime | None,
+    known: datetime | None,
+    funded: datetime | None,
+    look: Look,
+) -> None:
+    said = transfer.last_look(
+        holder=holder,
+        expected_holder="a",
+        last_seen=seen,
+        known_last_seen=known,
+        funded_at=funded,
+    )
+    assert said is look
+
+
+@pytest.mark.parametrize("before", list(State))
+@pytest.mark.parametrize("after", list(State))
+def test_only_steps_of_the_table_exist(before: State, after: State) -> None:
+    row = Transfer("trf_1", "a", "b", "a", 1, before)
+    if after in TRANSITIONS[before]:
+        assert transfer.move(row, after).state is after
+    else:
+        with pytest.raises(AlreadyClosed):
+            transfer.move(row, after)
+
+
+def test_what_was_asked_for_is_never_abandoned() -> None:
+    assert all(State.ABANDONED not in TRANSITIONS[s] for s in State if s is not State.PENDING)
+    assert all(not TRANSITIONS[state] for state in FINAL)
