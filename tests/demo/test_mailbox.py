@@ -181,6 +181,11 @@ def test_it_listens_on_loopback_only_and_for_its_own_name(box):
         ]
 
 
+def test_it_is_small(box):
+    box.get("/")
+    assert box.pss_mb() < 60
+
+
 def test_a_lever_that_makes_no_sense_is_refused(box):
     assert box.pull("/demo/faults", kind="nonsense").status_code == 400
     assert box.pull("/demo/faults", kind="lost", times="many").status_code == 400

@@ -193,6 +193,11 @@ def test_it_listens_on_loopback_only(provider):
     assert ours == [f"0100007F:{provider.port:04X}"]
 
 
+def test_it_is_small(provider):
+    provider.get("/")
+    assert provider.pss_mb() < 60
+
+
 # ---- idempotency
 
 
@@ -246,6 +251,15 @@ def test_declines_and_server_errors_are_remembered_but_bad_fields_are_not(provid
         assert post(provider, "/v1/payment_intents", kind, **fields).status_code == then
         made = client.payment_intents.search({"query": f"metadata['kind']:'{kind}'"}).data
         assert len(made) == (0 if kind == "error_kept" else 1)
+
+
+def test_a_refused_request_leaves_nothing_behind(provider, client):
+    with pytest.raises(stripe.InvalidRequestError):
+        make_intent(client, confirm=True, payment_method="pm_none", metadata={"left": "behind"})
+    with pytest.raises(stripe.InvalidRequestError):
+        make_intent(client, confirm=True, metadata={"left": "behind"})
+    found = client.payment_intents.search({"query": "metadata['left']:'behind'"})
+    assert found.data == []
 
 
 def test_a_key_counts_for_one_account(provider, client):

@@ -61,6 +61,7 @@ def _new(provider: Provider, intent: JSON) -> JSON:
         "captured": False,
         "created": provider.now(),
         "currency": intent["currency"],
+        "customer": None,
         "description": intent["description"],
         "dispute": None,
         "disputed": False,
@@ -71,7 +72,9 @@ def _new(provider: Provider, intent: JSON) -> JSON:
         "payment_intent": intent["id"],
         "payment_method": intent["payment_method"],
         "payment_method_details": {"type": "card", "card": method["card"]},
+        "receipt_email": None,
         "refunded": False,
+        "statement_descriptor": None,
         "transfer_group": intent["transfer_group"],
     }
 
