@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line and exit."""
     given = sys.argv[1:] if arguments is None else arguments
     if data := _value_of("--data", given):
-        os.environ["ONYM_DATA"] = str(Path(data).absolute())
+        os.environ["ONYM_DATA"] = str(Path(data).resolve())
     sys.exit(run(given))
 
 

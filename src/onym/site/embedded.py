@@ -63,7 +63,7 @@ FAST = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 def data_directory() -> Path:
     """DATA: the environment's ONYM_DATA, else `data/` under the current directory."""
-    return Path(os.environ.get("ONYM_DATA") or "data").absolute()
+    return Path(os.environ.get("ONYM_DATA") or "data").resolve()
 
 
 def socket_directory(data_dir: Path) -> Path:
