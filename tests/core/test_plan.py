@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import hashlib
+import itertools
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onym.core import plan as plans
-from onym.core.plan import Part, Place, Plan, Stage, Stop
+from onym.core.plan import Cut, Part, Plan, Stop
 
 T = datetime(2026, 6, 1, 12, tzinfo=UTC)
 DAYS = (30, 14, 3)
@@ -22,30 +21,57 @@ def day(count: float) -> datetime:
     return T + timedelta(days=count)
 
 
-def plan(**changes: object) -> Plan:
-    """Three stages a fortnight apart, all on one day each."""
-    stages = (Stage(1, day(0)), Stage(10, day(14)), Stage(100, day(28)))
-    made = Plan(id="pln_1", as_of=day(-1), notice_days=DAYS, stages=stages)
-    return dataclasses.replace(made, **changes)
+def plan(*parts: Part, daily: int = 1_000_000) -> Plan:
+    return Plan(id="pln_1", as_of=day(-1), notice_days=DAYS, daily=daily, parts=parts)
 
 
-def test_the_place_of_a_handle_recomputes_from_a_published_hash() -> None:
-    number = int(hashlib.sha256(b"pln_1\x00sunset").hexdigest()[:13], 16)
-    stage = 0 if number % 10_000 < 100 else 1 if number % 10_000 < 1_000 else 2
-    spread = plan(days=7)
-    assert plans.place(spread, "sunset") == Place(stage, number // 10_000 % 7)
+def evenly(each: int):
+    return lambda low, high: (high - low) * each
 
 
-def test_stages_hold_about_their_share_of_all_handles() -> None:
-    drawn = Counter(plans.place(plan(), f"name{i}").stage for i in range(20_000))
-    assert drawn[0] == pytest.approx(200, rel=0.25)
-    assert drawn[1] == pytest.approx(1_800, rel=0.1)
-    assert drawn[2] == pytest.approx(18_000, rel=0.02)
+@pytest.mark.parametrize(
+    ("each", "daily", "cuts"),
+    [
+        (0, 100, ()),
+        (1, 10_000, (Cut(0, 0, 0, 100), Cut(1, 0, 100, 1_000), Cut(2, 0, 1_000, 10_000))),
+        (
+            10,
+            40_000,
+            (
+                Cut(0, 0, 0, 100),
+                Cut(1, 0, 100, 1_000),
+                Cut(2, 0, 1_000, 5_000),
+                Cut(2, 1, 5_000, 9_000),
+                Cut(2, 2, 9_000, 10_000),
+            ),
+        ),
+    ],
+)
+def test_a_stock_is_cut_into_stages_and_days(each: int, daily: int, cuts: tuple[Cut, ...]) -> None:
+    assert plans.cut((1, 10, 100), count=evenly(each), daily=daily) == cuts
 
 
-def test_a_handle_that_is_named_comes_first() -> None:
-    late = next(n for i in range(99) if plans.place(plan(), n := f"name{i}").stage == 2)
-    assert plans.place(plan(first=frozenset({late})), late).stage == 0
+def test_a_piece_without_findings_is_left_out() -> None:
+    cuts = plans.cut((1, 10, 100), count=lambda low, high: int(low <= 500 < high), daily=9)
+    assert cuts == (Cut(1, 0, 100, 1_000),)
+
+
+@given(st.lists(st.integers(0, 9_999), max_size=200), st.integers(1, 60))
+def test_cuts_cover_every_finding_once_and_keep_to_the_cap(found: list[int], daily: int) -> None:
+    def count(low: int, high: int) -> int:
+        return sum(low <= bucket < high for bucket in found)
+
+    cuts = plans.cut((1, 10, 100), count=count, daily=daily)
+    assert sum(count(c.low, c.high) for c in cuts) == len(found)
+    assert all(a.high <= b.low for a, b in itertools.pairwise(cuts))
+    assert all(count(c.low, c.high) <= daily or c.high == c.low + 1 for c in cuts)
+
+
+@pytest.mark.parametrize(("bucket", "low"), [(0, 0), (99, 0), (100, None), (150, 120), (200, None)])
+def test_a_bucket_belongs_to_one_part_or_none(bucket: int, low: int | None) -> None:
+    made = plan(*(Part(a, b, T, (None,) * 3) for a, b in ((0, 100), (120, 200))))
+    part = made.part(bucket)
+    assert (part.low if part else None) == low
 
 
 @pytest.mark.parametrize(
@@ -86,7 +112,7 @@ def test_each_notice_waits_for_the_one_before_it(
     number: int, sent: tuple[float | None, ...], due: float | None
 ) -> None:
     told = tuple(None if at is None else day(at) for at in sent)
-    found = plans.notice_due(plan(), Part(Place(1, 0), told), number)
+    found = plans.notice_due(plan(), Part(0, 9, day(14), told), number)
     assert found == (None if due is None else day(due))
 
 
@@ -119,11 +145,14 @@ def told(at: float) -> plans.Sent:
     return (day(at), day(at + 16), day(at + 27))
 
 
+def piece(low: int, sent: float, *resting: tuple[int, int]) -> Part:
+    return Part(low, low + 1, day(sent), told(sent), resting)
+
+
 def test_the_cap_of_a_day_moves_the_rest_to_the_next_midnight() -> None:
-    parts = tuple(Part(Place(0, i), told(0), ((30, 60),)) for i in range(3))
-    made = plan(parts=parts, daily=100, days=3)
+    made = plan(*(piece(i, 0, (30, 60)) for i in range(3)), daily=100)
     found = plans.releases(made, stops=(), now=T)
-    assert [found[Place(0, i), 30] for i in range(3)] == [
+    assert [found[i, 30] for i in range(3)] == [
         day(60),
         datetime(2026, 8, 1, tzinfo=UTC),
         datetime(2026, 8, 2, tzinfo=UTC),
@@ -131,15 +160,14 @@ def test_the_cap_of_a_day_moves_the_rest_to_the_next_midnight() -> None:
 
 
 def test_what_piled_up_under_a_stop_is_let_go_at_the_pace_of_the_cap() -> None:
-    parts = tuple(Part(Place(0, i), told(i), ((30, 60),)) for i in range(3))
-    made = plan(parts=parts, daily=120, days=3)
-    stops = (Stop(day(0), day(100)),)
-    found = plans.releases(made, stops=stops, now=T)
-    assert found[Place(0, 0), 30] == found[Place(0, 1), 30] == day(100)
-    assert found[Place(0, 2), 30] == datetime(2026, 9, 10, tzinfo=UTC)
+    made = plan(*(piece(i, i, (30, 60)) for i in range(3)), daily=120)
+    found = plans.releases(made, stops=(Stop(day(0), day(100)),), now=T)
+    assert found[0, 30] == found[1, 30] == day(100)
+    assert found[2, 30] == datetime(2026, 9, 10, tzinfo=UTC)
 
 
 spans = st.floats(min_value=0, max_value=400, allow_nan=False).map(lambda n: round(n, 3))
+classes = st.tuples(st.sampled_from((30, 60, 90, 180)), st.integers(1, 80))
 
 
 @st.composite
@@ -151,17 +179,9 @@ def stops(draw: st.DrawFn) -> tuple[Stop, ...]:
 
 @st.composite
 def plans_made(draw: st.DrawFn) -> Plan:
-    count = draw(st.integers(1, 5))
-    sizes = st.tuples(st.sampled_from((30, 60, 90, 180)), st.integers(1, 80))
-    parts = [
-        Part(
-            Place(draw(st.integers(0, 2)), i),
-            told(draw(spans)),
-            tuple(draw(st.lists(sizes, max_size=3, unique_by=lambda pair: pair[0]))),
-        )
-        for i in range(count)
-    ]
-    return plan(parts=tuple(parts), days=count, daily=draw(st.integers(80, 200)))
+    resting = st.lists(classes, max_size=3, unique_by=lambda pair: pair[0])
+    parts = [piece(i, draw(spans), *draw(resting)) for i in range(draw(st.integers(1, 5)))]
+    return plan(*parts, daily=draw(st.integers(80, 200)))
 
 
 @given(plans_made(), stops())
@@ -169,15 +189,16 @@ def test_nothing_is_released_early_in_a_stop_or_above_the_cap(
     made: Plan, on: tuple[Stop, ...]
 ) -> None:
     taken: Counter[object] = Counter()
-    for (where, resting), at in plans.releases(made, stops=on, now=T).items():
+    for (low, resting), at in plans.releases(made, stops=on, now=T).items():
         if at is None:
             assert on[-1].until is None
             continue
-        sent = made.part(where).sent
-        assert sent[0] is not None
-        assert at >= sent[0] + timedelta(days=30 + resting)
+        part = made.part(low)
+        assert part is not None
+        assert part.sent[0] is not None
+        assert at >= part.sent[0] + timedelta(days=30 + resting)
         assert not plans.is_on(on, now=at)
-        taken[at.date()] += dict(made.part(where).resting)[resting]
+        taken[at.date()] += dict(part.resting)[resting]
     assert all(count <= made.daily for count in taken.values())
 
 

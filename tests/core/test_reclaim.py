@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from onym.core import reclaim
 from onym.core.errors import AlreadyClosed, HandleLocked, NotAllowed, Refusal
 from onym.core.handle import Handle, State
-from onym.core.plan import Part, Place, Plan, Sent, Stage, Stop
+from onym.core.plan import Part, Plan, Sent, Stop
 from onym.core.policy import Outcome
 from onym.core.reclaim import Ending, Finding, Look, Process
 
@@ -30,18 +30,12 @@ def told(at: float = 0) -> Sent:
 
 def plan(*, sent: Sent | None = None) -> Plan:
     """One stage; its notices went out on days 0, 16 and 27."""
-    part = Part(Place(0, 0), told() if sent is None else sent, ((30, 5), (180, 5)))
-    return Plan(
-        id="pln_1",
-        as_of=day(-1),
-        notice_days=(30, 14, 3),
-        stages=(Stage(100, day(0)),),
-        parts=(part,),
-    )
+    part = Part(0, 100, day(0), told() if sent is None else sent, ((30, 5), (180, 5)))
+    return Plan(id="pln_1", as_of=day(-1), notice_days=(30, 14, 3), idle_days=30, parts=(part,))
 
 
 def finding(**changes: object) -> Finding:
-    made = Finding("sunset", "1008", Outcome.RECLAIM, ("idle_login",), 30)
+    made = Finding("sunset", 0, "1008", Outcome.RECLAIM, ("idle_login",), 30)
     return dataclasses.replace(made, **changes)
 
 
@@ -209,7 +203,8 @@ def test_a_row_wins_over_its_process(
     ("of_row", "last_ended", "decides"),
     [
         ({}, None, True),
-        ({}, day(-2), True),  # kept before this sweep looked, and idle again by then
+        ({}, day(-32), True),  # kept before this sweep looked, and idle again by then
+        ({}, day(-31), False),
         ({}, day(0), False),
         ({"state": State.RELEASED}, None, False),
         ({"state": State.PROTECTED}, None, False),
@@ -252,6 +247,7 @@ LISTED = {"listed_at": day(0)}
     [
         ({}, 1, False, State.WARNED),
         ({}, 61, False, State.RESTING),  # no fresh look, no release
+        ({"looked_at": day(59.999)}, 61, False, State.RESTING),  # it was not due then
         ({"looked_at": day(60)}, 61, False, State.RELEASED),
         ({"looked_at": day(60)}, 61, True, State.RESTING),  # open appeal: no release
         ({"sent": NONE}, 99, False, State.HELD),  # this one was not reached
@@ -272,11 +268,16 @@ def test_a_process_goes_as_what_happened_to_it_says(
     assert standing(changes, now=now, appeal=appeal) is stands
 
 
+def test_a_look_before_the_stop_was_lifted_is_stale() -> None:
+    assert standing({"looked_at": day(99)}, now=101, stops=LIFTED) is State.RESTING
+    assert standing({"looked_at": day(100)}, now=101, stops=LIFTED) is State.RELEASED
+
+
 @given(sendings(), stops(), spans)
 def test_a_process_of_its_own_is_never_ahead_of_its_notices(
     sent: Sent, on: tuple[Stop, ...], now: float
 ) -> None:
-    found = standing({"sent": sent, "looked_at": T}, now=now, stops=on)
+    found = standing({"sent": sent, "looked_at": day(now)}, now=now, stops=on)
     if found is State.RELEASED:
         assert sent[0] is not None
         assert day(now) >= sent[0] + timedelta(days=60)
@@ -373,9 +374,38 @@ def test_a_much_followed_account_needs_two_people(followers: int | None, two: bo
     assert reclaim.needs_two(most_followers=followers, threshold=10_000) is two
 
 
-def test_findings_fall_into_parts_and_resting_classes() -> None:
+def test_findings_fall_into_resting_classes() -> None:
     found = [finding(handle=f"n{i}", resting_days=30 + 30 * (i % 2)) for i in range(5)]
     found.append(finding(handle="big", verdict=Outcome.RETIRE, resting_days=None))
     found.append(finding(handle="safe", verdict=Outcome.PROTECTED))
-    parts = reclaim.part_counts(plan(), found)
-    assert parts == {Place(0, 0): Part(Place(0, 0), NONE, ((30, 3), (60, 2)))}
+    assert reclaim.resting_classes(found) == (((30, 3), (60, 2)), 1)
+
+
+def test_a_bucket_without_a_part_is_held() -> None:
+    found = reclaim.state(finding(bucket=100), plan=plan(), stops=NO_STOP, now=day(500))
+    assert found == reclaim.HELD
+
+
+NEW, OLD, OLDEST = (dataclasses.replace(plan(), id=name) for name in ("new", "old", "oldest"))
+IDLE, SAFE, OTHER = finding(), finding(verdict=Outcome.PROTECTED), finding(account_id="9")
+
+
+@pytest.mark.parametrize(
+    ("found", "decides"),
+    [
+        ([], None),
+        ([(NEW, None)], None),
+        ([(NEW, IDLE)], NEW),
+        ([(NEW, IDLE), (OLD, IDLE)], OLD),  # nobody is warned anew
+        ([(NEW, IDLE), (OLD, IDLE), (OLDEST, IDLE)], OLDEST),
+        ([(NEW, IDLE), (OLD, None), (OLDEST, IDLE)], NEW),  # it was active in between
+        ([(NEW, None), (OLD, IDLE)], None),  # it is active now
+        ([(NEW, SAFE), (OLD, IDLE)], None),
+        ([(NEW, IDLE), (OLD, OTHER)], NEW),  # another account held it then
+    ],
+)
+def test_the_oldest_unbroken_sweep_decides(
+    found: list[tuple[Plan, Finding | None]], decides: Plan | None
+) -> None:
+    governs = reclaim.governing(found)
+    assert (governs[0] if governs else None) == decides

@@ -72,9 +72,12 @@ def expect_member_may_sell(handle: Handle, *, accounts: tuple[str, ...], now: da
 
 
 def expect_tradable(handle: Handle, *, now: datetime) -> None:
-    """A held handle may change hands unless it is being reclaimed or cooling off."""
+    """A held handle may change hands unless it is being reclaimed or cooling off.
+
+    Whoever is warned keeps first, and then waits: an account that wakes may have been stolen.
+    """
     expect_unlocked(handle)
-    if handle.state not in (State.HELD, State.WARNED):
+    if handle.state is not State.HELD:
         raise HandleUnavailable("the handle is not held", rung=handle.state.value)
     if handle.retained_until and now < handle.retained_until:
         raise HandleUnavailable("the handle is retained for its last holder", rung="reserved")

@@ -73,3 +73,10 @@ def paid_out(*, payout: str, amount: Money, member: str, provider: str, provider
     """The seller's proceeds leave for the connected account."""
     moves = {payable(member): -amount.minor, world(provider): amount.minor}
     return Entry("paid_out", payout, amount.currency, moves, provider_id)
+
+
+def compensated(*, appeal: str, amount: Money, member: str | None) -> Entry:
+    """A holder whose handle was sold wrongly has a part of the price, set aside if unknown."""
+    to = payable(member) if member else "suspense"
+    moves = {"revenue:primary": -amount.minor, to: amount.minor}
+    return Entry("compensated", appeal, amount.currency, moves)

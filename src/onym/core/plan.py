@@ -6,14 +6,17 @@ of a billion untouched handles costs no row. See docs/concepts/reclaim.md.
 
 from __future__ import annotations
 
-import hashlib
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from functools import lru_cache
 
 DAY = timedelta(days=1)
+BUCKETS = 10_000
+"""A stock is cut into so many buckets by a hash of the handle; one percent is a hundred of them."""
+
 GRACE = timedelta(hours=12)
 """How late a later notice may go out before it moves the deadline; shorter than the last notice."""
 
@@ -21,29 +24,17 @@ Sent = tuple[datetime | None, ...]
 """When each notice was sent, the first one first; None: not yet."""
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
-    """Where a handle stands in a plan: its stage (from 0) and, within it, its day (from 0)."""
-
-    stage: int
-    day: int
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """From `starts_at` on, `percent` of all findings are under way, those of earlier stages too."""
-
-    percent: int
-    starts_at: datetime
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The findings of one place: what was sent to their holders, and how many rest how long."""
+    """The findings in the buckets [`low`, `high`): when their first notice is due, what was sent
+    to their holders, and how many of them rest how long, as (days, findings).
+    """
 
-    place: Place
+    low: int
+    high: int
+    starts_at: datetime
     sent: Sent
-    resting: tuple[tuple[int, int], ...] = ()  # (resting days, findings)
+    resting: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,52 +47,69 @@ class Stop:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A sweep taken into use. `first` are canonical handles that are put into the first stage."""
+    """A sweep taken into use; `parts` are in the order of their buckets and do not overlap.
+
+    `idle_days` is the policy's longest silence: a keep or a change of hands counts for so long.
+    """
 
     id: str
     as_of: datetime
     notice_days: tuple[int, ...]
-    stages: tuple[Stage, ...]
-    days: int = 1
+    idle_days: int = 0
     daily: int = 1_000_000
-    first: frozenset[str] = frozenset()
     parts: tuple[Part, ...] = ()
 
-    def part(self, place: Place) -> Part:
-        """What is known of a place; nothing was sent to a place that has no part."""
-        silent: Sent = (None,) * len(self.notice_days)
-        return next((p for p in self.parts if p.place == place), Part(place, silent))
-
-    def starts_at(self, place: Place) -> datetime:
-        """When the first notice is due."""
-        return self.stages[place.stage].starts_at + place.day * DAY
+    def part(self, bucket: int) -> Part | None:
+        """The part that a bucket belongs to; None where the plan has no findings."""
+        found = bisect_right(self.parts, bucket, key=lambda part: part.low) - 1
+        part = self.parts[found] if found >= 0 else None
+        return part if part is not None and bucket < part.high else None
 
 
-def place(plan: Plan, canonical: str) -> Place:
-    """Where a handle stands, drawn from SHA-256(plan ‖ 0x00 ‖ handle): nobody can choose it.
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A piece of a stock: its stage (from 0), its day within the stage, its buckets."""
 
-    The first 52 bits as a number u: the stage is the first whose percent × 100 lies above
-    u mod 10,000, the day is (u div 10,000) mod `days`.
+    stage: int
+    day: int
+    low: int
+    high: int
+
+
+def cut(
+    percents: Sequence[int], *, count: Callable[[int, int], int], daily: int
+) -> tuple[Cut, ...]:
+    """Cut a stock into stages that reach so many percent of it, and stages into days.
+
+    `count(low, high)` counts findings. A day has at most `daily` of them, or a single bucket;
+    a piece without any is left out.
     """
-    drawn = hashlib.sha256(f"{plan.id}\0{canonical}".encode()).hexdigest()
-    number = int(drawn[:13], 16)
-    share, rest = number % 10_000, number // 10_000
-    if canonical in plan.first:
-        return Place(0, rest % plan.days)
-    stages = enumerate(plan.stages)
-    stage = next(i for i, stage in stages if share < stage.percent * 100)
-    return Place(stage, rest % plan.days)
+    cuts: list[Cut] = []
+    low = 0
+    for stage, percent in enumerate(percents):
+        end, day = percent * BUCKETS // 100, 0
+        while low < end:
+            high = _most(low, end, count=count, daily=daily)
+            if count(low, high):
+                cuts.append(Cut(stage, day, low, high))
+                day += 1
+            low = high
+    return tuple(cuts)
 
 
-def days_for(counts: Iterable[int], *, daily: int) -> int:
-    """A first guess at how many days a plan spreads over, so that no part exceeds the cap."""
-    return max(-(-sum(counts) // daily), 1)
+def _most(low: int, end: int, *, count: Callable[[int, int], int], daily: int) -> int:
+    """The last bucket end up to which no more than `daily` findings lie."""
+    least, most = low + 1, end
+    while least < most:
+        middle = (least + most + 1) // 2
+        least, most = (middle, most) if count(low, middle) <= daily else (least, middle - 1)
+    return least
 
 
 def notice_due(plan: Plan, part: Part, number: int) -> datetime | None:
     """When notice `number` (from 1) must go out; None until the one before it has been sent."""
     if number == 1:
-        return plan.starts_at(part.place)
+        return part.starts_at
     first = part.sent[0]
     if first is None or part.sent[number - 2] is None:
         return None
@@ -142,29 +150,29 @@ def is_on(stops: Iterable[Stop], *, now: datetime) -> bool:
 def expected_deadline(plan: Plan, part: Part, *, now: datetime) -> datetime:
     """The deadline, or the one to expect if the first notice goes out when it is due."""
     known = deadline(part.sent, notice_days=plan.notice_days, now=now)
-    return known or max(plan.starts_at(part.place), now) + plan.notice_days[0] * DAY
+    return known or max(part.starts_at, now) + plan.notice_days[0] * DAY
 
 
 @lru_cache(maxsize=64)
 def releases(
     plan: Plan, *, stops: tuple[Stop, ...], now: datetime
-) -> Mapping[tuple[Place, int], datetime | None]:
-    """When the findings of each (place, resting days) may be sold; None while the stop is on.
+) -> Mapping[tuple[int, int], datetime | None]:
+    """When the findings of each (part's `low`, resting days) may be sold; None under a stop.
 
     They come in the order in which they fall due, outside every stop, at most `daily` a day (a day
     of UTC); what finds its day full waits for the next one. A part larger than the cap has a day
     of its own.
     """
     due = sorted(
-        (expected_deadline(plan, part, now=now) + resting * DAY, part.place, resting, count)
+        (expected_deadline(plan, part, now=now) + resting * DAY, part.low, resting, count)
         for part in plan.parts
         for resting, count in part.resting
     )
     taken: Counter[object] = Counter()
-    found: dict[tuple[Place, int], datetime | None] = {}
-    for at, where, resting, count in due:
+    found: dict[tuple[int, int], datetime | None] = {}
+    for at, low, resting, count in due:
         free = _first_free(at, count=count, daily=plan.daily, taken=taken, stops=stops)
-        found[where, resting] = free
+        found[low, resting] = free
         if free is not None:
             taken[free.date()] += count
     return found
@@ -181,15 +189,15 @@ def _first_free(
 
 
 def release_at(
-    plan: Plan, where: Place, resting_days: int, *, stops: tuple[Stop, ...], now: datetime
+    plan: Plan, part: Part, resting_days: int, *, stops: tuple[Stop, ...], now: datetime
 ) -> datetime | None:
-    """When one finding may be sold: see `releases`, which knows every part that has findings.
+    """When the findings of a part that rest so long may be sold: see `releases`.
 
     `now` matters only while a notice is overdue, when all is an expectation: the hour will do.
     """
     hour = now.replace(minute=0, second=0, microsecond=0)
     table = releases(plan, stops=stops, now=hour)
-    if (where, resting_days) in table:
-        return table[where, resting_days]
-    end = expected_deadline(plan, plan.part(where), now=now)
+    if (part.low, resting_days) in table:
+        return table[part.low, resting_days]
+    end = expected_deadline(plan, part, now=now)
     return blocked(end + resting_days * DAY, stops=stops)

@@ -7,9 +7,12 @@ which wins. See docs/concepts/reclaim.md.
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from onym.core import plan as plans
 from onym.core.errors import AlreadyClosed, HandleLocked, NotAllowed
@@ -17,15 +20,22 @@ from onym.core.handle import Handle, State
 from onym.core.plan import DAY, Part, Plan, Sent, Stop
 from onym.core.policy import Outcome
 
+SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
+"""The account table's signs of life."""
+
 TAKEN = frozenset({Outcome.WARN, Outcome.RECLAIM, Outcome.RETIRE})
 """Findings whose holders are asked; a protected one is left alone and never sold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One account that a sweep did not leave alone; `resting_days` None: retired, never sold."""
+    """One account that a sweep did not leave alone; `resting_days` None: retired, never sold.
+
+    `bucket` is the handle's place in the stock, which decides the part of the plan it is in.
+    """
 
     handle: str
+    bucket: int
     account_id: str
     verdict: Outcome
     reasons: tuple[str, ...]
@@ -52,17 +62,28 @@ def state(finding: Finding, *, plan: Plan, stops: tuple[Stop, ...], now: datetim
     It is released when its notices were sent, the deadline and the resting have passed, its turn
     under the daily cap has come, and the release stop is off, whenever a job noticed any of it.
     """
-    if finding.verdict not in TAKEN:
+    part = plan.part(finding.bucket)
+    if finding.verdict not in TAKEN or part is None:
         return HELD
-    where = plans.place(plan, finding.handle)
+    return state_of_part(part, resting_days=finding.resting_days, plan=plan, stops=stops, now=now)
+
+
+def state_of_part(
+    part: Part,
+    *,
+    resting_days: int | None,
+    plan: Plan,
+    stops: tuple[Stop, ...],
+    now: datetime,
+) -> Standing:
+    """Where all untouched findings of a part that rest so long stand (None: they are retired)."""
     release_at = None
-    if finding.resting_days is not None:
-        days = finding.resting_days
-        release_at = plans.release_at(plan, where, days, stops=stops, now=now)
+    if resting_days is not None:
+        release_at = plans.release_at(plan, part, resting_days, stops=stops, now=now)
     return _standing(
-        sent=plan.part(where).sent,
+        sent=part.sent,
         notice_days=plan.notice_days,
-        resting_days=finding.resting_days,
+        resting_days=resting_days,
         release_at=release_at,
         now=now,
     )
@@ -137,8 +158,8 @@ def is_subject(
 ) -> bool:
     """Whether a plan decides about a row that no open process decides about.
 
-    Only while nothing happened to it: the account of the finding holds it, it is not being sold or
-    retained, and no keep, return or change of hands is younger than the sweep.
+    Only while nothing happened to it: the account of the finding holds it, it is not locked or
+    retained, and no keep, return or change of hands is too young for the sweep.
     """
     return (
         row.state is State.HELD
@@ -146,8 +167,13 @@ def is_subject(
         and row.locked_by is None
         and row.retained_for is None
         and not (row.dispute_open or row.appeal_open)
-        and (last_ended_at is None or last_ended_at < plan.as_of)
+        and is_younger(plan, last_ended_at)
     )
+
+
+def is_younger(plan: Plan, last_ended_at: datetime | None) -> bool:
+    """Whether so much silence lies between an act of the holder and the sweep that both count."""
+    return last_ended_at is None or last_ended_at + plan.idle_days * DAY < plan.as_of
 
 
 def standing(
@@ -161,14 +187,16 @@ def standing(
 ) -> Standing:
     """Where an open process stands: as the plan says, but for what happened to this one.
 
-    It is never released before a fresh last look, while an appeal is open, or, told only by the
-    public list, before a reviewer has confirmed it.
+    It is never released before a last look taken when it fell due or later, while an appeal is
+    open, or, told only by the public list, before a reviewer has confirmed it.
     """
     if process.sent is None and process.listed_at is None:
         due = state(finding, plan=plan, stops=stops, now=now)
     else:
         due = _of_its_own(process, plan=plan, stops=stops, now=now)
-    if due.state is State.RELEASED and (process.looked_at is None or appeal_open):
+    looked, at = process.looked_at, due.release_at
+    is_fresh = looked is not None and at is not None and looked >= at
+    if due.state is State.RELEASED and (appeal_open or not is_fresh):
         return dataclasses.replace(due, state=State.RESTING)
     return due
 
@@ -231,6 +259,11 @@ def _expect_holder(row: Handle, account_id: str) -> None:
         raise AlreadyClosed("another account holds this handle now")
 
 
+def last_sign(account: Mapping[str, Any]) -> datetime | None:
+    """The newest sign of life that a row of the account table knows."""
+    return max((account[sign] for sign in SIGNS if account.get(sign)), default=None)
+
+
 class Look(StrEnum):
     """What a fresh look at the platform says about the holder of a handle."""
 
@@ -281,18 +314,24 @@ def needs_two(*, most_followers: int | None, threshold: int) -> bool:
     return most_followers is not None and most_followers >= threshold
 
 
-def retires(finding: Finding) -> bool:
-    """Too much refers to it: never assigned again."""
-    return finding.verdict in TAKEN and finding.resting_days is None
+def resting_classes(findings: Iterable[Finding]) -> tuple[tuple[tuple[int, int], ...], int]:
+    """How many of these findings rest how long, as (days, findings), and how many retire."""
+    taken = [finding for finding in findings if finding.verdict in TAKEN]
+    counts = Counter(f.resting_days for f in taken if f.resting_days is not None)
+    return tuple(sorted(counts.items())), sum(f.resting_days is None for f in taken)
 
 
-def part_counts(plan: Plan, findings: list[Finding]) -> dict[plans.Place, Part]:
-    """The parts that `findings` fall into, each with how many rest how long."""
-    counts: dict[plans.Place, dict[int, int]] = {}
-    for finding in findings:
-        if finding.verdict in TAKEN:
-            there = counts.setdefault(plans.place(plan, finding.handle), {})
-            if finding.resting_days is not None:
-                there[finding.resting_days] = there.get(finding.resting_days, 0) + 1
-    silent: Sent = (None,) * len(plan.notice_days)
-    return {where: Part(where, silent, tuple(sorted(n.items()))) for where, n in counts.items()}
+def governing(found: Iterable[tuple[Plan, Finding | None]]) -> tuple[Plan, Finding] | None:
+    """The plan that decides about an untouched handle, of those in use, the newest first.
+
+    A handle that the newest sweep leaves alone is held. One that it finds again goes on under the
+    oldest of the sweeps that found it without a break: nobody is warned anew by a second sweep.
+    """
+    decides: tuple[Plan, Finding] | None = None
+    for plan, finding in found:
+        if finding is None or finding.verdict not in TAKEN:
+            break
+        if decides is not None and decides[1].account_id != finding.account_id:
+            break
+        decides = plan, finding
+    return decides

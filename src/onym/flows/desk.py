@@ -13,12 +13,12 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, Malformed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import invitation, listing, names, record
+from onym.flows import invitation, listing, names, plan, record, stop
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
-from onym.store.models import Approval, Campaign, Handle, Listing, Member, Sale
+from onym.store.models import Approval, Campaign, Handle, Listing, Member, Plan, Sale
 
-Result = Listing | Campaign | Sale | Mapping[str, Any]
+Result = Listing | Campaign | Sale | Plan | Mapping[str, Any]
 
 
 def approve(*, approval_id: str, by: str, shown: str) -> Result:
@@ -169,6 +169,8 @@ ACTS: dict[
     "list": (_list, _handle_facts),
     "campaign": (_campaign, _handle_facts),
     "house_purchase": (_house_purchase, _handle_facts),
+    "adopt_plan": (plan.adopt_approved, plan.facts_of),
+    "lift_stop": (stop.lift_approved, stop.stop_facts),
 }
 """Action → what carries it out, and the facts that both people see."""
 

@@ -13,8 +13,8 @@ from onym.core.errors import NotFound, SaleSlotTaken
 from onym.core.events import Event
 from onym.core.handle import State
 from onym.core.names import canon
-from onym.flows import record
-from onym.store import clock, ids, rowlocks, secrets
+from onym.flows import contacts, record, standing
+from onym.store import clock, ids, rowlocks
 from onym.store.models import DirectoryImport, Handle, ListEntry, Namespace, SaleSlot, Tenure
 from onym.sweep import directory as directories
 
@@ -61,7 +61,7 @@ def import_directory(*, namespace: str, snapshot: Snapshot) -> str:
 def directory(namespace: str) -> directories.Directory | None:
     """The last import's snapshot, opened once per process and kept."""
     row = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
-    return directories.cached(Path(row.path), secrets.open_contacts) if row else None
+    return directories.cached(Path(row.path), contacts.open_) if row else None
 
 
 def import_path(*, namespace: str, handle: str) -> dict[str, Any] | None:
@@ -75,7 +75,8 @@ def import_path(*, namespace: str, handle: str) -> dict[str, Any] | None:
 
 
 def touch(*, namespace: str, handle: str) -> Handle:
-    """The handle's row, made from lists and directory if nobody touched it yet, and locked.
+    """The handle's row, locked: made from lists and directory if nobody touched it yet, and in the
+    state that plan and time give it now (flows/standing).
 
     `handle` may be any spelling. Refuses `handle_malformed`, `not_found` for the namespace.
     """
@@ -85,7 +86,10 @@ def touch(*, namespace: str, handle: str) -> Handle:
     canonical = canon(handle, place.profile)
     if not Handle.objects.filter(namespace_id=namespace, handle=canonical).exists():
         _make(namespace=namespace, canonical=canonical, display=handle)
-    return rowlocks.handle(namespace=namespace, handle=canonical)
+    row = rowlocks.handle(namespace=namespace, handle=canonical)
+    account = _account(namespace=namespace, canonical=canonical)
+    standing.refresh(row, account=account, now=clock.now())
+    return row
 
 
 def _make(*, namespace: str, canonical: str, display: str) -> None:

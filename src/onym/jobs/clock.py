@@ -16,7 +16,18 @@ from django.db import DatabaseError, close_old_connections
 
 from onym.core.errors import Refusal
 from onym.flows import clock as clocks
-from onym.flows import invitation, ledger, log, offer, payments, sale, transfer
+from onym.flows import (
+    invitation,
+    ledger,
+    log,
+    notices,
+    offer,
+    part,
+    payments,
+    reclaim,
+    sale,
+    transfer,
+)
 from onym.jobs.queue import task
 from onym.queries import clock, due
 from onym.tlog.integrator import CannotSign
@@ -25,6 +36,12 @@ LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 20.0
 IDLE_SECONDS = 60.0
 ADVANCE = "clock.advance"
+
+
+def _pair(id_: str, one: str, other: str) -> dict[str, int]:
+    first, second = id_.split("/")
+    return {one: int(first), other: int(second)}
+
 
 FLOWS: dict[str, Callable[[str], None]] = {
     "payments.funding_over": lambda id_: payments.funding_over(sale_id=id_),
@@ -35,6 +52,10 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "offer.expire": lambda id_: offer.expire(offer_id=id_),
     "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
     "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+    "reclaim.tell": lambda id_: notices.due(**_pair(id_, "part_id", "number")),
+    "reclaim.rest": lambda id_: part.rest(part_id=int(id_)),
+    "reclaim.release": lambda id_: part.release(**_pair(id_, "part_id", "resting_days")),
+    "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 

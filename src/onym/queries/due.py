@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from onym.core.sale import State
+from onym.queries import plan
 from onym.store.models import Handle, Invitation, Offer, Payout, Sale
 
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
@@ -60,6 +61,10 @@ def _retained(at: datetime) -> list[Due]:
     return [Due(when, "transfer.let_go", str(id_)) for id_, when in found if when]
 
 
+def _reclaim(at: datetime) -> list[Due]:
+    return [Due(*item) for item in plan.due(at)]
+
+
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
@@ -69,4 +74,5 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _invitations,
     _payouts,
     _retained,
+    _reclaim,
 ]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 
+from onym.queries import reasons
 from onym.store import secrets
 from onym.store.models import Invitation, Notice, Suppression
+from onym.store.reclaim import keep_token
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ def letter(notice_id: str) -> Letter | None:
         return None
     address = ""
     if row.address_sealed:
-        address = secrets.open_(row.address_sealed, place=f"notice.address/{row.id}")
+        address = secrets.open_(bytes(row.address_sealed), place=f"notice.address/{row.id}")
     return Letter(
         id=row.id,
         namespace=row.namespace_id,
@@ -51,14 +54,28 @@ def letter(notice_id: str) -> Letter | None:
 
 
 def _facts(row: Notice) -> dict[str, Any]:
-    facts = dict(row.facts)
-    sealed = facts.pop("token_sealed", None)
+    return complete(row.facts, language=row.language, namespace=row.namespace_id)
+
+
+def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict[str, Any]:
+    """Facts as kept, made ready for a template: the link, instants, reasons in words."""
+    made = dict(facts)
+    for name in [name for name in made if name.endswith("_at") and made[name]]:
+        made[name] = datetime.fromisoformat(made[name])
+    made["why"] = reasons.phrases(made.get("reasons", ()), language=language)
+    href = _href(made, language=language, namespace=namespace)
+    return made | ({"href": href} if href else {})
+
+
+def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None:
+    base = f"{settings.BASE_URL}/{language}"
+    sealed, keep = facts.pop("token_sealed", None), facts.get("keep")
     if sealed is not None:
         token = secrets.open_(bytes.fromhex(sealed), place=f"offer.token/{facts['offer']}")
-        facts["href"] = f"{settings.BASE_URL}/{row.language}/offers/{token}"
-    elif "sale" in facts:
-        facts["href"] = f"{settings.BASE_URL}/{row.language}/sales/{facts['sale']}"
-    return facts
+        return f"{base}/offers/{token}"
+    if keep:
+        return f"{base}/keep/{keep_token(namespace=namespace, **keep)}"
+    return f"{base}/sales/{facts['sale']}" if "sale" in facts else None
 
 
 def _suppressed(namespace: str, address_index: str) -> bool:
@@ -82,7 +99,7 @@ def invitations(campaign_id: str) -> Sequence[InvitationOrder]:
 def invitation_letter(invitation_id: str) -> Letter:
     """The mail to one recipient; it names neither handle nor price."""
     row = Invitation.objects.select_related("campaign").get(pk=invitation_id)
-    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    plain = secrets.open_(bytes(row.recipient_sealed), place=f"invitation.recipient/{row.id}")
     mail, name, language = json.loads(plain)
     unsubscribe = f"{settings.BASE_URL}/{language}/unsubscribe/{row.token}"
     return Letter(

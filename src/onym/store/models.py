@@ -7,11 +7,13 @@ from onym.store.listing import Listing
 from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
 from onym.store.offer import Offer, OfferMove
 from onym.store.people import Kinship, Link, MailAddress, Member, PayoutAccount, StaffRole, Token
+from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
 
 __all__ = [
+    "Appeal",
     "Approval",
     "BookAccount",
     "Campaign",
@@ -36,10 +38,14 @@ __all__ = [
     "Payment",
     "Payout",
     "PayoutAccount",
+    "Plan",
+    "PlanPart",
     "Posting",
+    "Reclaim",
     "Sale",
     "SaleSlot",
     "StaffRole",
+    "StopPeriod",
     "Suppression",
     "Tenure",
     "Token",

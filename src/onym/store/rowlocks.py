@@ -1,8 +1,9 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
-The order: request → approval → namespace → handle → what hangs on the handle (listing, offer,
-campaign, invitation, sale, transfer) → book accounts by id. The handle's row is the lock of all
-that may happen to a handle, so two ways of selling it meet here and one of them wins.
+The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
+(listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
+row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
+them wins.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
+from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
@@ -99,6 +101,20 @@ def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
 
 
+def process(id_: int) -> Reclaim:
+    """The handle, then its way through reclaim."""
+    return _on_handle(Reclaim, id_)
+
+
+def appeal(id_: str) -> Appeal:
+    return _on_handle(Appeal, id_)
+
+
+def plan_part(id_: int) -> PlanPart:
+    """For whoever writes down what was sent to a whole part; before any handle of it."""
+    return _one(PlanPart, pk=id_)
+
+
 def books(ids: Iterable[int]) -> list[BookAccount]:
     """Member accounts in the order of their ids, in one statement."""
     rows = BookAccount.objects.select_for_update().filter(id__in=ids).order_by("id")
@@ -112,7 +128,7 @@ def _one(model: type[Row], **key: object) -> Row:
     return row
 
 
-def _on_handle(model: type[Row], id_: str) -> Row:
+def _on_handle(model: type[Row], id_: object) -> Row:
     found = model._default_manager.filter(pk=id_).values_list("handle_id", flat=True).first()
     if found is None:
         raise NotFound(f"no such {model._meta.model_name}")

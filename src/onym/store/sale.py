@@ -72,7 +72,7 @@ class Sale(models.Model):
             UniqueConstraint(
                 name="one_live_sale_per_handle",
                 fields=("handle",),
-                condition=Q(state__in=list(core.LIVE)),
+                condition=Q(state__in=sorted(core.LIVE)),
             ),
         )
 

@@ -1,0 +1,246 @@
+"""Appeals: opened by the holder, decided by a second reviewer; docs/concepts/reclaim.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from onym.core import access
+from onym.core import appeal as core
+from onym.core import reclaim as reclaims
+from onym.core.errors import AlreadyClosed, HandleLocked, Malformed, NotAllowed, NotFound
+from onym.core.events import Event
+from onym.core.ledger import compensated
+from onym.core.money import MINOR_DIGITS, Money
+from onym.core.sale import LIVE
+from onym.core.sale import State as SaleState
+from onym.flows import ledger, names, reclaim, record, standing
+from onym.store import clock, ids, rowlocks, secrets
+from onym.store import reclaim as store
+from onym.store.models import Appeal, Handle, Link, Member, Payout, Reclaim, Sale
+
+
+def open_(*, namespace: str, handle: str, by: str, text: str) -> Appeal:
+    """A member objects for the linked account whose handle is, or was, reclaimed.
+
+    Refuses `malformed`, `not_allowed`, `not_found` when nothing was decided, `expired`,
+    `already_closed` for a handle that was kept or an appeal that is open.
+    """
+    member = Member.objects.get(pk=by)
+    accounts = member.snapshot().accounts
+    return _open(namespace, handle, accounts=accounts, member=member, text=text)
+
+
+def open_by_link(*, token: str, text: str) -> Appeal:
+    """The same with the link of a notice, without signing in. Refuses `not_found`, too."""
+    claim = store.read_keep_token(token)
+    link = Link.objects.filter(
+        namespace_id=claim.namespace, account_id=claim.account_id, unlinked_at=None
+    ).first()
+    member = link.member if link else None
+    accounts = (claim.account_id,)
+    return _open(claim.namespace, claim.handle, accounts=accounts, member=member, text=text)
+
+
+def _open(
+    namespace: str, handle: str, *, accounts: Sequence[str], member: Member | None, text: str
+) -> Appeal:
+    with transaction.atomic():
+        row = names.touch(namespace=namespace, handle=handle)
+        now = clock.now()
+        process = _process(row, accounts=accounts)
+        days = process.plan.periods["appeal_days"]
+        decided_at = standing.of(row, process, now=now).deadline_at
+        core.expect_openable(text=text, decided_at=decided_at, days=days, now=now)
+        if Appeal.objects.filter(handle=row, account_id=process.account_id, state="open").exists():
+            raise AlreadyClosed("an appeal about this handle is open already")
+        made = _create(row, process, member=member, text=text, now=now)
+        _bar(row, process, now=now)
+        _tell(made, "appeal_opened", now=now, held=row.appeal_open)
+        return made
+
+
+def _process(row: Handle, *, accounts: Sequence[str]) -> Reclaim:
+    """What was decided about this handle while one of `accounts` held it."""
+    found = Reclaim.objects.select_related("plan").filter(handle=row).order_by("-pk")
+    own = found.filter(account_id__in=accounts).first()
+    if own is None:
+        if found.exists() or row.account_id not in accounts:
+            raise NotAllowed("only the account that held the handle may appeal")
+        raise NotFound("nothing is decided about this handle")
+    if own.ending is not None and own.ending != reclaims.Ending.GONE:
+        raise AlreadyClosed("the handle was kept")
+    own.handle = row
+    return own
+
+
+def _create(
+    row: Handle, process: Reclaim, *, member: Member | None, text: str, now: datetime
+) -> Appeal:
+    id_ = ids.new("apl")
+    return Appeal.objects.create(
+        id=id_,
+        namespace_id=row.namespace_id,
+        handle=row,
+        process=process,
+        account_id=process.account_id,
+        member=member,
+        text_sealed=secrets.seal(text, place=f"appeal.text/{id_}"),
+        opened_at=now,
+    )
+
+
+def _bar(row: Handle, process: Reclaim, *, now: datetime) -> None:
+    """No release and no sale while it is open; what money in escrow has bought is not undone."""
+    if row.locked_by is not None or row.account_id != process.account_id:
+        return
+    reclaim.leave_market(row, now=now)
+    row.appeal_open = True
+    row.save(update_fields=["appeal_open"])
+    standing.advance(row, process, now=now)
+
+
+def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()) -> Appeal:
+    """A reviewer who had no part in it decides: `upheld` or `rejected`, with reason codes.
+
+    Upheld, the handle goes back to its holder; if it was sold, the policy's remedy applies.
+    Refuses `not_allowed`, `second_person_needed`, `malformed`, `already_closed`, and
+    `handle_locked` while a sale of the handle is under way: then it is decided after that.
+    """
+    if outcome not in (core.State.UPHELD, core.State.REJECTED):
+        raise Malformed("an appeal is upheld or rejected")
+    with transaction.atomic():
+        appeal = rowlocks.appeal(appeal_id)
+        now = clock.now()
+        reviewer = Member.objects.get(pk=by)
+        access.expect(reviewer.snapshot(), access.Action.DECIDE_APPEAL)
+        core.expect_reviewer(
+            reviewer.snapshot(),
+            deciders=[member.snapshot() for member in _deciders(appeal)],
+            appellant=appeal.member.snapshot() if appeal.member else None,
+        )
+        core.expect_open(appeal.state)
+        _expect_no_sale(appeal.handle)
+        appeal.state, appeal.decided_by, appeal.decided_at = outcome, reviewer, now
+        appeal.reasons = list(reasons) or [f"appeal_{outcome}"]
+        if outcome == core.State.UPHELD:
+            _uphold(appeal, now=now)
+        appeal.save()
+        _unbar(appeal, now=now)
+        record.log(_decided(appeal), namespace=appeal.namespace_id, at=now)
+        _tell(appeal, "appeal_decided", now=now, **_told(appeal))
+        return appeal
+
+
+def _deciders(appeal: Appeal) -> list[Member]:
+    """Everybody who had a part in what is appealed against."""
+    process = appeal.process
+    plan, approval = process.plan, process.plan.approval
+    found = [plan.adopted_by, process.confirmed_by]
+    found += [approval.proposed_by, approval.approved_by] if approval else []
+    earlier = Appeal.objects.filter(process=process, decided_by__isnull=False)
+    found += [one.decided_by for one in earlier.select_related("decided_by")]
+    return [member for member in found if member is not None]
+
+
+def _expect_no_sale(row: Handle) -> None:
+    if Sale.objects.filter(handle=row, state__in=LIVE).exists():
+        raise HandleLocked("a sale of this handle is under way: decide when it has ended")
+
+
+def _uphold(appeal: Appeal, *, now: datetime) -> None:
+    row, process = appeal.handle, appeal.process
+    is_sold = row.account_id != appeal.account_id
+    remedy = core.remedy(is_sold=is_sold, upheld=process.plan.periods["upheld"])
+    appeal.remedy = remedy
+    if remedy is core.Remedy.COMPENSATE:
+        _compensate(appeal, now=now)
+    elif remedy is core.Remedy.RESTORED and process.ended_at is None:
+        process.handle = row
+        ending = reclaims.Ending.UPHELD
+        standing.give_back(row, process, ending=ending, how="appeal", now=now)
+
+
+def _compensate(appeal: Appeal, *, now: datetime) -> None:
+    """A part of the price, from the platform's revenue to the holder, or set aside for them."""
+    sold = Sale.objects.filter(
+        handle=appeal.handle,
+        seller_account_id=appeal.account_id,
+        state=SaleState.SETTLED,
+        seller__is_house=True,
+    )
+    sale = sold.order_by("-closed_at").first()
+    if sale is None:
+        return
+    percent = appeal.process.plan.periods["compensate_percent"]
+    due = core.compensation(Money(sale.proceeds_minor, sale.currency), percent=percent)
+    appeal.sale, appeal.compensation_minor = sale, due.minor
+    if not due:
+        return
+    entry = compensated(appeal=appeal.id, amount=due, member=appeal.member_id)
+    ledger.book(entry, namespace=appeal.namespace_id, at=now)
+    if appeal.member is not None:
+        Payout.objects.create(
+            id=ids.new("out"),
+            sale=sale,
+            member=appeal.member,
+            amount_minor=due.minor,
+            currency=due.currency,
+            due_at=now,
+        )
+
+
+def _unbar(appeal: Appeal, *, now: datetime) -> None:
+    row = appeal.handle
+    if not row.appeal_open or row.account_id != appeal.account_id:
+        return
+    row.appeal_open = False
+    row.save(update_fields=["appeal_open"])
+    process = store.open_process(row)
+    if process is not None:
+        standing.advance(row, process, now=now)
+
+
+def _decided(appeal: Appeal) -> Event:
+    body: dict[str, Any] = {
+        "handle": appeal.handle.handle,
+        "outcome": appeal.state,
+        "reasons": appeal.reasons,
+        "id": appeal.id,
+        "reviewer": appeal.decided_by_id,
+    }
+    evidence = {"account_id": appeal.account_id, "text": appeal.text, "remedy": appeal.remedy}
+    return Event("AppealDecided", appeal.id, body, {"evidence": evidence})
+
+
+def _told(appeal: Appeal) -> dict[str, Any]:
+    told: dict[str, Any] = {
+        "upheld": appeal.state == core.State.UPHELD,
+        "remedy": appeal.remedy,
+        "reasons": appeal.reasons,
+    }
+    if appeal.sale is not None:
+        currency = appeal.sale.currency
+        digits = MINOR_DIGITS[currency]
+        whole, part = divmod(appeal.compensation_minor, 10**digits)
+        told["amount"] = (
+            f"{whole}.{part:0{digits}d} {currency}" if digits else f"{whole} {currency}"
+        )
+    return told
+
+
+def _tell(appeal: Appeal, kind: str, *, now: datetime, **facts: Any) -> None:
+    known = names.directory(appeal.namespace_id)
+    record.notify(
+        namespace=appeal.namespace_id,
+        kind=kind,
+        about=appeal.id,
+        now=now,
+        member=appeal.member_id,
+        account_id=appeal.account_id,
+        address=known.email(appeal.account_id) if known and not appeal.member_id else None,
+        facts={"handle": appeal.handle.display, **facts},
+    )

@@ -1,0 +1,126 @@
+"""Plans as the desk and the public see them, and what the clock makes due in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from onym.core import plan as plans
+from onym.core import reclaim as core
+from onym.core.plan import DAY, Stop
+from onym.store import clock
+from onym.store import reclaim as store
+from onym.store.models import (
+    Plan,
+    PlanPart,
+    Reclaim,
+)
+
+
+def progress(*, plan_id: str) -> dict[str, int]:
+    """How many findings of a plan stand where: counted by part, not by handle."""
+    row = Plan.objects.get(pk=plan_id)
+    made, stops, now = row.snapshot(), store.stops(row.namespace_id), clock.now()
+    counts: Counter[str] = Counter()
+    for part, kept in zip(made.parts, row.planpart_set.order_by("low"), strict=True):
+        classes: list[tuple[int | None, int]] = [*part.resting, (None, kept.retiring)]
+        for resting, count in classes:
+            stands = core.state_of_part(part, resting_days=resting, plan=made, stops=stops, now=now)
+            counts[stands.state.value] += count
+    for process in Reclaim.objects.filter(plan=row).select_related("handle"):
+        _move(counts, process, made=made, stops=stops, now=now)
+    return {name: count for name, count in sorted(counts.items()) if count}
+
+
+def _move(
+    counts: Counter[str],
+    process: Reclaim,
+    *,
+    made: plans.Plan,
+    stops: tuple[Stop, ...],
+    now: datetime,
+) -> None:
+    """A handle with a way of its own counts where it stands, not where its part does."""
+    part = made.part(process.bucket)
+    if part is None:
+        return
+    there = core.state_of_part(
+        part, resting_days=process.resting_days, plan=made, stops=stops, now=now
+    )
+    counts[there.state.value] -= 1
+    if process.ended_at is not None:
+        counts[str(process.ending)] += 1
+    else:
+        counts[process.handle.state] += 1
+
+
+def countdown(*, namespace: str) -> dict[str, Any]:
+    """The public page: the stages of every plan, and whether the stop holds all of them back."""
+    now = clock.now()
+    return {
+        "stop": plans.is_on(store.stops(namespace), now=now),
+        "plans": [
+            {
+                "plan": plan.id,
+                "policy": plan.policy_ref,
+                "stages": [
+                    {"percent": percent, "starts_at": at, "releases_from": _first(plan, at)}
+                    for percent, at in ((p, datetime.fromisoformat(t)) for p, t in plan.stages)
+                ],
+            }
+            for plan in store.plans_of(namespace)
+        ],
+    }
+
+
+def _first(plan: Plan, starts_at: datetime) -> datetime:
+    """The earliest release of a stage: the notice period and the shortest rest in the plan."""
+    rests = [days for part in plan.planpart_set.all() for days, _ in part.resting]
+    days: int = plan.periods["notice_days"][0] + min(rests, default=0)
+    return starts_at + days * DAY
+
+
+# What the clock makes due
+
+
+def due(until: datetime) -> list[tuple[datetime, str, str]]:
+    """(instant, flow, id): waves, leaves of whole parts, and handles on a way of their own."""
+    found = [item for plan in Plan.objects.all() for item in _of_plan(plan, now=until)]
+    rows = Reclaim.objects.filter(ended_at=None, next_at__lte=until)
+    found += [(at, "reclaim.step", str(pk)) for pk, at in rows.values_list("pk", "next_at") if at]
+    return sorted(item for item in found if item[0] <= until)
+
+
+def _of_plan(plan: Plan, *, now: datetime) -> Iterator[tuple[datetime, str, str]]:
+    rows = list(plan.planpart_set.order_by("low"))
+    if all(_is_done(row) for row in rows):
+        return
+    made, stops = plan.snapshot(), store.stops(plan.namespace_id)
+    for row in rows:
+        if not _is_done(row):
+            yield from _of_part(row, made=made, stops=stops, now=now)
+
+
+def _is_done(row: PlanPart) -> bool:
+    return row.rested_at is not None and len(row.released) == len(row.resting)
+
+
+def _of_part(
+    row: PlanPart, *, made: plans.Plan, stops: tuple[Stop, ...], now: datetime
+) -> Iterator[tuple[datetime, str, str]]:
+    part = row.snapshot()
+    if None in part.sent:
+        number = part.sent.index(None) + 1
+        at = plans.notice_due(made, part, number)
+        if at is not None:
+            yield at, "reclaim.tell", f"{row.pk}/{number}"
+        return
+    end = plans.deadline(part.sent, notice_days=made.notice_days, now=now)
+    if row.rested_at is None and end is not None:
+        yield end, "reclaim.rest", str(row.pk)
+    for days, _ in part.resting:
+        free = plans.release_at(made, part, days, stops=stops, now=now)
+        if days not in row.released and free is not None:
+            yield free, "reclaim.release", f"{row.pk}/{days}"
