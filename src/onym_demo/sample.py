@@ -304,7 +304,7 @@ def main() -> None:
 def wire(row: Mapping[str, Any]) -> Row:
     """The row as files and the platform's answers carry it: instants in RFC 3339."""
     return {
-        name: value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else value
+        name: value.isoformat()[:19] + "Z" if isinstance(value, datetime) else value
         for name, value in row.items()
     }
 

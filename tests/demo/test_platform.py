@@ -72,24 +72,30 @@ def test_a_well_signed_write_is_done(plaza):
 
 
 @pytest.mark.parametrize(
-    "how",
-    [
-        {"key": Ed25519PrivateKey.generate()},
-        {"key_id": "other"},
-        {"method": "PUT"},
-        {"url": "http://127.0.0.1:1/accounts/1002/notices"},
-        {"created": ago(400)},
-        {"created": ago(-60)},
-        {"expires": ago(30)},
-        {"drop": ("@method",)},
-        {"drop": ("@target-uri",)},
-        {"drop": ("idempotency-key",)},
-        {"drop": ("content-digest",)},
-    ],
-    ids=str,
+    "fault",
+    ["strange key", "other key id", "other method", "other host", "old", "early", "expired"],
 )
-def test_a_write_that_is_not_signed_as_agreed_is_401(plaza, how):
-    headers = signed(plaza, NOTICES, BODY, **how)
+def test_a_write_that_is_not_signed_as_agreed_is_401(plaza, fault):
+    how = {
+        "strange key": {"key": Ed25519PrivateKey.generate()},
+        "other key id": {"key_id": "other"},
+        "other method": {"method": "PUT"},
+        "other host": {"url": "http://127.0.0.1:1/accounts/1002/notices"},
+        "old": {"created": ago(400)},
+        "early": {"created": ago(-60)},
+        "expired": {"expires": ago(30)},
+    }[fault]
+    refused(plaza, signed(plaza, NOTICES, BODY, **how))
+
+
+@pytest.mark.parametrize(
+    "component", ["@method", "@target-uri", "idempotency-key", "content-digest"]
+)
+def test_a_signature_that_leaves_out_what_decides_the_write_is_401(plaza, component):
+    refused(plaza, signed(plaza, NOTICES, BODY, drop=(component,)))
+
+
+def refused(plaza, headers):
     answer = requests.post(plaza.program.base + NOTICES, BODY, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()["code"]) == (401, "signature_invalid")
     assert answer.headers["Content-Type"] == "application/problem+json"

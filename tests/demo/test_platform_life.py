@@ -15,6 +15,7 @@ from tests.demo.plaza import fresh_key, move
 from tests.demo.servers import SOURCE, free_port
 
 from onym.ports.platform import Notice
+from onym_demo.platform import state
 
 DAY = 86_400
 CUSTODIAN = "1000"
@@ -183,6 +184,16 @@ def test_a_kill_in_the_middle_of_many_writes_keeps_each_that_was_answered(tmp_pa
     assert {port.holder(handle=name).account_id for name in answered} == {CUSTODIAN}
     assert port.account(account_id=account_id) is not None
     plaza.program.stop()
+
+
+def test_every_commit_waits_for_the_disk(tmp_path):
+    """No kill of a process shows this: only the machine's own end would."""
+    link = state.connect(tmp_path / "state.sqlite3")
+    pragmas = [
+        link.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
+    ]
+    assert pragmas == ["wal", 2]
+    link.close()
 
 
 def test_a_restart_does_not_begin_anew(tmp_path):

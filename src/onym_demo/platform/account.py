@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -22,6 +21,9 @@ _MOVING: Final = frozenset(
 _COLUMNS: Final = (
     "id, handle, shown, email, fixed, status, login, post, posts, next_login, period, post_every"
 )
+
+# Once, for json.dumps would make an encoder at each call.
+_text: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def instant(seconds: int | None) -> str | None:
@@ -61,15 +63,7 @@ def need(db: sqlite3.Connection, account_id: object, *, status: int = 422) -> sq
 
 
 def living(found: sqlite3.Row, *, now: int) -> Life:
-    rhythm = Rhythm(
-        found["login"],
-        found["post"],
-        found["posts"],
-        found["next_login"],
-        found["period"],
-        found["post_every"],
-    )
-    return life(rhythm, now=now)
+    return life(Rhythm(*(found[name] for name in Rhythm._fields)), now=now)
 
 
 def told(found: sqlite3.Row, *, now: int) -> str:
@@ -84,7 +78,7 @@ def told(found: sqlite3.Row, *, now: int) -> str:
         "posts": seen.posts,
     }
     fixed: str = found["fixed"]
-    return json.dumps(moving, ensure_ascii=False)[:-1] + ", " + fixed[1:]
+    return _text(moving)[:-1] + ", " + fixed[1:]
 
 
 def page(
@@ -126,9 +120,9 @@ def insert(
             told_row["handle"],
             shown,
             told_row["email"],
-            json.dumps(sample.wire(fixed), ensure_ascii=False),
+            _text(sample.wire(fixed)),
             told_row["status"],
-            *astuple(rhythm),
+            *rhythm,
         ),
     )
     name = told_row["handle"]
@@ -181,6 +175,6 @@ def log_in(db: sqlite3.Connection, account_id: object, *, now: int) -> dict[str,
     db.execute(
         "UPDATE accounts SET login = ?, post = ?, posts = ?, next_login = ?, period = ?, "
         "post_every = ? WHERE id = ?",
-        (*astuple(rhythm), found["id"]),
+        (*rhythm, found["id"]),
     )
     return {"account_id": str(found["id"]), "last_login_at": instant(now)}

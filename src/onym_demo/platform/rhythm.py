@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
+from typing import NamedTuple
 
 _DAY = 86_400
 ACTIVE_WITHIN = 30 * _DAY
 
 
-@dataclass(frozen=True, slots=True)
-class Rhythm:
+class Rhythm(NamedTuple):
     """Instants and periods in seconds. Without `next_login` the account stays silent.
 
     It logs in at `next_login` and every `period` after, and posts at the first and each
