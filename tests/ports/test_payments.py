@@ -146,7 +146,7 @@ def test_an_unknown_charge_is_resolved_by_asking(provider, port, method, first, 
         ("payment_intents.create", "silent", False, "no_answer"),
         ("payment_intents.create", "error", False, "provider_failed"),
         ("payment_intents.create", "rate_limit", False, "rate_limited"),
-        ("charges.list", "error", True, "provider_failed"),
+        ("charges.list", "error", False, "provider_failed"),
         ("payment_intents.confirm", "silent", True, "no_answer"),
         ("payment_intents.confirm", "error", True, "provider_failed"),
         ("payment_intents.confirm", "rate_limit", True, "rate_limited"),
@@ -260,6 +260,30 @@ def test_a_second_card_while_the_first_is_unknown_is_refused(provider, port):
     with pytest.raises(IdempotencyMismatch):
         charge(port, "pm_card_amex", **named)
     assert charged(provider, named["sale_id"]) == 0
+
+
+@pytest.mark.parametrize(
+    "method", ["pm_onym_processing", "pm_onym_unknownThenPaid", "pm_onym_paidThenServerError"]
+)
+@pytest.mark.parametrize("with_id", [True, False])
+def test_charging_again_is_as_good_as_asking(provider, port, method, with_id):
+    named = names()
+    first = charge(port, method, **named)
+    assert first.state == "unknown"
+    intent_id = first.intent_id if with_id else None
+    until(lambda: charge(port, method, intent_id=intent_id, **named).state == "paid")
+    assert charged(provider, named["sale_id"]) == USD.minor
+
+
+@pytest.mark.parametrize("with_id", [True, False])
+def test_a_failure_that_the_provider_remembers_does_not_block_the_payment(provider, port, with_id):
+    named = names()
+    plan(provider, "payment_intents.confirm", "error_kept")
+    first = charge(port, **named)
+    assert (first.state, first.reason) == ("unknown", "provider_failed")
+    intent_id = first.intent_id if with_id else None
+    assert charge(port, intent_id=intent_id, **named).state == "paid"
+    assert charged(provider, named["sale_id"]) == USD.minor
 
 
 def test_a_key_that_the_provider_forgot_after_a_day_still_pays_once(provider, port):

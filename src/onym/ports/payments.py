@@ -41,6 +41,9 @@ class Effect:
     reason: str = ""
 
 
+NOT_CONFIRMED = "not_confirmed"
+"""The reason of an unknown charge that no confirmation has reached so far."""
+
 NOT_FOUND = Effect("unknown", None, "not_found")
 """Asked, and so far there is none: sending again under the same key is safe."""
 

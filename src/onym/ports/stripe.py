@@ -5,14 +5,15 @@ Anything in Stripe's wire format will do: the demo's own provider is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from onym.core.errors import IdempotencyMismatch, Malformed, PlatformUnavailable
 from onym.core.money import Money
 from onym.ports import inbox
-from onym.ports.payments import NOT_FOUND, Charge, Effect, Webhook, webhook
+from onym.ports.payments import NOT_CONFIRMED, NOT_FOUND, Charge, Effect, Webhook, webhook
 
 if TYPE_CHECKING:
     import stripe
@@ -22,10 +23,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _No:
-    """Not the object asked for. `sure`: the provider refused and nothing was done."""
+    """Not the object asked for. `sure`: the provider refused and nothing was done.
+
+    `remembered`: a server's failure at an earlier try, which this key will repeat for ever.
+    """
 
     reason: str
     sure: bool = False
+    remembered: bool = False
+
+
+CONFIRMATIONS = 3
+"""Keys tried for one confirmation. A payment is captured once, whatever its keys are."""
 
 
 class StripePayments:
@@ -65,25 +74,17 @@ class StripePayments:
         intent_id: str | None = None,
         return_url: str = "",
     ) -> Charge:
-        """Create an unconfirmed payment, then confirm it; both at most once under `key`.
+        """Ask; and if no confirmation has arrived so far, confirm: at most once under `key`.
 
-        Between the two, the sale's charges are looked through for one under the same key, because
-        the provider forgets keys after a day. Given `intent_id`, that payment is confirmed.
-        Refuses `idempotency_mismatch` when the key was used for another amount or sale, or for
-        another method that has not been answered.
+        So an unknown is never answered by guessing, and calling again is as good as asking. Refuses
+        `idempotency_mismatch` when the key was used for another amount or sale, or for another
+        method that has not been answered.
         """
-        if intent_id is None:
-            intent = self._create(key=key, amount=amount, sale_id=sale_id)
-            if isinstance(intent, _No):
-                return Charge("declined" if intent.sure else "unknown", None, intent.reason)
-            earlier = self._charged(key=key, sale_id=sale_id)
-            if isinstance(earlier, _No):
-                return Charge("unknown", intent.id, earlier.reason)
-            if earlier:
-                return self._look(earlier, amount=amount, sale_id=sale_id)
-            self._describe(intent.id, description)
-            intent_id = intent.id
-        return self._confirm(intent_id, key, method, amount, sale_id, return_url)
+        known = self.ask(key=key, amount=amount, sale_id=sale_id, intent_id=intent_id)
+        if known.reason != NOT_CONFIRMED or known.intent_id is None:
+            return known
+        self._describe(known.intent_id, description)
+        return self._confirm(known.intent_id, key, method, amount, sale_id, return_url)
 
     def _create(self, *, key: str, amount: Money, sale_id: str) -> stripe.PaymentIntent | _No:
         """The payload follows from key, amount and sale alone, so that asking can repeat it."""
@@ -122,11 +123,12 @@ class StripePayments:
         params: stripe.params.PaymentIntentConfirmParams = {"payment_method": method}
         if return_url:
             params["return_url"] = return_url
-        intent = self._try(
-            lambda: self._client.payment_intents.confirm(
-                intent_id, params, {"idempotency_key": f"{key}:confirm"}
-            )
-        )
+        for attempt in range(CONFIRMATIONS):
+            name = f"{key}:confirm" + (f":{attempt}" if attempt else "")
+            confirm = partial(self._client.payment_intents.confirm, intent_id, params)
+            intent = self._try(partial(confirm, options={"idempotency_key": name}))
+            if not (isinstance(intent, _No) and intent.remembered):
+                break
         if not isinstance(intent, _No):
             return _charge(intent, amount=amount, sale_id=sale_id)
         if intent.reason == "payment_intent_unexpected_state":
@@ -138,18 +140,21 @@ class StripePayments:
 
         `unknown` with `not_confirmed` means that no confirmation has arrived so far: only
         `cancel` makes that final.
+        Refuses `idempotency_mismatch` when the key was used for another amount or sale.
         """
         if intent_id is None:
-            found = self._charged(key=key, sale_id=sale_id)
+            found = self._charged(key=key, amount=amount, sale_id=sale_id)
             if isinstance(found, _No):
                 return Charge("unknown", None, found.reason)
             intent_id = found
-        if not intent_id:
-            intent = self._create(key=key, amount=amount, sale_id=sale_id)
-            if isinstance(intent, _No):
-                return Charge("declined" if intent.sure else "unknown", None, intent.reason)
-            intent_id = intent.id  # a repeated answer shows the payment as it was: look now
-        return self._look(intent_id, amount=amount, sale_id=sale_id)
+        if intent_id:
+            return self._look(intent_id, amount=amount, sale_id=sale_id)
+        intent = self._create(key=key, amount=amount, sale_id=sale_id)
+        if isinstance(intent, _No):
+            return Charge("declined" if intent.sure else "unknown", None, intent.reason)
+        if _remembered(intent.last_response):  # then it shows the payment as it was at first
+            return self._look(intent.id, amount=amount, sale_id=sale_id)
+        return _charge(intent, amount=amount, sale_id=sale_id)
 
     def _look(self, intent_id: str, *, amount: Money, sale_id: str) -> Charge:
         intent = self._try(lambda: self._client.payment_intents.retrieve(intent_id))
@@ -157,10 +162,11 @@ class StripePayments:
             return Charge("unknown", intent_id, intent.reason)
         return _charge(intent, amount=amount, sale_id=sale_id)
 
-    def _charged(self, *, key: str, sale_id: str) -> str | _No | None:
+    def _charged(self, *, key: str, amount: Money, sale_id: str) -> str | _No | None:
         """The payment that a charge under this key was attempted for, if there was one.
 
-        Listing by transfer group is consistent at once, where Stripe's search lags behind.
+        The provider forgets idempotency keys after a day, but not its charges. Listing by
+        transfer group is consistent at once, where Stripe's search lags behind.
         """
         charges = self._try(
             lambda: list(
@@ -172,6 +178,8 @@ class StripePayments:
         if isinstance(charges, _No):
             return charges
         ours = [one for one in charges if _note(one.metadata, "key") == key]
+        for one in ours:
+            _expect(one.amount, one.currency, one.metadata, amount, sale_id)
         ours.sort(key=lambda one: one.status != "succeeded")
         return _id(ours[0].payment_intent) if ours else None
 
@@ -341,7 +349,17 @@ class StripePayments:
         except stripe.APIConnectionError:
             return _No("no_answer")
         except stripe.StripeError as error:
-            return _No("in_progress" if error.http_status == 409 else "provider_failed")
+            if error.http_status == 409:
+                return _No("in_progress")
+            return _No("provider_failed", remembered=_is_replay(error.headers))
+
+
+def _remembered(response: stripe.StripeResponse | None) -> bool:
+    return response is not None and _is_replay(response.headers)
+
+
+def _is_replay(headers: Mapping[str, str] | None) -> bool:
+    return (headers or {}).get("idempotent-replayed", "") == "true"
 
 
 def _answered(answer: T | _No) -> T:
@@ -379,7 +397,7 @@ def _charge(
         reason = getattr(failed, "decline_code", None) or getattr(failed, "code", None)
         return Charge("declined", intent.id, str(reason or "card_declined"))
     unconfirmed = intent.status in ("requires_payment_method", "requires_confirmation")
-    return Charge("unknown", intent.id, "not_confirmed" if unconfirmed else intent.status)
+    return Charge("unknown", intent.id, NOT_CONFIRMED if unconfirmed else intent.status)
 
 
 def _action_url(intent: stripe.PaymentIntent) -> str:

@@ -58,7 +58,7 @@ def make_provider(options: argparse.Namespace) -> Provider:
             base=f"http://127.0.0.1:{options.port}",
             api_key=options.api_key,
             webhook_url=options.webhook_url,
-            webhook_secrets=tuple(options.webhook_secret or [secret]),
+            webhook_secrets=tuple(options.webhook_secret or secret.split(",")),
             settle_seconds=options.settle_seconds,
             max_minor=options.max_minor,
         ),
