@@ -198,3 +198,10 @@ def test_a_cosignature_covers_text_and_time_and_stands_beside_the_logs_signature
 
 def test_a_log_key_and_a_witness_key_over_the_same_bytes_have_different_ids() -> None:
     assert cp.Signer("a", bytes(32)).verifier.id != cp.Signer("a", bytes(32), 4).verifier.id
+
+
+@pytest.mark.parametrize("text", ["AB==", "AA", "AA=", "A A=", "AA==\n", "_-==", "é"])
+def test_base64_has_one_spelling(text: str) -> None:
+    assert cp.decode_base64("AA==") == b"\x00"
+    with pytest.raises(cp.Unverified):
+        cp.decode_base64(text)

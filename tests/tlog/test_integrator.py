@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
 import os
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -215,3 +217,16 @@ def test_two_writers_of_one_directory_do_not_fork_it(tmp_path: Path) -> None:
     # The slower one is told that the log is ahead of it; the published log is whole either way.
     assert 0 in [writer.exitcode for writer in writers]
     assert published(tmp_path) == rows(0, 60)
+
+
+def test_a_writer_waits_for_the_one_before_it(tmp_path: Path) -> None:
+    append(tmp_path, rows(0, 5), 0)
+    with (tmp_path / ".lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        writer = threading.Thread(target=append, args=(tmp_path, rows(5, 6), 5))
+        writer.start()
+        writer.join(0.3)
+        assert writer.is_alive()
+        assert published(tmp_path) == rows(0, 5)
+    writer.join(10)
+    assert published(tmp_path) == rows(0, 6)

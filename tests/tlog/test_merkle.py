@@ -205,3 +205,11 @@ def test_a_rewritten_past_has_no_consistency_proof() -> None:
             old_root=merkle.root(every[:old]),
             root=merkle.root(forged),
         )
+
+
+def test_a_proof_that_ends_too_early_for_its_size_shows_nothing() -> None:
+    one, two = LEAVES[0], merkle.root(LEAVES[:2])
+    assert not merkle.includes(leaf=one, index=0, size=2, proof=[], root=one)
+    assert not merkle.includes(leaf=two, index=0, size=4, proof=[], root=two)
+    assert not merkle.extends(old=1, size=2, proof=[], old_root=one, root=one)
+    assert not merkle.extends(old=2, size=4, proof=[], old_root=two, root=two)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import multiprocessing
+import threading
 from pathlib import Path
 
 import pytest
@@ -175,3 +177,16 @@ def test_of_many_requests_at_once_from_one_size_exactly_one_is_cosigned(tmp_path
     for racer in racers:
         racer.join(10)
     assert statuses == [200] + [409] * 7
+
+
+def test_a_request_waits_for_the_one_before_it_on_the_same_log(tmp_path: Path) -> None:
+    post(tmp_path, request(0, 3))
+    (path,) = tmp_path.glob("*.lock")
+    with path.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = threading.Thread(target=post, args=(tmp_path, request(3, 10)))
+        waiting.start()
+        waiting.join(0.3)
+        assert waiting.is_alive()
+    waiting.join(10)
+    assert post(tmp_path, request(10, 11)).status == 200
