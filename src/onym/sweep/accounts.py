@@ -55,7 +55,7 @@ class Accounts:
         form = "PARQUET" if path.suffix == ".parquet" else "CSV, HEADER"
         part = path.with_name(f".{path.name}.part")
         rows = f'SELECT file, row, account_id, handle, reason, "column" FROM {self.rejected}'  # noqa: S608
-        with source.reading(path.name):
+        with source.working():
             self.con.execute(
                 f"COPY ({rows} ORDER BY file_no, row) TO ? (FORMAT {form})", [str(part)]
             ).fetchall()

@@ -1,7 +1,7 @@
 """Sorted rows in small compressed blocks, found by binary search: look-ups without an engine.
 
 A web process reads these files through memory maps, so a look-up costs one block and no library
-(docs/reference/snapshots.md gives the layout).
+(docs/reference/account-table.md gives the layout).
 """
 
 from __future__ import annotations

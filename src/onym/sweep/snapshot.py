@@ -26,7 +26,7 @@ from onym.sweep import blocks, directory, stock
 from onym.sweep.accounts import Accounts, open_accounts
 from onym.sweep.columns import COLUMNS
 from onym.sweep.directory import Seal, Snapshot
-from onym.sweep.source import file_name, quote, reading
+from onym.sweep.source import file_name, quote, reading, working
 from onym.sweep.stage import Progress
 from onym.sweep.stock import Stock
 
@@ -211,7 +211,7 @@ def _why(accounts: Accounts) -> dict[str, object]:
 def _write_files(
     accounts: Accounts, folder: Path, seal: Seal | None, progress: Progress | None
 ) -> None:
-    with reading("account table"):
+    with working():
         _write_table(accounts, folder / directory.TABLE)
         rows = _counted(_by_handle(accounts, folder), accounts.rows, progress)
         blocks.write(folder / directory.HANDLES, rows, tree=True)

@@ -244,10 +244,19 @@ def quote(value: str) -> str:
 def reading(name: str) -> Iterator[None]:
     """Whatever the engine says about a file becomes a refusal that names the file."""
     try:
+        with working():
+            yield
+    except duckdb.Error as error:
+        first = str(error).splitlines()[0].strip()
+        raise errors.Malformed(f"{name}: cannot be read to its end ({first})") from error
+
+
+@contextmanager
+def working() -> Iterator[None]:
+    """A disk that is full becomes the same error whoever notices it, the engine or Python."""
+    try:
         yield
     except duckdb.Error as error:
-        message = str(error)
-        if "No space left" in message:
+        if "No space left" in str(error):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        first = message.splitlines()[0].strip()
-        raise errors.Malformed(f"{name}: cannot be read to its end ({first})") from error
+        raise

@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,15 @@ from duckdb.func import PythonUDFType
 from onym.core import errors, names
 from onym.sweep import columns
 from onym.sweep.columns import COLUMNS, FAULTS
-from onym.sweep.source import Source, quote, reading
+from onym.sweep.source import Source, quote, reading, working
 
 Progress = Callable[[int, int | None], None]
 
 CHUNK_ROWS = 20_000_000  # rows that one search for doubles holds in memory
 POLL_SECONDS = 0.2
 MARK = "\x01"  # leads a reason where a canonical handle could stand; no handle begins with it
-ACCOUNT_ID = r"[^\x00-\x1f\x7f]{1,256}"
+LONGEST_ID = 256
+CONTROL = r"[\x00-\x1f\x7f]"
 DOUBLES = {"account_id": "duplicate_account_id", "canonical": "duplicate_handle"}
 
 NO_REJECTS = (
@@ -58,21 +59,27 @@ class Stage:
         """A fresh working copy under `scratch` (default: the system's folder for such)."""
         folder = Path(tempfile.mkdtemp(prefix="onym-accounts-", dir=scratch))
         stage = cls(con, new_name("onym_stage"), folder)
+        try:
+            stage._make_tables()
+        except BaseException:
+            stage.close()
+            raise
+        return stage
+
+    def _make_tables(self) -> None:
         typed = ", ".join(f"{name} {columns.TYPES[kind]}" for name, kind in COLUMNS.items())
-        stage.run(f"ATTACH {quote(str(folder / 'stage.duckdb'))} AS {stage.name}")
-        stage.run(
-            f"CREATE TABLE {stage.name}.accounts (file_no INTEGER, row BIGINT, {typed},"
+        self.run(f"ATTACH {quote(str(self.folder / 'stage.duckdb'))} AS {self.name}")
+        self.run(
+            f"CREATE TABLE {self.name}.accounts (file_no INTEGER, row BIGINT, {typed},"
             ' canonical VARCHAR, reason VARCHAR, "column" VARCHAR)'
         )
-        stage.run(f"CREATE TABLE {stage.name}.files (file_no INTEGER, file VARCHAR, first BIGINT)")
-        stage.run(
-            f"CREATE TABLE {stage.name}.dropped (file_no INTEGER, row BIGINT, reason VARCHAR)"
-        )
-        return stage
+        self.run(f"CREATE TABLE {self.name}.files (file_no INTEGER, file VARCHAR, first BIGINT)")
+        self.run(f"CREATE TABLE {self.name}.dropped (file_no INTEGER, row BIGINT, reason VARCHAR)")
 
     def run(self, query: str, values: Sequence[object] = ()) -> list[Any]:
         """Run a statement to its end: an open result would keep the engine from new functions."""
-        return self.con.execute(query, list(values)).fetchall()
+        with working():
+            return self.con.execute(query, list(values)).fetchall()
 
     def count(self, table: str, where: str = "true") -> int:
         return int(self.run(f"SELECT count(*) FROM {table} WHERE {where}")[0][0])
@@ -83,7 +90,10 @@ class Stage:
             return
         self.run(f"DROP VIEW IF EXISTS {self.name}_accounts")
         self.run(f"DROP VIEW IF EXISTS {self.name}_rejects")
-        self.run(f"DETACH DATABASE IF EXISTS {self.name}")
+        with suppress(
+            OSError, duckdb.Error
+        ):  # on a full disk it detaches and then says that it is full
+            self.run(f"DETACH DATABASE IF EXISTS {self.name}")
         shutil.rmtree(self.folder)
 
     def load(
@@ -219,7 +229,8 @@ def _reason(raws: Mapping[str, tuple[str, str]]) -> str:
     return (
         "CASE WHEN fault IS NOT NULL THEN fault"
         " WHEN account_id IS NULL THEN 'account_id_missing'"
-        f" WHEN NOT regexp_full_match(account_id, '{ACCOUNT_ID}') THEN 'account_id_malformed'"
+        f" WHEN length(account_id) > {LONGEST_ID} OR regexp_matches(account_id, '{CONTROL}')"
+        " THEN 'account_id_malformed'"
         " WHEN handle IS NULL THEN 'handle_missing'"
         f" WHEN starts_with(found, {quote(MARK)}) THEN substr(found, 2)"
         f" WHEN {nul} THEN 'row_nul'{unread} END"
