@@ -168,7 +168,7 @@ def report(
 ) -> None:
     """The rank correlation on rows held out, beside two baselines, with 95 % intervals."""
     by_length = np.array([-len(handle) for handle in handles], float)
-    whole = [read.word.english if read.word and read.stem == read.text else 0.0 for read in reads]
+    whole = [read.word.english if read.word and read.whole else 0.0 for read in reads]
     judged = {"model": held_out, "frequency only": np.array(whole), "length only": by_length}
     for name, guess in judged.items():
         low, high = interval(guess, logs)

@@ -374,7 +374,7 @@ def _word(read: Reading, word: Word, least: float) -> Iterator[Feature]:
 
 def _seen(read: Reading) -> Iterator[Feature]:
     """A string too rare for a word that has been seen all the same: a brand, a place, a name."""
-    if read.word is not None and read.stem == read.text and len(read.text) > 1:
+    if read.word is not None and read.whole and len(read.text) > 1:
         word = read.word
         yield "word_en", "seen", 1.0
         yield "word_en", "seen_zipf", max(0.0, word.english - 1.5)

@@ -67,7 +67,7 @@ def fold(text: str) -> str:
     """Lower case without marks, so that "Éclair" is looked up as "eclair"."""
     if text.isascii():
         return text.lower()
-    bare = unicodedata.normalize("NFKD", text.lower().translate(FOLDS))
+    bare = unicodedata.normalize("NFKD", text).lower().translate(FOLDS)
     return unicodedata.normalize("NFC", "".join(c for c in bare if not unicodedata.combining(c)))
 
 

@@ -80,6 +80,9 @@ class Reading:
     kind: str
     language: str
     word: Word | None
+    """What the lexicon knows of the text or, failing that, of its stem."""
+    whole: bool
+    """Whether `word` is the whole text."""
     parts: tuple[str, ...]
     """The words of a phrase, or of the best cut when nothing better is known."""
     zipfs: tuple[float, ...]
@@ -101,7 +104,8 @@ def read(handle: str, *, lexicon: Lexicon) -> Reading:
     known = lexicon.word(text)
     word = known if known is not None or stem == text else lexicon.word(stem)
     parts, zipfs = cut(stem, lexicon=lexicon) if 0 < len(stem) <= LONGEST_READ else ((), ())
-    kind = _kind(text, stem, word, parts, zipfs, lexicon)
+    whole = known is not None
+    kind = _kind(text, word if whole else None, parts, zipfs, lexicon)
     return Reading(
         handle=handle,
         text=text,
@@ -109,6 +113,7 @@ def read(handle: str, *, lexicon: Lexicon) -> Reading:
         kind=kind,
         language=_language(word) if word is not None else "",
         word=word,
+        whole=whole,
         parts=parts,
         zipfs=zipfs,
         roughness=lexicon.roughness(stem),
@@ -126,8 +131,7 @@ def facts_of(read: Reading) -> dict[str, bool | int | None]:
     `words` is None unless it falls into words. The flags of `word_facts` hold for a handle spelt
     exactly as the lexicon spells the word, so that a bulk engine finds them by a plain join.
     """
-    spelt = read.word if read.handle == read.text == read.stem or read.kind == "term" else None
-    exact = spelt if read.handle == read.text and len(read.text) > 1 else None
+    exact = read.word if read.whole and read.handle == read.text and len(read.text) > 1 else None
     several = read.kind in ("phrase", "full_name")
     return {
         "length": len(read.handle),
@@ -217,7 +221,6 @@ def _back(text: str, came: list[Span | None]) -> tuple[tuple[str, ...], tuple[fl
 
 def _kind(
     text: str,
-    stem: str,
     word: Word | None,
     parts: tuple[str, ...],
     zipfs: tuple[float, ...],
@@ -225,13 +228,9 @@ def _kind(
 ) -> str:
     if text.isdecimal():
         return "number"
-    digits = any(c.isdecimal() for c in text)
-    whole = (
-        word is not None and len(text) > 1 and (stem == text or lexicon.find(text.encode()) >= 0)
-    )
-    if word is not None and whole and (kind := single(word)):
+    if word is not None and len(text) > 1 and (kind := single(word)):
         return kind
-    if digits:
+    if any(c.isdecimal() for c in text):
         return "alphanumeric"
     if _full_name(parts, zipfs, lexicon):
         return "full_name"

@@ -130,6 +130,8 @@ def word_table(words: Lexicon) -> pa.Table:
 
 def build(path: Path) -> None:
     """Gather every list and write the table to `path` by rename."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory")
     write(path, gather())
 
 
@@ -244,7 +246,7 @@ def gather() -> dict[str, Word]:
             elsewhere.get(language, 0.0),
             language,
             sum(zipf >= COMMON for zipf in (here, *elsewhere.values())),
-            here > 0 and _in_dictionary(key, common),
+            here >= reading.WORD_LEAST and _in_dictionary(key, common),
             key in proper,
             key in brands,
             first[key],
