@@ -349,7 +349,7 @@ def folder_of_tests(path: Path) -> str:
 
 
 def test_every_module_has_a_test_that_names_it_or_is_listed_with_the_one_that_covers_it() -> None:
-    """A file of the same name in the floor's folder, an import in any test, or the list above."""
+    """A file named for it or for its package in the floor's folder, an import, or the list above."""
     tests = modules("tests")
     files = {(path.parent.name, path.stem.removeprefix("test_")) for path in tests}
     imported = {name for path in tests for name in imports(path)}
@@ -357,9 +357,7 @@ def test_every_module_has_a_test_that_names_it_or_is_listed_with_the_one_that_co
     for path in modules("src"):
         public = any(not name.startswith("_") for _, name in defined(path))
         dotted_name = ".".join(path.relative_to(ROOT / "src").with_suffix("").parts)
-        named = (
-            {path.stem.strip("_"), path.parent.name} if "onym_demo" in path.parts else {path.stem}
-        )
+        named = {path.stem, path.parent.name}
         known = any((folder_of_tests(path), name.strip("_")) in files for name in named)
         if public and not known and dotted_name not in imported and short(path) not in COVERED:
             missing.append(short(path))
