@@ -39,7 +39,7 @@ def model() -> appraisal.Model:
 
 def tier(handle: str, *, rules: Policy) -> Mapping[str, str]:
     """`{"name", "reason"}`: the first tier rule that holds, as a sentence."""
-    facts = reading.facts(reading.read(handle, lexicon=known_words()))
+    facts = reading.facts(handle, known_words())
     found = policy.tier(rules, facts)
     return {"name": found.name, "reason": found.reason}
 

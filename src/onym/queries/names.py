@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from onym.core.errors import HandleMalformed, NotFound
-from onym.core.handle import State
+from onym.core.money import Money
 from onym.core.names import canon
 from onym.core.policies import reading as policies
 from onym.core.policies.model import Policy
-from onym.queries import appraisal
+from onym.queries import appraisal, standing
 from onym.store import clock
 from onym.store.desk import document
 from onym.store.models import (
     DirectoryImport,
     Handle,
-    ListEntry,
+    Link,
     Listing,
     Namespace,
     Sale,
@@ -28,12 +28,6 @@ from onym.store.models import (
 )
 from onym.sweep import directory as directories
 
-LISTED = {
-    "prohibited": State.PROHIBITED,
-    "retired": State.RETIRED,
-    "protected": State.PROTECTED,
-    "reserved": State.RESERVED,
-}
 MOST = 100
 HREFS = {"listing": "/listings/", "sale": "/sales/", "lot": "/lots/", "drop": "/drops/"}
 
@@ -58,75 +52,39 @@ def account(place: str, account_id: str) -> Mapping[str, Any] | None:
     return known.by_account(account_id) if known else None
 
 
+def accounts_of(member: str) -> tuple[str, ...]:
+    """The accounts that a member has proven to hold."""
+    rows = Link.objects.filter(member_id=member, unlinked_at=None).order_by("id")
+    return tuple(rows.values_list("account_id", flat=True))
+
+
 def handle(place: str, name: str) -> dict[str, Any]:
     """The whole handle object. Refuses `handle_malformed`, `not_found` for the namespace."""
-    row = namespace(place)
-    canonical = canon(name, row.profile)
-    found = Handle.objects.filter(namespace=row, handle=canonical).first()
-    holder = _account_of(place, canonical)
     now = clock.now()
-    view = _brief(row, canonical, found=found, account=holder, now=now)
-    view["tenures"] = _tenures(found, holder)
+    found = standing.seen(namespace=place, handle=name, now=now)
+    view = _brief(place, found, now=now)
+    view["tenures"] = _tenures(found.row, found.account)
     view["valid_since"] = view["tenures"][-1]["held_from"] if view["holder"] else None
-    view["appraisal"]["comparables"] = appraisal.comparables(place, canonical)
+    view["appraisal"]["comparables"] = appraisal.comparables(place, found.handle)
     return view
 
 
-def _account_of(place: str, canonical: str) -> Mapping[str, Any] | None:
-    known = directory(place)
-    return known.by_handle(canonical) if known else None
-
-
-def _brief(
-    place: Namespace,
-    canonical: str,
-    *,
-    found: Handle | None,
-    account: Mapping[str, Any] | None,
-    now: datetime,
-) -> dict[str, Any]:
-    holder = found.account_id if found else account["account_id"] if account else None
+def _brief(place: str, found: standing.Seen, *, now: datetime) -> dict[str, Any]:
+    row, account = found.row, found.account
+    holder = row.account_id if row else account["account_id"] if account else None
     return {
-        "namespace": place.id,
-        "handle": canonical,
-        "display": _display(canonical, found, account),
-        "state": _state(place, canonical, found=found, account=account, now=now),
-        "locked": bool(found and found.locked_by),
+        "namespace": place,
+        "handle": found.handle,
+        "display": row.display if row else account["display"] if account else found.handle,
+        "state": found.standing.state.value,
+        "locked": bool(row and row.locked_by),
         "holder": {"account_id": holder} if holder else None,
-        "tier": appraisal.tier(canonical, rules=policy(place.id, now)),
-        "appraisal": appraisal.appraise(place.id, canonical, account=account, now=now),
-        "sale": _sale(found),
-        "redirect_to": found.redirect_to if found else None,
-        "changed_hands_at": found.changed_hands_at if found else None,
+        "tier": appraisal.tier(found.handle, rules=policy(place, now)),
+        "appraisal": appraisal.appraise(place, found.handle, account=account, now=now),
+        "sale": _sale(row),
+        "redirect_to": row.redirect_to if row else None,
+        "changed_hands_at": row.changed_hands_at if row else None,
     }
-
-
-def _display(canonical: str, found: Handle | None, account: Mapping[str, Any] | None) -> str:
-    if found:
-        return found.display
-    return str(account["display"]) if account else canonical
-
-
-def _state(
-    place: Namespace,
-    canonical: str,
-    *,
-    found: Handle | None,
-    account: Mapping[str, Any] | None,
-    now: datetime,
-) -> str:
-    if found is not None and found.state not in (State.HELD, State.FREE):
-        return found.state
-    entries = ListEntry.objects.filter(namespace=place, handle=canonical)
-    listed = set(entries.values_list("list", flat=True))
-    for name, state in LISTED.items():
-        if name in listed:
-            return state
-    if found is not None:
-        return found.state
-    if account is None:
-        return State.FREE
-    return State.HELD
 
 
 def policy(place: str, now: datetime) -> Policy:
@@ -154,7 +112,7 @@ def _sale(found: Handle | None) -> dict[str, Any] | None:
     }
     if slot.kind == "listing":
         listing = Listing.objects.get(pk=slot.ref)
-        brief["price"] = {"minor": listing.price_minor, "currency": listing.currency}
+        brief["price"] = Money(listing.price_minor, listing.currency)
     return brief
 
 
@@ -222,9 +180,8 @@ def search(
 
 
 def _item(place: Namespace, canonical: str) -> dict[str, Any]:
-    found = Handle.objects.filter(namespace=place, handle=canonical).first()
-    holder = _account_of(place.id, canonical)
-    return _brief(place, canonical, found=found, account=holder, now=clock.now())
+    now = clock.now()
+    return _brief(place.id, standing.seen(namespace=place.id, handle=canonical, now=now), now=now)
 
 
 def _everywhere(place: Namespace, *, q: str, exact: bool, after: str, limit: int) -> list[str]:

@@ -105,6 +105,7 @@ TEMPLATES = [
         "DIRS": [HERE / "web" / "templates", HERE / "desk" / "templates"],
         "APP_DIRS": False,
         "OPTIONS": {
+            "libraries": {"market": "onym.web.templatetags.market"},
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",

@@ -1,0 +1,1 @@
+"""The pages: server-made, usable without JavaScript; one flow or query per view."""

@@ -1,0 +1,75 @@
+"""Signing in and out, and what is mine: holdings, sales, statement."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import auth
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
+
+from onym.core.errors import NotFound
+from onym.flows import people
+from onym.queries import ledger, names
+from onym.queries import sale as sales
+from onym.web.page import page, show, signed_in
+
+
+@page
+def sign_in(request: HttpRequest) -> HttpResponse:
+    """By mail address and password; a wrong one says no more than that it is wrong."""
+    wrong = False
+    if request.method == "POST":
+        user = _user(request)
+        if user is not None:
+            auth.login(request, user)
+            return HttpResponseRedirect(_next(request))
+        wrong = True
+    return show(
+        request,
+        "sign_in.html",
+        status=403 if wrong else 200,
+        wrong=wrong,
+        next=request.GET.get("next", ""),
+        typed=request.POST.get("mail", ""),
+    )
+
+
+def _user(request: HttpRequest) -> auth.models.User | None:  # type: ignore[name-defined]  # Django's
+    mail, password = request.POST.get("mail", "").strip(), request.POST.get("password", "")
+    try:
+        name = people.by_mail(namespace=settings.NAMESPACE, mail=mail).id
+    except NotFound:
+        name = ""
+    # An unknown address takes as long as a wrong password: the hash is computed all the same.
+    return auth.authenticate(request, username=name, password=password)
+
+
+def _next(request: HttpRequest) -> str:
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts={request.get_host()})
+    return wanted if wanted and safe else f"/{get_language()}/me"
+
+
+@page
+def sign_out(request: HttpRequest) -> HttpResponse:
+    """Ends the session."""
+    if request.method == "POST":
+        auth.logout(request)
+    return HttpResponseRedirect(f"/{get_language()}/")
+
+
+@page
+def me(request: HttpRequest) -> HttpResponse:
+    """My handles, my sales, my money."""
+    who = signed_in(request)
+    place = settings.NAMESPACE
+    accounts = [names.account(place, id_) for id_ in names.accounts_of(who.id)]
+    found = sales.sales(place, viewer=who.id, is_staff=False, after="", limit=50)
+    return show(
+        request,
+        "me.html",
+        accounts=[account for account in accounts if account],
+        sales=found["items"],
+        statement=ledger.statement(who.id),
+    )

@@ -1,0 +1,36 @@
+"""Pages under /{language}/; the bare address leads to the visitor's language."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import path, register_converter
+from django.utils import translation
+
+from onym.web import documents, invitation, names, offer, people, reclaim, sale
+from onym.web.page import Language
+
+register_converter(Language, "lang")
+
+
+def preferred(request: HttpRequest) -> HttpResponseRedirect:
+    """By the visitor's own preference."""
+    return HttpResponseRedirect(f"/{translation.get_language_from_request(request)[:2]}/")
+
+
+urlpatterns = [
+    path("", preferred, name="preferred"),
+    path("<lang:lang>/", names.home, name="home"),
+    path("<lang:lang>/search", names.search, name="search"),
+    path("<lang:lang>/@<str:handle>", names.handle, name="handle"),
+    path("<lang:lang>/policies", documents.policies, name="policies"),
+    path("<lang:lang>/fees", documents.fees, name="fees"),
+    path("<lang:lang>/sales/<str:id>", sale.sale, name="sale"),
+    path("<lang:lang>/offers", offer.offers, name="offers"),
+    path("<lang:lang>/offers/<str:token>", offer.offer, name="offer"),
+    path("<lang:lang>/invitations/<str:token>", invitation.invitation, name="invitation"),
+    path("<lang:lang>/unsubscribe/<str:token>", invitation.unsubscribe, name="unsubscribe"),
+    path("<lang:lang>/keep/<str:token>", reclaim.keep, name="keep"),
+    path("<lang:lang>/sign-in", people.sign_in, name="sign-in"),
+    path("<lang:lang>/sign-out", people.sign_out, name="sign-out"),
+    path("<lang:lang>/me", people.me, name="me"),
+]
