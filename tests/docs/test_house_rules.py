@@ -349,7 +349,7 @@ def folder_of_tests(path: Path) -> str:
 
 
 def test_every_module_has_a_test_that_names_it_or_is_listed_with_the_one_that_covers_it() -> None:
-    """A file named for it or for its package in the floor's folder, an import, or the list above."""
+    """A file named for it or its package in the folder of its floor, an import, or the list."""
     tests = modules("tests")
     files = {(path.parent.name, path.stem.removeprefix("test_")) for path in tests}
     imported = {name for path in tests for name in imports(path)}
