@@ -1,0 +1,249 @@
+"""What a sweep leaves behind: sorted findings in partitions, and the manifest that describes them.
+
+Equal accounts under an equal policy give equal files; docs/guides/sweep.md spells out the bytes
+that are hashed, so that anybody can recompute a digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa  # type: ignore[import-untyped]  # it ships no types
+import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no types
+import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it ships no types
+
+from onym.core.policy import Outcome
+from onym.sweep import engines
+from onym.tlog import merkle
+
+MANIFEST = "manifest.json"
+PARTITION_ROWS = 1_000_000
+
+Appraise = Callable[[Sequence[str]], Sequence[int | None]]
+"""Canonical handles → the middle of their appraisals in minor units."""
+
+_FIELDS = list(engines.FINDINGS)
+FINDINGS = pa.schema([*_FIELDS[:-1], pa.field("appraisal_mid_minor", pa.int64()), _FIELDS[-1]])
+"""The columns of a partition, in order."""
+
+
+@dataclass(slots=True)
+class Written:
+    """A finished partition; `digest` is over its canonical rows, `root` their Merkle root."""
+
+    file: str
+    rows: int
+    sha256: str
+    digest: str
+    root: str
+
+
+@dataclass(slots=True)
+class Findings:
+    """All partitions, and the findings counted by verdict."""
+
+    partitions: list[Written] = field(default_factory=list)
+    verdicts: Counter[str] = field(default_factory=Counter)
+
+
+def write(
+    folder: Path,
+    batches: Iterable[pa.RecordBatch],
+    *,
+    appraise: Appraise | None = None,
+    partition_rows: int = PARTITION_ROWS,
+    progress: Callable[[int], None] | None = None,
+) -> Findings:
+    """Write sorted `batches` (engines.FINDINGS) to files findings-0000.parquet, … in `folder`.
+
+    Each holds `partition_rows` rows, the last one fewer; there is always one. `progress` is told
+    the rows written so far.
+    """
+    findings = Findings()
+    done = 0
+    for number, rows in enumerate(_cut(batches, partition_rows)):
+        path = folder / f"findings-{number:04}.parquet"
+        findings.partitions.append(_write(path, rows, appraise, findings.verdicts))
+        done += findings.partitions[-1].rows
+        if progress:
+            progress(done)
+    return findings
+
+
+def count(batches: Iterable[pa.RecordBatch]) -> Counter[str]:
+    """The findings by verdict, for a dry run."""
+    verdicts: Counter[str] = Counter()
+    for batch in batches:
+        _count(verdicts, batch)
+    return verdicts
+
+
+def _count(verdicts: Counter[str], batch: pa.RecordBatch) -> None:
+    for item in batch.column("verdict").value_counts().to_pylist():
+        verdicts[item["values"]] += item["counts"]
+
+
+def _cut(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[Iterator[pa.RecordBatch]]:
+    """`batches` in runs of `size` rows; each run is to be used up before the next is asked for."""
+    source = _Source(iter(batches))
+    yield source.take(size)
+    while source.more():
+        yield source.take(size)
+
+
+class _Source:
+    """Batches with a rest that was read but not yet taken."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+        self._rest: pa.RecordBatch | None = None
+
+    def more(self) -> bool:
+        while self._rest is None or not self._rest.num_rows:
+            self._rest = next(self._batches, None)
+            if self._rest is None:
+                return False
+        return True
+
+    def take(self, wanted: int) -> Iterator[pa.RecordBatch]:
+        while wanted and self.more():
+            assert self._rest is not None  # noqa: S101 - more() has just seen to it
+            part, self._rest = self._rest.slice(0, wanted), self._rest.slice(wanted)
+            wanted -= part.num_rows
+            yield part
+
+
+def _write(
+    path: Path,
+    batches: Iterable[pa.RecordBatch],
+    appraise: Appraise | None,
+    verdicts: Counter[str],
+) -> Written:
+    digest, tree, rows = hashlib.sha256(), merkle.Frontier(), 0
+    with pq.ParquetWriter(path, FINDINGS, compression="zstd") as writer:
+        for batch in batches:
+            full = _appraised(batch, appraise)
+            writer.write_batch(full)
+            lines = canonical_rows(full)
+            digest.update(_joined(lines))
+            tree = merkle.extend(tree, map(_leaf, lines.to_pylist()))
+            rows += full.num_rows
+            _count(verdicts, full)
+    return Written(path.name, rows, sha256_of(path), digest.hexdigest(), tree.root().hex())
+
+
+def _leaf(line: str) -> bytes:
+    return merkle.leaf_hash(line.encode())
+
+
+def _appraised(batch: pa.RecordBatch, appraise: Appraise | None) -> pa.RecordBatch:
+    names = batch.column("canonical").to_pylist() if appraise else []
+    values = appraise(names) if appraise else [None] * batch.num_rows
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    columns["appraisal_mid_minor"] = pa.array(values, pa.int64())
+    return pa.RecordBatch.from_arrays([columns[f.name] for f in FINDINGS], schema=FINDINGS)
+
+
+def canonical_rows(batch: pa.RecordBatch) -> pa.StringArray:
+    """The text of each row that is hashed: its columns in the order of FINDINGS, tabs between.
+
+    Reasons are joined by commas, instants are RFC 3339 in UTC with six decimals, an unknown value
+    is empty. No column can hold a tab, a comma where it matters, or a line feed.
+    """
+    texts = [_text(batch.column(each.name), each.type) for each in FINDINGS]
+    return pc.binary_join_element_wise(*texts, "\t", null_handling="replace", null_replacement="")
+
+
+def _text(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    if pa.types.is_list(kind):
+        return pc.binary_join(column, ",")
+    if pa.types.is_timestamp(kind):
+        encoded = column.dictionary_encode()  # a sweep has one deadline or two
+        return pc.strftime(encoded.dictionary, format="%Y-%m-%dT%H:%M:%SZ").take(encoded.indices)
+    return column.cast(pa.string())
+
+
+def _joined(lines: pa.StringArray) -> memoryview:
+    """Every line with a line feed after it: an array of texts holds them one after another."""
+    ended = pc.binary_join_element_wise(lines, "", "\n")
+    _, offsets, data = ended.buffers()
+    ends = memoryview(offsets).cast("i")[ended.offset : ended.offset + len(ended) + 1]
+    return memoryview(data or b"")[ends[0] : ends[-1]]
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def verdicts_of(findings: Mapping[str, int], rows: int) -> dict[str, int]:
+    """Every verdict with its count; what is no finding was kept."""
+    told = {outcome.value: findings.get(outcome.value, 0) for outcome in Outcome}
+    told[Outcome.KEEP.value] = rows - sum(findings.values())
+    return told
+
+
+# The folder
+
+
+@contextmanager
+def staged(out: Path) -> Iterator[Path]:
+    """A folder to write to; what is in it moves to `out` when the block ends well.
+
+    Files of an earlier sweep in `out` go, the manifest first; it comes last. On a fault nothing
+    in `out` has changed.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    made = not out.exists()
+    out.mkdir(exist_ok=True)
+    stage = Path(tempfile.mkdtemp(prefix=".sweep-", dir=out))
+    done = False
+    try:
+        yield stage
+        _publish(stage, out)
+        done = True
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)
+        if made and not done:
+            out.rmdir()
+
+
+def _publish(stage: Path, out: Path) -> None:
+    _sync(stage)
+    (out / MANIFEST).unlink(missing_ok=True)
+    for stale in (*out.glob("findings-*.parquet"), *out.glob("rejects.csv")):
+        stale.unlink()
+    for path in sorted(stage.iterdir(), key=lambda path: (path.name == MANIFEST, path.name)):
+        os.replace(path, out / path.name)
+    _sync_folder(out)
+
+
+def _sync(folder: Path) -> None:
+    for path in folder.iterdir():
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_json(folder: Path, body: Mapping[str, Any]) -> None:
+    """The manifest, in `folder`."""
+    text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
