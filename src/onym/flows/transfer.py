@@ -274,8 +274,9 @@ def let_go(*, handle_id: int) -> None:
         now = clock.now()
         if row.retained_until is None or now < row.retained_until:
             return
+        key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
         change_holder(row, to=None, cause="let_go", now=now)
         row.state = handle.State.FREE
         row.retained_for = row.retained_until = row.redirect_to = None
         row.save()
-        record.defer("transfer.unreserve", lock=f"handle-{row.id}", handle_id=row.id)
+        record.defer("transfer.unreserve", lock=key, handle_id=row.id, key=key)

@@ -13,8 +13,9 @@ async def _work() -> None:
 
     from onym.jobs import worker
 
-    async with app.replace_connector(app.connector.get_worker_connector()).open_async() as running:  # type: ignore[attr-defined]  # Django's connector has it
-        await worker.run(running)
+    with app.replace_connector(app.connector.get_worker_connector()) as running:
+        async with running.open_async():
+            await worker.run(running)
 
 
 def main() -> None:

@@ -75,10 +75,9 @@ def retain(*, transfer_id: str) -> None:
 
 
 @task("transfer.unreserve")
-def unreserve(*, handle_id: int, attempt: int = 0) -> None:
-    """Tell the platform that a retained handle is free again."""
+def unreserve(*, handle_id: int, key: str, attempt: int = 0) -> None:
+    """Tell the platform that a retained handle is free again; `key` is this release's alone."""
     namespace, handle = orders.handle(handle_id)
-    said = ports.platform(namespace).unreserve(handle=handle, key=f"unreserve-{handle_id}")
+    said = ports.platform(namespace).unreserve(handle=handle, key=key)
     if said.unknown:
-        lock = f"handle-{handle_id}"
-        again("transfer.unreserve", lock=lock, attempt=attempt, handle_id=handle_id)
+        again("transfer.unreserve", lock=key, attempt=attempt, handle_id=handle_id, key=key)
