@@ -374,6 +374,9 @@ def test_money_goes_to_an_account_from_there_to_a_bank_and_no_further(provider, 
         client.payouts.create({"amount": 401, "currency": "usd"}, theirs)
     assert caught.value.code == "balance_insufficient"
     until(lambda: client.payouts.retrieve(payout.id, None, theirs).status == "paid")
+    until(lambda: provider.get("/demo/pending").json()["timers"] == 0)
+    arrived = [one.data.object.id for one in client.events.list({"type": "payout.paid"}).data]
+    assert arrived.count(payout.id) == 1
     lines = client.balance_transactions.list(None, theirs).data
     assert [(one.type, one.amount) for one in lines] == [("payout", -600), ("transfer", 1000)]
     reversal = client.transfers.reversals.create(transfer.id, {"amount": 400})

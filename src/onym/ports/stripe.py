@@ -186,7 +186,9 @@ class StripePayments:
     def cancel(self, *, key: str, intent_id: str) -> Charge:
         """Make it final: `cancelled`, or `paid` if it was paid meanwhile, else `unknown`.
 
-        No idempotency key goes with it: a refusal now must not answer for a try later.
+        What is final is this payment. Whoever charges under the key again must name it: a day later
+        the provider no longer knows that the key was used, and a charge that names none makes a new
+        payment. No idempotency key goes along: a refusal now must not answer for a try later.
         """
         del key
         intent = self._try(lambda: self._client.payment_intents.cancel(intent_id))
