@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import socket
@@ -43,6 +44,7 @@ class Program:
             [*command, "--data", str(self.data), *self.options],
             env=environment | {"PYTHONPATH": str(SOURCE)},
         )
+        atexit.register(self.process.kill)  # a test that fails half-way leaves nothing running
         self.wait_until_healthy()
         return self
 
