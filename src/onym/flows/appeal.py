@@ -117,12 +117,12 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
         now = clock.now()
         reviewer = Member.objects.get(pk=by)
         access.expect(reviewer.snapshot(), access.Action.DECIDE_APPEAL)
+        core.expect_open(appeal.state)
         core.expect_reviewer(
             reviewer.snapshot(),
             deciders=[member.snapshot() for member in _deciders(appeal)],
             appellant=appeal.member.snapshot() if appeal.member else None,
         )
-        core.expect_open(appeal.state)
         _expect_no_sale(appeal.handle)
         appeal.state, appeal.decided_by, appeal.decided_at = outcome, reviewer, now
         appeal.reasons = list(reasons) or [f"appeal_{outcome}"]

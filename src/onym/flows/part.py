@@ -119,7 +119,7 @@ def _ended_at(row: Handle) -> datetime | None:
 
 
 def _processes(row: Handle) -> Sequence[Reclaim]:
-    return list(row.reclaim_set.all())  # type: ignore[attr-defined]  # the reverse of a key
+    return list(row.reclaim_set.all())
 
 
 def _wins(

@@ -132,8 +132,8 @@ def _adopt(
     plan = Plan.objects.create(
         id=ids.new("pln"),
         namespace_id=namespace,
-        policy_name=rules.id,
-        policy_version=rules.version,
+        policy_name=stock.sweep["policy"]["id"],
+        policy_version=stock.sweep["policy"]["version"],
         path=payload["stock"],
         as_of=datetime.fromisoformat(stock.sweep["as_of"]),
         periods=_periods(rules),

@@ -12,6 +12,7 @@ from onym.core import access, policy
 from onym.core import reclaim as core
 from onym.core.errors import (
     AlreadyClosed,
+    HandleLocked,
     HandleUnavailable,
     NotAllowed,
     NotFound,
@@ -19,6 +20,7 @@ from onym.core.errors import (
     ReleaseStopped,
 )
 from onym.core.handle import State
+from onym.core.names import canon
 from onym.flows import invitation, listing, names, plan, record, sale, standing, transfer
 from onym.ports.platform import AccountRow
 from onym.store import clock, rowlocks
@@ -38,11 +40,13 @@ def keep_by_link(*, token: str) -> Handle:
 
 def keep(*, namespace: str, handle: str, by: str) -> Handle:
     """The same by a member whose linked account holds the handle. Refuses `not_allowed`, too."""
-    row = Handle.objects.filter(namespace_id=namespace, handle=handle).first()
-    account = row.account_id if row else _account_of(namespace, handle)
-    if account is None or account not in Member.objects.get(pk=by).snapshot().accounts:
+    member = Member.objects.get(pk=by)
+    canonical = canon(handle, member.namespace.profile)
+    row = Handle.objects.filter(namespace_id=namespace, handle=canonical).first()
+    account = row.account_id if row else _account_of(namespace, canonical)
+    if account is None or account not in member.snapshot().accounts:
         raise NotAllowed("only its holder keeps a handle")
-    return _keep(Claim(namespace, handle, account, ""), how="member")
+    return _keep(Claim(namespace, canonical, account, ""), how="member")
 
 
 def _account_of(namespace: str, handle: str) -> str | None:
@@ -83,6 +87,8 @@ def leave_market(row: Handle, *, now: datetime) -> None:
 
     Refuses `handle_locked` once money is in escrow (H9).
     """
+    if row.locked_by is not None:
+        raise HandleLocked("the money for this handle is in escrow already", why="sale")
     sale.yield_to_holder(row=row, now=now)
     listing.close(row, now=now)
     invitation.close_for(row, why="holder_returned", now=now)

@@ -60,7 +60,7 @@ def _policy(namespace: str, policy_id: str | None, found: Seen, *, now: datetime
 
 def _verdict(namespace: str, found: Seen, row: Document, *, now: datetime) -> policy.Verdict:
     """The policy's verdict on what the directory knows, as of when the directory was read."""
-    told = _decided(found)
+    told = _decided(found) or _swept(found, row)
     if told is not None:
         return told
     account = dict(found.account or {})
@@ -90,6 +90,16 @@ def _decided(found: Seen) -> policy.Verdict | None:
     if Reclaim.objects.filter(handle=row, account_id=row.account_id).exists():
         return policy.Verdict(verdict=Outcome.KEEP, reasons=("kept",))
     return None
+
+
+def _swept(found: Seen, row: Document) -> policy.Verdict | None:
+    """What the sweep in use found, if it is this policy that is asked about."""
+    plan, finding = found.plan, found.finding
+    if plan is None or finding is None or plan.policy_ref != f"{row.name}/{row.version}":
+        return None
+    return policy.Verdict(
+        verdict=finding.verdict, reasons=finding.reasons, resting_days=finding.resting_days
+    )
 
 
 def _stopped_by(namespace: str, found: Seen, given: policy.Verdict) -> list[str]:

@@ -200,7 +200,7 @@ class Appeal(models.Model):
     account_id = models.TextField()
     member = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     text_sealed = models.BinaryField()
-    state = models.CharField(max_length=8, default="open")
+    state = models.CharField(max_length=10, default="open")
     opened_at = models.DateTimeField()
     decided_by = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     decided_at = models.DateTimeField(null=True)

@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
                 ("id", models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ("account_id", models.TextField()),
                 ("text_sealed", models.BinaryField()),
-                ("state", models.CharField(default="open", max_length=8)),
+                ("state", models.CharField(default="open", max_length=10)),
                 ("opened_at", models.DateTimeField()),
                 ("decided_at", models.DateTimeField(null=True)),
                 (
