@@ -137,7 +137,7 @@ def _files(
         some = entries[at : at + tiles.WIDTH - edge.size % tiles.WIDTH]
         at += len(some)
         begun += tiles.bundle(some)
-        for level, number, data in edge.add([merkle.leaf_hash(entry) for entry in some]):
+        for level, number, data in edge.add(merkle.leaf_hashes(some)):
             yield tiles.tile_path(level, number), data, True
         width = edge.size % tiles.WIDTH or tiles.WIDTH
         yield tiles.entries_path(index, width), begun, width == tiles.WIDTH
@@ -155,7 +155,7 @@ def _begun(log_dir: Path, edge: tiles.Edge) -> bytes:
         entries = published.bundle(edge.size // tiles.WIDTH)
     except tiles.TileFault as fault:
         raise CannotSign(f"the last entries cannot be read: {fault}") from fault
-    if b"".join(map(merkle.leaf_hash, entries)) != edge.rows[0]:
+    if b"".join(merkle.leaf_hashes(entries)) != edge.rows[0]:
         raise CannotSign("the last entries are not those that were signed")
     return tiles.bundle(entries)
 
@@ -188,7 +188,8 @@ class _Files:
         # first rename: in between they would each cost the file system a commit of its own.
         for number, _ in self._aside:
             os.posix_fadvise(number, 0, 0, os.POSIX_FADV_DONTNEED)
-        list(self._pool.map(_sync, [number for number, _ in self._aside]))
+        numbers = [number for number, _ in self._aside]
+        list(self._pool.map(_sync, [numbers[n::_THREADS] for n in range(_THREADS)]))
         for place, (_, path) in enumerate(self._aside):
             target = self._root / path
             if target.parent not in self._folders:
@@ -211,11 +212,14 @@ def _write_aside(path: Path, data: bytes) -> int:
     return number
 
 
-def _sync(number: int) -> None:
+def _sync(numbers: Sequence[int]) -> None:
+    """Flush these files and close them all, also when one cannot be flushed."""
     try:
-        os.fsync(number)
+        for number in numbers:
+            os.fsync(number)
     finally:
-        os.close(number)
+        for number in numbers:
+            os.close(number)
 
 
 def _up_to(folder: Path, root: Path) -> list[Path]:

@@ -224,7 +224,7 @@ def checked_entries(tiles: Tiles, root: bytes) -> Iterator[tuple[int, bytes]]:
     edge = Edge()
     for index in range(-(-tiles.size // WIDTH)):
         bundle = tiles.bundle(index)
-        full = edge.add([merkle.leaf_hash(entry) for entry in bundle])
+        full = edge.add(merkle.leaf_hashes(bundle))
         last = edge.partial() if edge.size == tiles.size else []
         for tile in (*full, *last):
             _compare(tiles, *tile)
