@@ -257,6 +257,18 @@ def test_a_snapshot_is_an_account_table_that_needs_no_new_checks(tmp_path: Path)
     assert (tmp_path / "rejects.csv").read_text() == ("file,row,account_id,handle,reason,column\n")
 
 
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    odd = tmp_path / "a*[1]'b"
+    odd.mkdir()
+    made = written(odd, many(300))
+    assert made.rows == 300
+    with (
+        duckdb.connect() as con,
+        accounts.open_accounts(con, [made.path], mapping={}, profile="x") as read,
+    ):
+        assert con.execute(f"SELECT count(*) FROM {read.table}").fetchall() == [(300,)]
+
+
 def test_a_snapshot_under_another_profile_is_checked_again(tmp_path: Path) -> None:
     written(tmp_path, [{"account_id": "1", "handle": "a_b"}, {"account_id": "2", "handle": "abc"}])
     with (
