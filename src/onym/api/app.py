@@ -11,7 +11,7 @@ from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.operation import Operation
 
-from onym.api import desk, invitation, ledger, listing, names, offer, sale, wire
+from onym.api import desk, invitation, ledger, listing, names, offer, reclaim, sale, wire
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ api = Api(
 )
 ROUTERS: tuple[Router, ...] = (
     names.router,
+    reclaim.router,
     listing.router,
     offer.router,
     invitation.router,

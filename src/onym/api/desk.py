@@ -11,8 +11,8 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
+from onym.flows import appeal, invitation, reclaim, stop
 from onym.flows import desk as flow
-from onym.flows import invitation
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
 from onym.queries import people
@@ -57,7 +57,7 @@ class Approve(Strict):
 
 class Decision(Strict):
     outcome: Literal["upheld", "rejected"]
-    reason: str = Field("", max_length=4_000)
+    reasons: list[str] = Field(default_factory=list, max_length=20)
 
 
 @router.post("/desk/release-stop", auth=MEMBERS)
@@ -67,7 +67,7 @@ def release_stop(request: HttpRequest, wish: Stop) -> HttpResponse:
     return wire.write(
         request,
         "desk",
-        lambda who: queries.outcome(flow.set_stop(namespace=place, on=wish.on, by=who.id)),
+        lambda who: queries.outcome(stop.set_stop(namespace=place, on=wish.on, by=who.id)),
     )
 
 
@@ -85,6 +85,7 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
 @router.post("/desk/campaigns", auth=MEMBERS)
 def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
     """Commit the candidates of a batch of private offers."""
+    _last_look(request, wish.handle)
     recipients = [invitation.Recipient(r.mail, r.name, r.language) for r in wish.recipients]
     return wire.write(
         request,
@@ -123,6 +124,7 @@ def send(request: HttpRequest, id: str) -> HttpResponse:
 @router.post("/desk/house-purchases", auth=MEMBERS)
 def house_purchase(request: HttpRequest, wish: Purchase) -> HttpResponse:
     """The operator buys: always two people."""
+    _last_look(request, wish.handle)
     return wire.write(
         request,
         "desk",
@@ -155,6 +157,23 @@ def approve(request: HttpRequest, id: str, wish: Approve) -> HttpResponse:
             queries.outcome(flow.approve(approval_id=id, by=who.id, shown=wish.shown))[1],
         ),
     )
+
+
+@router.post("/desk/appeals/{id}/decide", auth=MEMBERS)
+def decide_appeal(request: HttpRequest, id: str, wish: Decision) -> HttpResponse:
+    """A second reviewer decides; upheld, the handle stays with its holder."""
+
+    def run(who: wire.Caller) -> tuple[int, object]:
+        row = appeal.decide(appeal_id=id, by=who.id, outcome=wish.outcome, reasons=wish.reasons)
+        return 200, {"id": row.id, "state": row.state}
+
+    return wire.write(request, "desk", run)
+
+
+def _last_look(request: HttpRequest, handle: str) -> None:
+    """Ask the platform afresh before a handle of the stock is sold; outside every transaction."""
+    wire.caller(request, "desk")
+    reclaim.prepare_sale(namespace=wire.place(request), handle=handle)
 
 
 def _read(request: HttpRequest) -> None:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.flows import listing as flow
+from onym.flows import reclaim
 from onym.queries import desk
 from onym.queries import listing as queries
 from onym.queries import sale as sales
@@ -49,6 +50,8 @@ def listing(request: HttpRequest, id: str) -> HttpResponse:  # noqa: ARG001 - ni
 def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
     """A member lists the own handle; the desk lists a released one (202: a second person)."""
     who = wire.caller(request, "sell" if not wire.is_desk(request) else "desk")
+    if who.is_staff:
+        reclaim.prepare_sale(namespace=wire.place(request), handle=wish.handle)
 
     def run(_: object) -> tuple[int, object]:
         price = wish.price.money()

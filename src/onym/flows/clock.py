@@ -26,7 +26,7 @@ def expect_demo() -> None:
 def order_advance(*, seconds: int) -> datetime:
     """Order the clock to step `seconds` ahead; answers the instant it will then show."""
     expect_demo()
-    if isinstance(seconds, bool) or not isinstance(seconds, int) or not 0 <= seconds:
+    if isinstance(seconds, bool) or not isinstance(seconds, int) or not seconds >= 0:
         raise Malformed("advance_seconds is a whole number of seconds, 0 or more")
     if seconds > MOST_SECONDS:
         raise Malformed("the clock steps at most 400 days at once")
@@ -48,6 +48,15 @@ def set_ahead(*, to: datetime) -> datetime:
         if settings.DEMO_CLOCK_FILE:
             _write(Path(settings.DEMO_CLOCK_FILE), row.offset_seconds)
     return clock.now()
+
+
+def begin(*, offset_seconds: int) -> None:
+    """Where the demo's market time starts, before anything has happened; 0 is today."""
+    expect_demo()
+    with transaction.atomic():
+        DemoClock.objects.update_or_create(pk=1, defaults={"offset_seconds": offset_seconds})
+        if settings.DEMO_CLOCK_FILE:
+            _write(Path(settings.DEMO_CLOCK_FILE), offset_seconds)
 
 
 def _write(path: Path, offset_seconds: int) -> None:

@@ -143,9 +143,16 @@ def by_mail(*, namespace: str, mail: str) -> Member:
 
 
 def found(
-    *, namespace: str, title: str, profile: str, currency: str, custodian: str, phase: str
+    *,
+    namespace: str,
+    title: str,
+    profile: str,
+    currency: str,
+    custodian: str,
+    phase: str,
+    release_stop: bool = True,
 ) -> None:
-    """A new namespace, its release stop on; a second time is nothing."""
+    """A new namespace; a second time is nothing."""
     with transaction.atomic():
         now = clock.now()
         Namespace.objects.get_or_create(
@@ -156,6 +163,7 @@ def found(
                 "currency": currency,
                 "custodian_account_id": custodian,
                 "phase": phase,
+                "release_stop": release_stop,
                 "created_at": now,
             },
         )

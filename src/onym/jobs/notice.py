@@ -10,6 +10,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 
 from onym import ports
+from onym.core.errors import Malformed
 from onym.flows import invitation as invitations
 from onym.flows import log, record
 from onym.jobs.queue import again, task
@@ -34,8 +35,8 @@ def send(*, notice_id: str, attempt: int = 0) -> None:
 
 def _mail(letter: letters.Letter) -> Delivery:
     subject, text, html = render(letter.kind, language=letter.language, facts=letter.facts)
-    return ports.mail().send(
-        Message(
+    try:
+        message = Message(
             to=letter.address,
             sender=settings.DEFAULT_FROM_EMAIL,
             subject=subject,
@@ -44,7 +45,9 @@ def _mail(letter: letters.Letter) -> Delivery:
             headers=letter.headers,
             key=letter.id,
         )
-    )
+    except Malformed as refusal:  # imported tables have addresses that cannot be written to
+        return Delivery("bounced", refusal.detail)
+    return ports.mail().send(message)
 
 
 def _tell(letter: letters.Letter) -> str:

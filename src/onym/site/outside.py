@@ -106,6 +106,15 @@ def _command(name: str, data_dir: Path, where: Mapping[str, int]) -> list[str]:
     return command
 
 
+def begin_in_the_past(data_dir: Path) -> None:
+    """Before the platform's first start: its accounts are made for the day the history begins."""
+    from onym.site.demo import HISTORY_DAYS
+
+    file = data_dir / "demo-clock"
+    if not file.exists() and not (data_dir / "demo.json").exists():
+        file.write_text(str(-HISTORY_DAYS * 86_400))
+
+
 def forget_stale(data_dir: Path, base: str, shared: Mapping[str, str]) -> None:
     """Remove a demo.json whose addresses are no longer right: it is written anew, last."""
     written = data_dir / "demo.json"

@@ -66,6 +66,7 @@ def run(supervisor: Supervisor, *, port: int, host: str, demo: bool, workers: in
         where = outside.ports(data_dir)
         shared |= outside.environment(data_dir, where, base)
         outside.forget_stale(data_dir, base, shared)
+        outside.begin_in_the_past(data_dir)
         world = outside.children(data_dir, where, shared)
     database.keep_environment(data_dir, shared)
     for child in world:
