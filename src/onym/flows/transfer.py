@@ -12,7 +12,7 @@ from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import names, record
+from onym.flows import names, record, standing
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Sale, Tenure, Transfer
@@ -83,6 +83,7 @@ def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> 
     row.may_not_sell_until = None
     row.changed_hands_at = row.touched_at = now
     row.save()
+    offer.close_for(row, now=now)
 
 
 def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> Event:
@@ -155,7 +156,9 @@ def last_known(sale: Sale) -> datetime | None:
     known = names.directory(sale.namespace_id)
     account = known.by_account(sale.seller_account_id) if known and sale.seller_account_id else None
     seen = [account[sign] for sign in SIGNS if account.get(sign)] if account else []
-    return max(seen, default=None)
+    known_at = standing.swept_at(sale.handle, sale.seller_account_id)
+    # A login that a later import brought is news: it is not what the handle was released on.
+    return min(max(seen), known_at) if seen and known_at else max(seen, default=None)
 
 
 def record_move(*, transfer_id: str, state: core.State, reason: str = "") -> None:

@@ -1,0 +1,166 @@
+"""What must be true of the books, the sales' money and answered requests: one query a promise.
+
+Each query gives one text per broken row; none is the good answer. docs/concepts/audit.md.
+"""
+
+from __future__ import annotations
+
+WALLETS = "wallet holds come with the wallets; no flow makes one"
+
+CHECKS: tuple[tuple[str, str, str], ...] = (
+    (
+        "L1",
+        "the postings of an entry sum to zero in its currency",
+        """
+        select 'entry ' || p.entry_id || ': ' || sum(p.minor) || ' ' || p.currency
+        from store_posting p group by p.entry_id, p.currency having sum(p.minor) <> 0
+        union all
+        select 'posting ' || p.id || ': ' || p.currency || ' on an account in ' || a.currency
+        from store_posting p join store_bookaccount a on a.id = p.account_id
+        where p.currency <> a.currency
+        """,
+    ),
+    (
+        "L2",
+        "all balances sum to zero in each currency",
+        """
+        select a.currency || ': ' || sum(p.minor)
+        from store_posting p join store_bookaccount a on a.id = p.account_id
+        group by a.currency having sum(p.minor) <> 0
+        """,
+    ),
+    (
+        "L3",
+        "entries and postings are guarded against change, and none lost its postings",
+        """
+        select wanted.name || ' is missing or off'
+        from (values ('posting_immutable', 'store_posting'::regclass),
+                     ('entry_immutable', 'store_entry'::regclass),
+                     ('entry_sums_to_zero', 'store_posting'::regclass),
+                     ('event_immutable', 'store_event'::regclass)) as wanted(name, place)
+        left join pg_trigger t on t.tgname = wanted.name and t.tgrelid = wanted.place
+        where coalesce(t.tgenabled, 'D') not in ('O', 'A')
+        union all
+        select 'entry ' || e.id || ' has ' || count(p.id) || ' postings'
+        from store_entry e left join store_posting p on p.entry_id = e.id
+        group by e.id having count(p.id) < 2
+        """,
+    ),
+    (
+        "L4",
+        "a kept balance is the sum of its account's postings",
+        """
+        select a.code || ': ' || a.balance_minor || ', postings ' || coalesce(sum(p.minor), 0)
+        from store_bookaccount a left join store_posting p on p.account_id = a.id
+        where a.balance_minor is not null or a.member_id is not null
+        group by a.id having a.balance_minor is distinct from coalesce(sum(p.minor), 0)
+        """,
+    ),
+    (
+        "L6",
+        "no member owes the house: available balances are not negative",
+        """
+        select a.code || ': ' || sum(p.minor)
+        from store_bookaccount a join store_posting p on p.account_id = a.id
+        where a.member_id is not null group by a.id having sum(p.minor) < 0
+        """,
+    ),
+    (
+        "L7",
+        "a request is answered once, and no answer is missing",
+        """
+        select 'request ' || member_id || ' ' || route || ' ' || key || ' is there twice'
+        from store_idempotentrequest group by member_id, route, key having count(*) > 1
+        union all
+        select 'request ' || member_id || ' ' || route || ' ' || key || ' has no answer'
+        from store_idempotentrequest where status is null
+        """,
+    ),
+    (
+        "L8",
+        "gross is proceeds, commission, fee, tax and share, and settled so",
+        """
+        select id || ': ' || gross_minor || ' gross' from store_sale
+        where gross_minor
+           <> proceeds_minor + commission_minor + fee_minor + tax_minor + share_minor
+        union all
+        select s.id || ': ' || wanted.code || ' has ' || coalesce(sum(p.minor), 0)
+        from store_sale s
+        join store_member m on m.id = s.seller_id
+        cross join lateral (
+            values ('escrow:' || s.id, -s.gross_minor),
+                   (case when s.kind <> 'trade' and m.is_house then 'revenue:primary'
+                         else 'member:' || s.seller_id || ':payable' end, s.proceeds_minor),
+                   ('revenue:commission', s.commission_minor),
+                   ('revenue:fee', s.fee_minor),
+                   ('tax', s.tax_minor),
+                   ('suspense', s.share_minor)
+        ) as wanted(code, minor)
+        join store_entry e
+          on e.kind = 'settled' and e.ref = s.id and e.namespace_id = s.namespace_id
+        left join store_bookaccount a on a.namespace_id = s.namespace_id and a.code = wanted.code
+        left join store_posting p on p.entry_id = e.id and p.account_id = a.id
+        group by s.id, wanted.code, wanted.minor having coalesce(sum(p.minor), 0) <> wanted.minor
+        """,
+    ),
+    (
+        "L9",
+        "what lies in a sale's escrow is what came in and went nowhere, at the end nothing",
+        """
+        with money as (
+            select s.id, s.state, s.gross_minor,
+                   exists (select from store_payment where sale_id = s.id
+                           and kind = 'charge' and state = 'paid') as paid,
+                   exists (select from store_payment where sale_id = s.id
+                           and kind = 'refund' and state = 'done') as back,
+                   exists (select from store_payment where sale_id = s.id
+                           and kind = 'refund') as going,
+                   (select coalesce(sum(p.minor), 0) from store_posting p
+                    join store_bookaccount a on a.id = p.account_id
+                    where a.code = 'escrow:' || s.id and a.namespace_id = s.namespace_id) as lies
+            from store_sale s
+        )
+        select id || ' (' || state || '): ' || lies || ' in escrow' from money
+        where lies <> case when paid and not back and state <> 'settled'
+                           then gross_minor else 0 end
+           or state = 'settled' and back
+           or state in ('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection',
+                        'disputed', 'refunding', 'settled', 'refunded') and not paid
+           or state = 'refunded' and not back
+           or state in ('refunding', 'cancelled', 'expired') and paid and not going
+        union all
+        select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
+        from store_sale s join store_member m on m.id = s.seller_id
+        left join store_payout o on o.sale_id = s.id
+        where s.state = 'settled' and not (s.kind <> 'trade' and m.is_house)
+          and s.proceeds_minor <> coalesce(o.amount_minor, 0)
+        """,
+    ),
+    (
+        "L10",
+        "every payment, refund and payout that happened has its entry, and every entry its fact",
+        """
+        with facts(namespace_id, kind, ref, provider_id, minor) as (
+            select s.namespace_id, case p.kind when 'charge' then 'funded' else 'refunded' end,
+                   s.id, coalesce(p.provider_id, p.id), p.amount_minor
+            from store_payment p join store_sale s on s.id = p.sale_id
+            where (p.kind, p.state) in (('charge', 'paid'), ('refund', 'done'))
+            union all
+            select s.namespace_id, 'paid_out', o.id, o.provider_id, o.amount_minor
+            from store_payout o join store_sale s on s.id = o.sale_id where o.state = 'done'
+        ), booked(namespace_id, kind, ref, provider_id, minor) as (
+            select e.namespace_id, e.kind, e.ref, e.provider_id,
+                   (select abs(sum(p.minor)) from store_posting p
+                    join store_bookaccount a on a.id = p.account_id
+                    where p.entry_id = e.id and a.code like 'world:%%')
+            from store_entry e where e.kind in ('funded', 'refunded', 'paid_out')
+        )
+        select coalesce(f.kind, b.kind) || ' ' || coalesce(f.ref, b.ref) || ': '
+               || case when b.ref is null then 'not booked'
+                       when f.ref is null then 'booked, but nothing happened'
+                       else 'booked as ' || coalesce(b.minor::text, '-') end
+        from facts f full join booked b using (namespace_id, kind, ref, provider_id)
+        where f.ref is null or b.ref is null or f.minor is distinct from b.minor
+        """,
+    ),
+)

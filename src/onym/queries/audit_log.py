@@ -1,0 +1,191 @@
+"""What must be true of the public log: its files beside the rows that they were made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from onym.core import events
+from onym.queries import names
+from onym.store.models import Event
+from onym.tlog import checkpoint, merkle, tiles
+
+LATE = "60 seconds"
+MOST_NAMED = 1_000
+"""Broken rows that are counted one by one; beyond that the rest adds nothing."""
+
+UNRECORDED = """
+with owed(ref, type) as (
+    select id, 'SaleAgreed' from store_sale
+    union all select id, 'SaleFunded' from store_sale where funded_at is not null
+    union all select id, 'SaleSettled' from store_sale where state = 'settled'
+    union all select sale_id, 'SaleRefunded' from store_payment
+              where kind = 'refund' and state = 'done'
+    union all select id, 'SaleClosed' from store_sale where state in ('expired', 'cancelled')
+    union all select id, 'ListingOpened' from store_listing
+    union all select id, 'OfferAccepted' from store_offer where state = 'accepted'
+    union all select id, 'InvitationAccepted' from store_invitation where state = 'accepted'
+    union all select id, 'CandidatesCommitted' from store_campaign
+    union all select t.id, 'TransferReadBack' from store_transfer t
+              join store_sale s on s.id = t.sale_id
+              where t.state = 'done' and t.read_back_account_id = s.buyer_account_id
+                and t.source is distinct from s.buyer_account_id
+    union all select id, 'DirectoryImported' from store_directoryimport
+    union all select id, 'AppealDecided' from store_appeal where state in ('upheld', 'rejected')
+)
+select o.type || ' of ' || o.ref || ' is missing' from owed o
+where not exists (select from store_event e where e.ref = o.ref and e.type = o.type)
+union all
+select type || ' of ' || ref || ' is written ' || count(*) || ' times' from store_event
+where type in ('SaleAgreed', 'SaleFunded', 'SaleSettled', 'SaleRefunded', 'SaleClosed',
+               'OfferAccepted', 'InvitationAccepted', 'TransferReadBack')
+group by type, ref having count(*) > 1
+"""
+
+HOLDERS = """
+with moves as (
+    select e.seq, e.at, e.namespace_id,
+           convert_from(e.entry, 'UTF8')::jsonb -> 'body' as body
+    from store_event e where e.type = 'TransferReadBack'
+), chain as (
+    select namespace_id, body ->> 'handle' as handle, body ->> 'holder_after' as after, at, seq,
+           row_number() over (partition by namespace_id, body ->> 'handle'
+                              order by seq desc) as back
+    from moves
+)
+select c.handle || ' is held by ' || coalesce(h.account_id, 'nobody')
+       || ', but was last handed to ' || coalesce(c.after, 'nobody')
+from chain c left join store_handle h on h.namespace_id = c.namespace_id and h.handle = c.handle
+where c.back = 1 and h.account_id is distinct from c.after
+  and not exists (select from store_tenure t where t.handle_id = h.id
+                  and greatest(t.held_from, t.held_to) > c.at
+                  and (t.cause in ('platform', 'retained', 'restored') or t.held_to is not null))
+"""
+
+WAITING = f"""
+select type || ' of ' || ref || ' waits since ' || at from store_event
+where leaf_index is null and at < clock_timestamp() - interval '{LATE}'
+      + coalesce((select offset_seconds from store_democlock where id = 1), 0)
+        * interval '1 second'
+"""  # noqa: S608 - constants of this file
+
+
+def checks(folder: Path) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """(id, promise, broken rows in words) for T1 to T6."""
+    head, trouble = _head(folder)
+    size = head.size if head else 0
+    yield "T1", "the published tree is the rows' own, in their order", _tree(folder, head, trouble)
+    yield "T2", "every decision has its event, once", _rows(UNRECORDED)
+    yield "T3", "import and hand-overs give the holders", [*_rows(HOLDERS), *_strangers()]
+    yield "T4", "no leaf holds an unknown field or a mail address", islice(_misfits(), MOST_NAMED)
+    yield "T5", "one root per size", _roots(head)
+    yield "T6", f"an event is in the log within {LATE}", [*_rows(WAITING), *_unpublished(size)]
+
+
+def _rows(sql: str) -> list[str]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return [what for (what,) in cursor.fetchmany(MOST_NAMED)]
+
+
+def _head(folder: Path) -> tuple[checkpoint.Checkpoint | None, str]:
+    """The published checkpoint if the log's own key has signed it, or what is wrong with it."""
+    try:
+        key = checkpoint.Verifier.parse((folder / "key").read_text().strip())
+        return checkpoint.verify((folder / tiles.CHECKPOINT).read_bytes(), log=key), ""
+    except FileNotFoundError:
+        return None, ""
+    except (checkpoint.Unverified, ValueError) as fault:
+        return None, f"the checkpoint does not verify: {fault}"
+
+
+def _entries(size: int) -> Iterator[bytes]:
+    rows = Event.objects.filter(leaf_index__lt=size).order_by("leaf_index")
+    return (bytes(entry) for entry in rows.values_list("entry", flat=True).iterator(5_000))
+
+
+def _tree(folder: Path, head: checkpoint.Checkpoint | None, trouble: str) -> list[str]:
+    """The files' entries are the rows' entries, and all files agree with the signed root."""
+    if head is None:
+        return [trouble] if trouble else []
+    read = tiles.Tiles(tiles.directory(folder), head.size)
+    known = _entries(head.size)
+    try:
+        for index, entry in tiles.checked_entries(read, head.root):
+            if next(known, None) != entry:
+                return [f"leaf {index} is not the event that has its place"]
+    except (tiles.TileFault, OSError) as fault:
+        return [f"{fault}"]
+    return []
+
+
+def _roots(head: checkpoint.Checkpoint | None) -> list[str]:
+    """The rows' places run from 0 without a gap, and give the root that was signed."""
+    broken = _rows(
+        """
+        select 'place ' || place || ' is taken by ' || leaf_index from (
+            select leaf_index, row_number() over (order by leaf_index) - 1 as place
+            from store_event where leaf_index is not null) as placed
+        where place <> leaf_index
+        """
+    )
+    if head is not None:
+        leaves = (merkle.leaf_hash(entry) for entry in _entries(head.size))
+        if merkle.root(leaves) != head.root:
+            broken.append(f"the rows give another root at {head.size} than was signed")
+    return broken
+
+
+def _misfits() -> Iterator[str]:
+    rows = Event.objects.order_by("seq").values_list("type", "ref", "entry")
+    for type_, ref, entry in rows.iterator(5_000):
+        why = _misfit(type_, ref, bytes(entry))
+        if why:
+            yield f"{type_} of {ref}: {why}"
+
+
+def _misfit(type_: str, ref: str, entry: bytes) -> str | None:
+    try:
+        leaf = events.read(entry)
+    except ValueError as fault:
+        return str(fault)
+    if (leaf.type, leaf.ref) != (type_, ref):
+        return "the leaf is about something else than its row"
+    return events.misfit(leaf)
+
+
+def _unpublished(size: int) -> list[str]:
+    """Placed leaves that no checkpoint covers although they are late."""
+    late = """
+        select type || ' of ' || ref || ' has place ' || leaf_index || ', not published'
+        from store_event where leaf_index >= {size} and at < clock_timestamp()
+            + coalesce((select offset_seconds from store_democlock where id = 1), 0)
+              * interval '1 second' - interval '{late}'
+    """
+    return _rows(late.format(size=int(size), late=LATE))
+
+
+def _strangers() -> Iterator[str]:
+    """Touched handles that nothing happened to since the last import, held by somebody else."""
+    for namespace, handle, account_id in _rows_of_handles():
+        known = names.directory(namespace)
+        row: Any = known.by_handle(handle) if known else None
+        if row is not None and row["account_id"] != account_id:
+            yield f"{handle} is held by {account_id}, imported as {row['account_id']}"
+
+
+def _rows_of_handles() -> list[tuple[str, str, str | None]]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            select h.namespace_id, h.handle, h.account_id from store_handle h
+            where h.touched_at > (select max(i.at) from store_directoryimport i
+                                  where i.namespace_id = h.namespace_id)
+              and h.changed_hands_at is null
+            """
+        )
+        return list(cursor.fetchall())
