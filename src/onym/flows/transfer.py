@@ -12,7 +12,7 @@ from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import names, record, standing
+from onym.flows import names, offer, record, standing
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Sale, Tenure, Transfer
