@@ -35,18 +35,6 @@ ACCOUNTS, LISTED, WORDS = "accounts", "listed", "words"
 WORD_FACTS = ("dictionary_word", "first_name", "last_name", "brand", "culture")
 """The flags of the table of words, beside `word`; null is false."""
 
-FINDING = (
-    "handle",
-    "canonical",
-    "account_id",
-    "verdict",
-    "reasons",
-    "idle_days",
-    "deadline_at",
-    "tier",
-    "resting_days",
-)
-"""What the expression gives; the appraisal joins it in the manifest."""
 
 _TYPES = {Kind.FLAG: "boolean", Kind.NUMBER: "int64", Kind.INSTANT: "timestamp(6)"}
 _SCHEMA = {
@@ -86,7 +74,7 @@ def expression(
     words: bool = False,
     kept: bool = False,
 ) -> ir.Table:
-    """The columns FINDING of every finding; with `kept`, of the accounts that are kept as well.
+    """Every finding, as engines.FINDINGS has it; with `kept`, the accounts that are kept as well.
 
     It reads the tables ACCOUNTS (`schema()`), with `listed` LISTED (`canonical`, each once, and a
     flag for each list), and with `words` WORDS (`word`, each once, and WORD_FACTS). `as_of` is
@@ -293,6 +281,8 @@ def _described(policy: Policy, t: ir.Table, steps: Mapping[int, _Step], at: date
         deadline_at=_where(running, _deadline(policy, at)),
         tier=_tier(policy, t),
         resting_days=_where(running, _resting(policy, t)),
+        followers=t.followers,
+        inbound_refs=t.inbound_refs,
     )
 
 

@@ -40,9 +40,11 @@ FINDINGS = pa.schema(
         "deadline_at": pa.timestamp("us", "UTC"),
         "tier": pa.string(),
         "resting_days": pa.int64(),
+        "followers": pa.int64(),
+        "inbound_refs": pa.int64(),
     }
 )
-"""What an engine gives; the appraisal joins it later."""
+"""What an engine gives; the last two columns are for whoever appraises the finding."""
 
 WORDS = pa.schema({"word": pa.string(), **dict.fromkeys(compiling.WORD_FACTS, pa.bool_())})
 
@@ -150,10 +152,11 @@ def sql(expression: Any) -> str:
 
 @contextlib.contextmanager
 def _duckdb(
-    con: duckdb.DuckDBPyConnection, table: str, question: Question, scratch: Path | None
+    con: duckdb.DuckDBPyConnection,
+    table: str,
+    question: Question,
+    scratch: Path | None,  # noqa: ARG001 - the connection has a folder of its own
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    if scratch is not None:
-        con.execute("SET temp_directory = ?", [str(scratch / "spill")]).fetchall()
     with offered(con, table, question):
         reader: Any = con.sql(sql(_sorted(question))).to_arrow_reader(BATCH_ROWS)
         try:

@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,17 +23,26 @@ import pyarrow.compute as pc  # type: ignore[import-untyped]  # it ships no type
 import pyarrow.parquet as pq  # type: ignore[import-untyped]  # it ships no types
 
 from onym.core.policy import Outcome
-from onym.sweep import engines
+from onym.sweep.describe import Describe
 from onym.tlog import merkle
 
 MANIFEST = "manifest.json"
 PARTITION_ROWS = 1_000_000
 
-Appraise = Callable[[Sequence[str]], Sequence[int | None]]
-"""Canonical handles → the middle of their appraisals in minor units."""
-
-_FIELDS = list(engines.FINDINGS)
-FINDINGS = pa.schema([*_FIELDS[:-1], pa.field("appraisal_mid_minor", pa.int64()), _FIELDS[-1]])
+FINDINGS = pa.schema(
+    {
+        "handle": pa.string(),
+        "canonical": pa.string(),
+        "account_id": pa.string(),
+        "verdict": pa.string(),
+        "reasons": pa.list_(pa.string()),
+        "idle_days": pa.int64(),
+        "deadline_at": pa.timestamp("us", "UTC"),
+        "tier": pa.string(),
+        "appraisal_mid_minor": pa.int64(),
+        "resting_days": pa.int64(),
+    }
+)
 """The columns of a partition, in order."""
 
 
@@ -60,11 +69,11 @@ def write(
     folder: Path,
     batches: Iterable[pa.RecordBatch],
     *,
-    appraise: Appraise | None = None,
+    describe: Describe | None = None,
     partition_rows: int = PARTITION_ROWS,
     progress: Callable[[int], None] | None = None,
 ) -> Findings:
-    """Write sorted `batches` (engines.FINDINGS) to files findings-0000.parquet, … in `folder`.
+    """Write sorted `batches` (of an engine) to files findings-0000.parquet, … in `folder`.
 
     Each holds `partition_rows` rows, the last one fewer; there is always one. `progress` is told
     the rows written so far.
@@ -73,7 +82,7 @@ def write(
     done = 0
     for number, rows in enumerate(_cut(batches, partition_rows)):
         path = folder / f"findings-{number:04}.parquet"
-        findings.partitions.append(_write(path, rows, appraise, findings.verdicts))
+        findings.partitions.append(_write(path, rows, describe, findings.verdicts))
         done += findings.partitions[-1].rows
         if progress:
             progress(done)
@@ -126,13 +135,13 @@ class _Source:
 def _write(
     path: Path,
     batches: Iterable[pa.RecordBatch],
-    appraise: Appraise | None,
+    describe: Describe | None,
     verdicts: Counter[str],
 ) -> Written:
     digest, tree, rows = hashlib.sha256(), merkle.Frontier(), 0
     with pq.ParquetWriter(path, FINDINGS, compression="zstd") as writer:
         for batch in batches:
-            full = _appraised(batch, appraise)
+            full = _described(batch, describe)
             writer.write_batch(full)
             lines = canonical_rows(full)
             digest.update(_joined(lines))
@@ -146,11 +155,14 @@ def _leaf(line: str) -> bytes:
     return merkle.leaf_hash(line.encode())
 
 
-def _appraised(batch: pa.RecordBatch, appraise: Appraise | None) -> pa.RecordBatch:
-    names = batch.column("canonical").to_pylist() if appraise else []
-    values = appraise(names) if appraise else [None] * batch.num_rows
+def _described(batch: pa.RecordBatch, describe: Describe | None) -> pa.RecordBatch:
+    """The batch with what `describe` says of each handle; without it, unappraised."""
     columns = {name: batch.column(name) for name in batch.schema.names}
-    columns["appraisal_mid_minor"] = pa.array(values, pa.int64())
+    found = describe(batch) if describe else []
+    columns["appraisal_mid_minor"] = pa.nulls(batch.num_rows, pa.int64())
+    if describe:
+        columns["appraisal_mid_minor"] = pa.array([one.mid_minor for one in found], pa.int64())
+        columns["tier"] = pa.array([one.tier for one in found], pa.string())
     return pa.RecordBatch.from_arrays([columns[f.name] for f in FINDINGS], schema=FINDINGS)
 
 
