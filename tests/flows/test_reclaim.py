@@ -28,7 +28,7 @@ from onym.core.errors import (
 )
 from onym.core.names import canon
 from onym.core.sale import PaymentState
-from onym.flows import desk, listing, notices, payments, plan, reclaim, stop
+from onym.flows import desk, listing, notices, payments, plan, reclaim, stop, transfer
 from onym.jobs import notice as notice_jobs
 from onym.jobs import reclaim as jobs
 from onym.queries import notice as letters
@@ -297,6 +297,37 @@ def test_an_import_that_shows_a_login_gives_the_handle_back(world: World) -> Non
     world.go(days=300)
     assert world.state(sunset) == "held"
     assert world.notices(sunset) == ["30"]
+
+
+def test_an_import_that_shows_a_login_takes_a_listed_handle_off_the_market(world: World) -> None:
+    sunset = released(world)
+    reclaim.prepare_sale(namespace=world.place.id, handle=sunset.handle)
+    list_it(world, sunset)
+    world.plaza.program.pull("/demo/login", account_id=sunset.account_id)
+    world.know(sunset)
+    world.go(days=0.1)
+    assert world.state(sunset) == "held"
+    assert not SaleSlot.objects.exists()
+
+
+def test_a_login_that_an_import_brought_after_the_money_still_wins_if_it_was_before(
+    world: World,
+) -> None:
+    sunset = released(world)
+    sale, payment = bought(world, sunset)
+    world.plaza.program.pull("/demo/login", account_id=sunset.account_id)
+    seen = world.plaza.port().account(account_id=sunset.account_id)
+    world.go(to=world.now() + 2 * SECOND)
+    assert paid(payment).state == "delivering"
+    world.know(sunset)
+    assert seen is not None
+    verdict = transfer.look(
+        transfer_id=sale.transfer_set.get().id,
+        holder=sunset.account_id,
+        last_seen=seen["last_login_at"],
+        vacated=None,
+    )
+    assert verdict == "returned"
 
 
 # The release stop

@@ -112,7 +112,9 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
     """
     if outcome not in (core.State.UPHELD, core.State.REJECTED):
         raise Malformed("an appeal is upheld or rejected")
+    place = Appeal.objects.filter(pk=appeal_id).values_list("namespace_id", flat=True).first()
     with transaction.atomic():
+        rowlocks.namespace_shared(place or "")  # the stop decides what follows
         appeal = rowlocks.appeal(appeal_id)
         now = clock.now()
         reviewer = Member.objects.get(pk=by)

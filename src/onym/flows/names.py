@@ -15,7 +15,15 @@ from onym.core.handle import State
 from onym.core.names import canon
 from onym.flows import contacts, record, standing
 from onym.store import clock, ids, rowlocks
-from onym.store.models import DirectoryImport, Handle, ListEntry, Namespace, SaleSlot, Tenure
+from onym.store.models import (
+    DirectoryImport,
+    Handle,
+    ListEntry,
+    Namespace,
+    Reclaim,
+    SaleSlot,
+    Tenure,
+)
 from onym.sweep import directory as directories
 
 LISTED = {
@@ -55,6 +63,8 @@ def import_directory(*, namespace: str, snapshot: Snapshot) -> str:
         )
         facts = {"count": snapshot.rows, "root": snapshot.root, "sha256": snapshot.sha256}
         record.log(Event("DirectoryImported", row.id, facts), namespace=namespace, at=now)
+        # Who logged in since the sweep is given the handle back by the next round of the clock.
+        Reclaim.objects.filter(plan__namespace_id=namespace, ended_at=None).update(next_at=now)
         return row.id
 
 

@@ -201,6 +201,7 @@ def record_look(*, process_id: int, holder: str | None, account: AccountRow | No
     Refuses `platform_unavailable` when the answer says less than the sweep knew.
     """
     with transaction.atomic():
+        _hold_stop(process_id)
         process = rowlocks.process(process_id)
         now = clock.now()
         row = process.handle
@@ -219,6 +220,12 @@ def record_look(*, process_id: int, holder: str | None, account: AccountRow | No
             row.state = State.HELD if holder else State.FREE
             transfer.change_holder(row, to=holder, cause="platform", now=now)
         return State(row.state)
+
+
+def _hold_stop(process_id: int) -> None:
+    """The release stop stays as it is while this transaction relies on it."""
+    found = Reclaim.objects.filter(pk=process_id).values_list("plan__namespace_id", flat=True)
+    rowlocks.namespace_shared(found.first() or "")
 
 
 ENDINGS = {

@@ -100,6 +100,12 @@ def _still_holds(account: Account | None, row: Handle) -> bool:
     return account is not None and account["account_id"] == row.account_id
 
 
+def swept_at(row: Handle, account_id: str | None) -> datetime | None:
+    """When the sweep looked that the account is losing this handle by; None: by none."""
+    rows = Reclaim.objects.filter(handle=row, account_id=account_id)
+    return rows.order_by("-pk").values_list("plan__as_of", flat=True).first()
+
+
 def _overtaken(process: Reclaim, *, row: Handle, now: datetime) -> None:
     """Somebody else changed the row; what they wrote wins, and the process is over."""
     gone = process.account_id != row.account_id

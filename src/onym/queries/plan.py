@@ -12,11 +12,7 @@ from onym.core import reclaim as core
 from onym.core.plan import DAY, Stop
 from onym.store import clock
 from onym.store import reclaim as store
-from onym.store.models import (
-    Plan,
-    PlanPart,
-    Reclaim,
-)
+from onym.store.models import Namespace, Plan, PlanPart, Reclaim
 
 
 def progress(*, plan_id: str) -> dict[str, int]:
@@ -24,7 +20,7 @@ def progress(*, plan_id: str) -> dict[str, int]:
     row = Plan.objects.get(pk=plan_id)
     made, stops, now = row.snapshot(), store.stops(row.namespace_id), clock.now()
     counts: Counter[str] = Counter()
-    for part, kept in zip(made.parts, row.planpart_set.order_by("low"), strict=True):
+    for part, kept in zip(made.parts, row.ordered_parts(), strict=True):
         classes: list[tuple[int | None, int]] = [*part.resting, (None, kept.retiring)]
         for resting, count in classes:
             stands = core.state_of_part(part, resting_days=resting, plan=made, stops=stops, now=now)
@@ -87,14 +83,19 @@ def _first(plan: Plan, starts_at: datetime) -> datetime:
 
 def due(until: datetime) -> list[tuple[datetime, str, str]]:
     """(instant, flow, id): waves, leaves of whole parts, and handles on a way of their own."""
-    found = [item for plan in Plan.objects.all() for item in _of_plan(plan, now=until)]
+    found = [item for plan in _in_use() for item in _of_plan(plan, now=until)]
     rows = Reclaim.objects.filter(ended_at=None, next_at__lte=until)
     found += [(at, "reclaim.step", str(pk)) for pk, at in rows.values_list("pk", "next_at") if at]
     return sorted(item for item in found if item[0] <= until)
 
 
+def _in_use() -> Iterator[Plan]:
+    for place in Namespace.objects.values_list("pk", flat=True):
+        yield from store.plans_of(place)
+
+
 def _of_plan(plan: Plan, *, now: datetime) -> Iterator[tuple[datetime, str, str]]:
-    rows = list(plan.planpart_set.order_by("low"))
+    rows = plan.ordered_parts()
     if all(_is_done(row) for row in rows):
         return
     made, stops = plan.snapshot(), store.stops(plan.namespace_id)

@@ -83,6 +83,10 @@ class Plan(models.Model):
     def policy_ref(self) -> str:
         return f"{self.policy_name}/{self.policy_version}"
 
+    def ordered_parts(self) -> list[PlanPart]:
+        """Its parts in the order of their buckets."""
+        return sorted(self.planpart_set.all(), key=lambda part: part.low)
+
     def snapshot(self) -> plans.Plan:
         """The plan as a core value, with what was sent to each of its parts until now."""
         return plans.Plan(
@@ -91,7 +95,7 @@ class Plan(models.Model):
             notice_days=tuple(self.periods["notice_days"]),
             idle_days=self.periods["idle_days"],
             daily=self.periods["release_daily"],
-            parts=tuple(row.snapshot() for row in self.planpart_set.order_by("low")),
+            parts=tuple(row.snapshot() for row in self.ordered_parts()),
         )
 
 
@@ -250,7 +254,8 @@ def last_ended_at(row: Handle) -> datetime | None:
 
 def plans_of(namespace: str) -> list[Plan]:
     """Every plan in use, the newest sweep first."""
-    return list(Plan.objects.filter(namespace_id=namespace).order_by("-as_of", "-id"))
+    rows = Plan.objects.filter(namespace_id=namespace).order_by("-as_of", "-id")
+    return list(rows.prefetch_related("planpart_set"))
 
 
 def keep_token(*, namespace: str, handle: str, account_id: str, plan: str) -> str:
