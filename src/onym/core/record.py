@@ -135,16 +135,24 @@ def _well_formed(record: Record) -> Iterator[Finding]:
 def _sweeps_first(record: Record) -> Iterator[Finding]:
     """A sweep before a warning, a warning before a release, per handle or in bulk."""
     for earlier, later in (("SweepRecorded", "HandleWarned"), ("HandleWarned", "Released")):
-        known = record.of(earlier)
+        first: dict[tuple[str, object], int] = {}
+        instants: set[tuple[str, object, str]] = set()
+        for leaf in record.of(earlier):
+            for name in {leaf.body.get("handle", _BULK), _ANY}:
+                first.setdefault((leaf.namespace, name), leaf.index)
+                instants.add((leaf.namespace, name, leaf.at))
         for leaf in record.of(later):
-            before = [other for other in known if _covers(other, leaf) and other.before(leaf)]
+            # A bulk act does not name its handles, so it goes with any, and any goes with it.
+            names = {leaf.body["handle"], _BULK} if "handle" in leaf.body else {_ANY}
+            before = any(
+                first.get((leaf.namespace, name), leaf.index) < leaf.index
+                or (leaf.namespace, name, leaf.at) in instants
+                for name in names
+            )
             yield leaf, None if before else f"{later} without {earlier} before it"
 
 
-def _covers(earlier: Leaf, leaf: Leaf) -> bool:
-    """Whether an earlier leaf may be about the same handle: a bulk act does not name its own."""
-    named = earlier.body.get("handle"), leaf.body.get("handle")
-    return earlier.namespace == leaf.namespace and (None in named or named[0] == named[1])
+_BULK, _ANY = object(), object()
 
 
 def _sales_go_forward(record: Record) -> Iterator[Finding]:
@@ -393,17 +401,18 @@ def _two_people(record: Record) -> Iterator[Finding]:
 def _holders_follow(record: Record) -> Iterator[Finding]:
     """Each transfer begins where the one before ended, or where the import says."""
     last: dict[tuple[str, str], Leaf] = {}
+    imports = record.of("DirectoryImported")
     for leaf in record.of("TransferReadBack"):
         key = (leaf.namespace, leaf.body["handle"])
-        yield leaf, _unfounded(record, leaf, last.get(key))
+        yield leaf, _unfounded(imports, leaf, last.get(key))
         last[key] = leaf
 
 
-def _unfounded(record: Record, leaf: Leaf, previous: Leaf | None) -> str | None:
+def _unfounded(imports: list[Leaf], leaf: Leaf, previous: Leaf | None) -> str | None:
     """Why the holder before does not follow; a handle that no import holds starts its own chain."""
     before, handle = leaf.body["holder_before"], leaf.body["handle"]
     if "imported" in leaf.body:
-        return _unimported(record, leaf)
+        return _unimported(imports, leaf, previous)
     named = leaf.body.get("previous"), leaf.body.get("previous_ref")
     if previous is None:
         return None if named == (None, None) else "it names a transfer that is not in the log"
@@ -415,26 +424,20 @@ def _unfounded(record: Record, leaf: Leaf, previous: Leaf | None) -> str | None:
     return None
 
 
-def _unimported(record: Record, leaf: Leaf) -> str | None:
+def _unimported(imports: list[Leaf], leaf: Leaf, previous: Leaf | None) -> str | None:
     path, handle = leaf.body["imported"], leaf.body["handle"]
-    imports = [
+    known = [
         other
-        for other in record.of("DirectoryImported")
+        for other in imports
         if other.index < leaf.index
         and other.namespace == leaf.namespace
         and path.get("import", other.ref) == other.ref
     ]
-    if not imports:
+    if not known:
         return "it rests on an import that is not in the log"
-    root = imports[-1]
-    since = [
-        other
-        for other in record.of("TransferReadBack")
-        if root.index < other.index < leaf.index
-        and (other.namespace, other.body["handle"]) == (leaf.namespace, handle)
-    ]
-    if since:
-        return f"it passes over the transfer of {handle} in leaf {since[-1].index}"
+    root = known[-1]
+    if previous is not None and previous.index > root.index:
+        return f"it passes over the transfer of {handle} in leaf {previous.index}"
     row = events.directory_row(handle, leaf.body["holder_before"] or "")
     shown = merkle.includes(
         leaf=merkle.leaf_hash(row),
