@@ -1,0 +1,127 @@
+"""The ways of a sale, each as a client would go it: every write named, so that it can be repeated.
+
+`go` may be run again from its beginning after any crash; what was done stays done.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests import make
+
+from onym.core.money import Money
+from onym.flows import listing, offer, payments, record
+from onym.flows import sale as sales
+from onym.store.models import Payment, Sale
+
+GOOD = "pm_card_visa"
+_numbers = itertools.count(1)
+
+
+@dataclass(slots=True)
+class Way:
+    """One handle on its way from seller to buyer; `kind` is its mechanism."""
+
+    kind: str
+    world: Any
+    handle: str
+    buyer: Any
+    seller: Any
+    price: Money
+    staff: Any = None
+    ends: str = "accept"
+
+    def once(self, step: str, member: Any, run: Callable[[], Any]) -> str:
+        """A write under the client's name for it; the id of what it made."""
+        answer = record.once(
+            member=member.id,
+            route=f"POST /{step}",
+            key=f"{self.handle}-{step}",
+            payload={"step": step},
+            run=lambda: record.Answer(201, {"id": run().id}),
+        )
+        return str(answer.body["id"])
+
+    def agree(self) -> str:
+        """The sale's id."""
+        if self.kind == "offer":
+            made = self.once("offer", self.buyer, self._offer)
+            return self.once(
+                "accept", self.seller, lambda: offer.accept(offer_id=made, by=self.seller.id)
+            )
+        made = self.once("list", self.staff or self.seller, self._list)
+        return self.once(
+            "buy", self.buyer, lambda: listing.buy(listing_id=made, buyer=self.buyer.id)
+        )
+
+    def _offer(self) -> Any:
+        return offer.make(
+            namespace="demo", handle=self.handle, buyer=self.buyer.id, price=self.price
+        )
+
+    def _list(self) -> Any:
+        if self.staff:
+            return listing.open_house(
+                namespace="demo", handle=self.handle, by=self.staff.id, price=self.price
+            )
+        return listing.open_(
+            namespace="demo", handle=self.handle, seller=self.seller.id, price=self.price
+        )
+
+    def pay(self, sale: str, method: str = GOOD) -> str:
+        return self.once(
+            "pay",
+            self.buyer,
+            lambda: payments.pay(sale_id=sale, by=self.buyer.id, method=method),
+        )
+
+    def accept(self, sale: str) -> None:
+        self.once("end", self.buyer, lambda: sales.accept(sale_id=sale, by=self.buyer.id))
+
+    def cancel(self, sale: str) -> None:
+        self.once("end", self.seller, lambda: sales.cancel(sale_id=sale, by=self.seller.id))
+
+    def go(self) -> None:
+        """The whole way: agree, pay, cool off, deliver, accept, pay out; or cancel it."""
+        sale = self.agree()
+        self.pay(sale)
+        self.world.drain(hurry=True)
+        if self.ends == "cancel":
+            self.cancel(sale)
+            self.world.drain(hurry=True)
+            return
+        self.world.pass_time(days=1.1)
+        self.accept(sale)
+        self.world.drain(hurry=True)
+        self.world.pass_time(days=3.1)
+
+    def sale(self) -> Sale | None:
+        """What has become of it, if it was ever agreed."""
+        return Sale.objects.filter(handle__handle=self.handle).first()
+
+    def was_paid_for(self) -> bool:
+        return Payment.objects.filter(sale__handle__handle=self.handle, kind="charge").exists()
+
+
+def trade(world: Any, *, price: float = 600, mail: bool = True, kind: str = "offer") -> Way:
+    """A member's handle; dear enough to cool off for a day. The seller reads mail."""
+    address = f"seller{next(_numbers)}@one.example" if mail else None
+    seller, _, handle = world.holder(mail=address)
+    buyer, _, _ = world.member()
+    return Way(kind, world, handle, buyer, seller, make.usd(price))
+
+
+def cancelled(world: Any) -> Way:
+    """A trade that its seller ends while it cools off: the money goes back."""
+    way = trade(world, mail=False)
+    way.ends = "cancel"
+    return way
+
+
+def primary(world: Any, *, price: float = 400) -> Way:
+    """A handle of the stock, listed by the team."""
+    buyer, _, _ = world.member()
+    return Way("listing", world, world.stock(), buyer, None, make.usd(price), world.team[0])
