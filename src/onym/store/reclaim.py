@@ -161,7 +161,7 @@ class Reclaim(models.Model):
             CheckConstraint(
                 name="process_ending",
                 condition=Q(ending=None, ended_at=None)
-                | Q(ending__in=list(core.Ending), ended_at__isnull=False),
+                | Q(ending__in=list(core.Ending), ending__isnull=False, ended_at__isnull=False),
             ),
             CheckConstraint(
                 name="released_after_a_look",

@@ -344,6 +344,7 @@ class Migration(migrations.Migration):
                                 onym.core.reclaim.Ending["GONE"],
                             ],
                         ),
+                        ("ending__isnull", False),
                     ),
                     _connector="OR",
                 ),
