@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -12,6 +13,7 @@ from onym.core.errors import AlreadyClosed, Malformed
 from onym.core.events import Event, instant
 from onym.core.fees import Schedule
 from onym.core.policies import reading as policies
+from onym.core.record import fee_table
 from onym.flows import record
 from onym.store import clock, rowlocks
 from onym.store.models import Document
@@ -45,12 +47,15 @@ def publish(
             text=text,
             sha256=hashlib.sha256(text.encode()).hexdigest(),
         )
-        body = {
+        body: dict[str, Any] = {
             "id": name,
             "version": str(version),
             "effective_from": instant(row.effective_from),
             "sha256": row.sha256,
         }
+        if kind == "fees":
+            schedule = Schedule.from_toml(text, currency=place.currency)
+            body["schedule"] = fee_table([schedule])
         event = Event(EVENTS[kind], f"{kind}/{name}/{version}", body)
         record.log(event, namespace=namespace, at=now)
         return row

@@ -80,13 +80,13 @@ def _publish(key: checkpoint.Signer) -> int:
     while True:
         head = integrator.head(directory(), key.verifier)
         size = head.size if head else 0
-        rows = Event.objects.filter(leaf_index__gte=size).order_by("leaf_index")
+        known = max(size - 1, 0)  # the last published leaf goes along, so that a fork is noticed
+        rows = Event.objects.filter(leaf_index__gte=known).order_by("leaf_index")
         entries = [bytes(entry) for entry in rows.values_list("entry", flat=True)[:BATCH]]
-        if entries:
-            integrator.append(directory(), entries, key, first=size)
-            continue
         _expect_not_behind(size)
-        return size
+        if known + len(entries) == size:
+            return size
+        integrator.append(directory(), entries, key, first=known)
 
 
 def _expect_not_behind(size: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from django.db import IntegrityError, transaction
 
@@ -35,16 +35,7 @@ LISTED = {
 """The operator's lists, strongest first, and the state that each gives a handle."""
 
 
-class Snapshot(Protocol):
-    """What an import leaves on disk."""
-
-    path: Path
-    rows: int
-    root: str
-    sha256: str
-
-
-def import_directory(*, namespace: str, snapshot: Snapshot) -> str:
+def import_directory(*, namespace: str, snapshot: directories.Snapshot) -> str:
     """Take a written snapshot into use: from now on it says who holds what.
 
     Records DirectoryImported in the same transaction. Refuses `not_found` for the namespace.
@@ -72,6 +63,12 @@ def directory(namespace: str) -> directories.Directory | None:
     """The last import's snapshot, opened once per process and kept."""
     row = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
     return directories.cached(Path(row.path), contacts.open_) if row else None
+
+
+def imported_at(namespace: str) -> datetime | None:
+    """When the last import was taken into use."""
+    rows = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id")
+    return rows.values_list("at", flat=True).first()
 
 
 def import_path(*, namespace: str, handle: str) -> dict[str, Any] | None:

@@ -6,16 +6,17 @@ from datetime import datetime
 from typing import cast
 
 from django.db import transaction
+from django.db.models import F
 
 from onym.core import handle
 from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import names, offer, record, standing
+from onym.flows import invitation, listing, names, offer, record, standing
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Handle, Sale, Tenure, Transfer
+from onym.store.models import Handle, Listing, Sale, Tenure, Transfer
 
 SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
 """The account table's signs of activity."""
@@ -83,7 +84,17 @@ def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> 
     row.may_not_sell_until = None
     row.changed_hands_at = row.touched_at = now
     row.save()
+    _leave_market(row, now=now)
+
+
+def _leave_market(row: Handle, *, now: datetime) -> None:
+    """What the last holder offered, or was offered, ends with the tenure."""
+    open_ = Listing.objects.filter(handle=row, state="open").first()
+    if open_ is not None:
+        listing.close(row, now=now)
+        names.free_slot(row, ref=open_.id)
     offer.close_for(row, now=now)
+    invitation.close_for(row, why="sold", now=now)
 
 
 def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> Event:
@@ -95,13 +106,23 @@ def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> E
     }
     if transfer.sale_id:
         body["sale"] = transfer.sale_id
-    earlier = Transfer.objects.filter(handle=transfer.handle, read_back_at__lt=transfer.started_at)
-    last = earlier.order_by("-read_back_at").first()
+    last = _last_delivered(transfer)
     if last is not None:
         body["previous_ref"] = last.id
     else:
         body |= _import_path(transfer)
     return Event("TransferReadBack", transfer.id, body)
+
+
+def _last_delivered(transfer: Transfer) -> Transfer | None:
+    """The hand-over before this one, unless an import has told since who holds what."""
+    earlier = Transfer.objects.filter(
+        handle=transfer.handle, fence__lt=transfer.fence, read_back_account_id=F("to")
+    )
+    since = names.imported_at(transfer.namespace_id)
+    if since is not None:
+        earlier = earlier.filter(read_back_at__gt=since)
+    return earlier.order_by("-fence").first()
 
 
 def _import_path(transfer: Transfer) -> dict[str, object]:
@@ -130,6 +151,8 @@ def look(
             known_last_seen=last_known(sale),
             funded_at=sale.funded_at if sale.seller.is_house else None,
         )
+        if verdict is core.Look.GO and _gives_up_a_locked_one(row):
+            return core.Look.WAIT
         if verdict is core.Look.GO:
             row.vacated = vacated
             set_state(row, core.State.SENT, now=now)
@@ -138,6 +161,12 @@ def look(
             sale_flow.give_up(sale, holder=holder, why=f"holder_{verdict.value}", now=now)
             _recognise(sale.handle, holder=holder, now=now)
         return verdict
+
+
+def _gives_up_a_locked_one(row: Transfer) -> bool:
+    """Whether the buyer's account holds a handle in escrow, which would go with this move (H6)."""
+    held = Handle.objects.filter(namespace_id=row.namespace_id, account_id=row.to)
+    return held.filter(locked_by__isnull=False).exists()
 
 
 ASKED = (core.State.SENT, core.State.UNKNOWN)

@@ -1,0 +1,162 @@
+"""The whole of Onym as a stranger has it: one `onym up --demo`, reached over HTTP and SMTP only."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import smtplib
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import requests
+
+START_SECONDS = 300
+MAIL_SECONDS = 30
+_keys = itertools.count(1)
+
+
+class Person:
+    """Somebody of demo.json, with the token."""
+
+    def __init__(self, site: Site, role: str) -> None:
+        self.site, self.role = site, role
+        facts = site.facts["people"][role]
+        self.mail, self.token = facts["mail"], facts["token"]
+        self.member, self.account_id = facts["member"], facts["account_id"]
+
+    def get(self, path: str) -> Any:
+        answer = requests.get(f"{self.site.base}/api/v1{path}", headers=self._headers(), timeout=60)
+        assert answer.status_code == 200, (path, answer.text)
+        return answer.json()
+
+    def send(self, path: str, body: Any = None, *, method: str = "POST", key: str = "") -> Any:
+        headers = self._headers() | {"Idempotency-Key": key or f"{self.role}-{next(_keys)}"}
+        return requests.request(
+            method, f"{self.site.base}/api/v1{path}", json=body, headers=headers, timeout=60
+        )
+
+    def do(self, path: str, body: Any = None, *, expect: int) -> Any:
+        answer = self.send(path, body)
+        assert answer.status_code == expect, (path, answer.status_code, answer.text)
+        return answer.json()
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token}"}
+
+
+class Site:
+    """A running demo."""
+
+    def __init__(self, data: Path, process: subprocess.Popen[bytes]) -> None:
+        self.data, self.process = data, process
+        self.facts: dict[str, Any] = json.loads((data / "demo.json").read_text())
+        self.base = self.facts["base"]
+        self.people = {role: Person(self, role) for role in self.facts["people"]}
+
+    def step(self, days: float) -> str:
+        """Move the demo's clock; everything due on the way is done when this returns."""
+        token = self.people["team1"].token
+        answer = requests.post(
+            f"{self.base}/demo/clock",
+            json={"advance_seconds": round(days * 86_400)},
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=300,
+        )
+        assert answer.status_code == 200, answer.text
+        return str(answer.json()["now"])
+
+    def mails(self, to: str) -> list[dict[str, Any]]:
+        answer = requests.get(f"{self.facts['mailbox']}/messages", params={"to": to}, timeout=30)
+        found: list[dict[str, Any]] = answer.json()
+        return found
+
+    def link(self, to: str, part: str) -> str:
+        """The last link in a mail to `to` whose line has `part`; it stands alone on its line."""
+        until = time.monotonic() + MAIL_SECONDS
+        while time.monotonic() < until:
+            for mail in reversed(self.mails(to)):
+                found = re.findall(rf"(?m)^({re.escape(self.base)}/\S*{part}\S*)$", mail["text"])
+                if found:
+                    return str(found[-1])
+            time.sleep(0.1)
+        raise AssertionError(f"no mail to {to} has a link with {part}")
+
+    def write(self, to: str, subject: str, *, sender: str) -> None:
+        """A letter by SMTP."""
+        host, port = self.facts["smtp"].split("//")[-1].rsplit(":", 1)
+        letter = EmailMessage()
+        letter["From"], letter["To"], letter["Subject"] = sender, to, subject
+        letter["Message-ID"] = f"<{next(_keys)}@press.example>"
+        letter.set_content("A question.")
+        with smtplib.SMTP(host, int(port), timeout=10) as post:
+            post.send_message(letter)
+
+    def holder(self, handle: str) -> str | None:
+        """Who holds it, as the platform says."""
+        answer = requests.get(f"{self.facts['platform']}/handles/{handle}", timeout=30)
+        held: str | None = answer.json()["account_id"]
+        return held
+
+    def approve(self, approval: dict[str, Any], *, by: str) -> Any:
+        person, id_ = self.people[by], approval["approval"]["id"]
+        shown = {"shown": approval["approval"]["shown"]}
+        return person.do(f"/desk/approvals/{id_}/approve", shown, expect=200)
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Site]:
+    """`onym up --demo` on `data` until the block ends."""
+    process = start(data)
+    try:
+        yield Site(data, process)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+
+
+def start(data: Path) -> subprocess.Popen[bytes]:
+    """Start and wait until /ready says so."""
+    data.mkdir(parents=True, exist_ok=True)
+    port = _free_pair()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ONYM_", "DATABASE_"))}
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    command = [sys.executable, "-m", "onym.site.command", "up", "--demo", "--port", str(port)]
+    command += ["--data", str(data)]
+    with (data.parent / f"{data.name}.log").open("ab") as said:
+        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            break
+        try:
+            if requests.get(f"http://127.0.0.1:{port}/ready", timeout=2).status_code == 200:
+                return process
+        except requests.RequestException:
+            pass
+        time.sleep(0.2)
+    process.kill()
+    raise AssertionError((data.parent / f"{data.name}.log").read_text()[-4000:])
+
+
+def _free_pair() -> int:
+    """A port whose neighbour is free, too."""
+    for _ in range(100):
+        with socket.socket() as one, socket.socket() as two:
+            one.bind(("127.0.0.1", 0))
+            port = int(one.getsockname()[1])
+            try:
+                two.bind(("127.0.0.1", port + 1))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no two free ports beside each other")
