@@ -102,7 +102,7 @@ def _standing(
         return Standing(State.HELD, release_at=release_at)
     until = end + resting_days * DAY if resting_days is not None else None
     dated = Standing(State.WARNED, sent[0], end, until, release_at)
-    if now < end or None in sent:
+    if now < end:  # it stays ahead of the clock until every notice was sent
         return dated
     if until is None:
         return dataclasses.replace(dated, state=State.RETIRED)
