@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
-from onym.queries import invitation, listing, sale
+from onym.core import reclaim as reclaims
+from onym.core.handle import State
+from onym.core.money import Money
+from onym.core.policy import Outcome
+from onym.queries import invitation, listing, sale, standing
 from onym.store import clock
-from onym.store.models import Approval, Campaign, Document, Listing, Namespace, Sale
+from onym.store import reclaim as store
+from onym.store.models import (
+    Appeal,
+    Approval,
+    Campaign,
+    Document,
+    Handle,
+    Listing,
+    Namespace,
+    Sale,
+)
+from onym.sweep import stock as stocks
+
+SHOWN = 50
+SCANNED = 5_000
 
 
 def approvals(namespace: str) -> list[dict[str, Any]]:
@@ -26,6 +46,91 @@ def approval_view(row: Approval) -> dict[str, Any]:
         "proposed_at": row.proposed_at,
         "state": row.state,
     }
+
+
+def appeals(namespace: str, *, with_text: bool) -> list[dict[str, Any]]:
+    """Open appeals, the oldest first; the holder's own words for whoever may decide only."""
+    rows = Appeal.objects.filter(namespace_id=namespace, state="open")
+    return [
+        {
+            "id": row.id,
+            "handle": row.handle.display,
+            "opened_at": row.opened_at,
+            "reasons": list(row.process.reasons),
+            "text": row.text if with_text else "",
+        }
+        for row in rows.select_related("handle", "process").order_by("opened_at", "id")
+    ]
+
+
+def handle(namespace: str, name: str) -> dict[str, Any]:
+    """State and holder of a handle, without the appraisal that its public page has."""
+    found = standing.seen(namespace=namespace, handle=name)
+    row = found.row
+    return {
+        "handle": found.handle,
+        "display": row.display if row else found.handle,
+        "state": found.standing.state.value,
+        "locked": bool(row and row.locked_by),
+        "appeal_open": bool(row and row.appeal_open),
+    }
+
+
+def stock(namespace: str, *, q: str) -> list[dict[str, Any]]:
+    """Released handles that begin with `q`, touched or not, what is appraised highest first.
+
+    At most `SCANNED` findings of each plan are looked at: a longer beginning finds the rest.
+    """
+    found = {row["handle"]: row for row in _released(namespace, start=q.lower())}
+    rows = Handle.objects.filter(namespace_id=namespace).select_related("saleslot")
+    for row in rows.filter(handle__in=found):
+        found.pop(row.handle)
+    for row in rows.filter(handle__startswith=q.lower(), state=State.RELEASED)[:SCANNED]:
+        found[row.handle] = _brief(row.handle, row.display, in_sale=hasattr(row, "saleslot"))
+    return sorted(found.values(), key=_worth)[:SHOWN]
+
+
+def _released(namespace: str, *, start: str) -> Iterator[dict[str, Any]]:
+    """What the plans in use have set free, as if nobody had touched any of it."""
+    place, now = Namespace.objects.get(pk=namespace), clock.now()
+    stops = store.stops(namespace)
+    for plan in store.plans_of(namespace):
+        made, opened = plan.snapshot(), stocks.cached(Path(plan.path))
+        for row in opened.prefix(start, limit=SCANNED):
+            finding = reclaims.Finding(
+                handle=row["canonical"],
+                bucket=opened.bucket(row["canonical"]),
+                account_id=row["account_id"],
+                verdict=Outcome(row["verdict"]),
+                reasons=tuple(row["reasons"] or ()),
+                resting_days=row["resting_days"],
+            )
+            stands = reclaims.state(finding, plan=made, stops=stops, now=now)
+            if stands.state is State.RELEASED:
+                mid = row["appraisal_mid_minor"]
+                worth = Money(mid, place.currency) if mid else None
+                yield _brief(row["canonical"], row["handle"], tier=row["tier"], appraisal=worth)
+
+
+def _brief(
+    handle: str,
+    display: str,
+    *,
+    tier: str | None = None,
+    appraisal: Money | None = None,
+    in_sale: bool = False,
+) -> dict[str, Any]:
+    return {
+        "handle": handle,
+        "display": display,
+        "tier": tier,
+        "appraisal": appraisal,
+        "in_sale": in_sale,
+    }
+
+
+def _worth(row: Mapping[str, Any]) -> tuple[int, str]:
+    return -(row["appraisal"].minor if row["appraisal"] else 0), row["handle"]
 
 
 def outcome(made: Any) -> tuple[int, Any]:

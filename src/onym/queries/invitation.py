@@ -51,7 +51,10 @@ def campaign(campaign_id: str) -> dict[str, Any]:
 
 def campaign_view(row: Campaign) -> dict[str, Any]:
     """The shape of a campaign."""
-    states = Counter(row.invitation_set.values_list("state", flat=True))
+    return _campaign(row, Counter(row.invitation_set.values_list("state", flat=True)))
+
+
+def _campaign(row: Campaign, states: Counter[str]) -> dict[str, Any]:
     return {
         "id": row.id,
         "handle": row.handle.handle,
@@ -69,7 +72,12 @@ def campaign_view(row: Campaign) -> dict[str, Any]:
 def campaigns(namespace: str) -> list[dict[str, Any]]:
     """All campaigns, the latest first."""
     rows = Campaign.objects.select_related("handle").filter(namespace_id=namespace)
-    return [campaign_view(row) for row in rows.order_by("-id")[:100]]
+    found = list(rows.order_by("-id")[:100])
+    states: dict[str, Counter[str]] = {row.id: Counter() for row in found}
+    invited = Invitation.objects.filter(campaign__in=found)
+    for campaign_id, state in invited.values_list("campaign_id", "state"):
+        states[campaign_id][state] += 1
+    return [_campaign(row, states[row.id]) for row in found]
 
 
 def recipient_name(token: str) -> tuple[str, str]:
@@ -77,6 +85,6 @@ def recipient_name(token: str) -> tuple[str, str]:
     row = Invitation.objects.filter(token_digest=secrets.digest(token)).first()
     if row is None:
         raise NotFound("no such invitation")
-    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    plain = secrets.open_(bytes(row.recipient_sealed), place=f"invitation.recipient/{row.id}")
     _, name, language = json.loads(plain)
     return name, language

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Prefetch, Q
 
 from onym.core.errors import NotFound
 from onym.core.money import Money
 from onym.store import secrets
-from onym.store.models import Link, Offer
+from onym.store.models import Link, Offer, OfferMove
 
 
 def offer(offer_id: str, *, viewer: str) -> dict[str, Any]:
@@ -43,7 +44,8 @@ def by_token(token: str) -> dict[str, Any]:
 def _mine(viewer: str) -> Any:
     accounts = Link.objects.filter(member_id=viewer, unlinked_at=None).values("account_id")
     mine = Q(buyer_id=viewer) | Q(holder_account_id__in=accounts)
-    return Offer.objects.select_related("handle").filter(mine)
+    moves = Prefetch("offermove_set", OfferMove.objects.order_by("id"))
+    return Offer.objects.select_related("handle").prefetch_related(moves).filter(mine)
 
 
 def view(row: Offer) -> dict[str, Any]:
@@ -65,6 +67,6 @@ def view(row: Offer) -> dict[str, Any]:
                 "price": Money(move.price_minor, row.currency),
                 "at": move.at,
             }
-            for move in row.offermove_set.order_by("id")
+            for move in sorted(row.offermove_set.all(), key=attrgetter("id"))
         ],
     }

@@ -17,7 +17,28 @@ from onym.store.models import Namespace, Plan, PlanPart, Reclaim
 
 def progress(*, plan_id: str) -> dict[str, int]:
     """How many findings of a plan stand where: counted by part, not by handle."""
-    row = Plan.objects.get(pk=plan_id)
+    return _progress(Plan.objects.get(pk=plan_id))
+
+
+def overview(*, namespace: str, chosen: str = "") -> list[dict[str, Any]]:
+    """Every plan, the newest sweep first; counts stand by the `chosen` one, else by the first."""
+    rows = store.plans_of(namespace)
+    which = chosen if chosen in {row.id for row in rows} else rows[0].id if rows else ""
+    return [
+        {
+            "id": row.id,
+            "policy": row.policy_ref,
+            "as_of": row.as_of,
+            "stages": [
+                {"percent": p, "starts_at": datetime.fromisoformat(at)} for p, at in row.stages
+            ],
+            "progress": _progress(row) if row.id == which else None,
+        }
+        for row in rows
+    ]
+
+
+def _progress(row: Plan) -> dict[str, int]:
     made, stops, now = row.snapshot(), store.stops(row.namespace_id), clock.now()
     counts: Counter[str] = Counter()
     for part, kept in zip(made.parts, row.ordered_parts(), strict=True):

@@ -72,3 +72,10 @@ def payment(payment_id: str) -> tuple[str, str]:
 def refunded(sale_id: str) -> bool:
     """Whether the buyer's money has left again."""
     return Payment.objects.filter(sale_id=sale_id, kind="refund", state="done").exists()
+
+
+def paying(sale_id: str) -> tuple[str, str] | None:
+    """State and reason of the sale's last charge, as its page tells of it; None before any."""
+    rows = Payment.objects.filter(sale_id=sale_id, kind="charge").order_by("-id")
+    found: tuple[str, str] | None = rows.values_list("state", "reason").first()
+    return found

@@ -13,6 +13,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("ready", health.ready, name="ready"),
 ]
 
+handler404 = "onym.web.page.lost"
+handler500 = "onym.web.page.broken"
+
 for surface in ("api", "desk", "web"):
     if importlib.util.find_spec(f"onym.{surface}.urls"):
         urlpatterns.append(path("", include(f"onym.{surface}.urls")))

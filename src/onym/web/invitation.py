@@ -2,47 +2,48 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
-from onym.core.errors import NotFound, Refusal
+from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.flows import form
 from onym.flows import invitation as flow
 from onym.queries import invitation as queries
-from onym.web.page import act, page, show
+from onym.queries import people
 
 
-@page
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Authentic, and committed before it was sent; looking changes nothing."""
     refusal = None
     if request.method == "POST":
         try:
-            return _do(request, token)
-        except NotFound:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_do(request, token)}")
+        except (NotFound, NotSignedIn):
             raise
         except Refusal as error:
-            if error.status == 401:
-                raise
             refusal = error
-    view = queries.invitation(token)
     name, _ = queries.recipient_name(token)
+    told = {"invitation": queries.invitation(token), "name": name, "refusal": refusal}
     status = refusal.status if refusal else 200
-    return show(
-        request, "invitation.html", status=status, invitation=view, name=name, refusal=refusal
-    )
+    return render(request, "invitation.html", told, status=status)
 
 
-def _do(request: HttpRequest, token: str) -> HttpResponse:
+def _do(request: HttpRequest, token: str) -> str:
     if request.POST.get("do") == "accept":
-        return act(request, lambda who: f"/sales/{flow.accept(token=token, by=who.id).id}")
-    flow.decline(token=token)
-    name, _ = queries.recipient_name(token)
-    view = queries.invitation(token)
-    return show(request, "invitation.html", invitation=view, name=name, refusal=None)
+        who = people.signed_in(request)
+        return form.once(
+            member=who.id,
+            path=request.path,
+            fields=request.POST.dict(),
+            run=lambda: f"/sales/{flow.accept(token=token, by=who.id).id}",
+        )
+    if request.POST.get("do") == "decline":
+        flow.decline(token=token)
+    return f"/invitations/{token}"
 
 
 @csrf_exempt
-@page
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """RFC 8058: GET shows, POST (the mail program's one click, too) ends all mail."""
     found = flow.by_token(token)
@@ -52,4 +53,4 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             address_index=found.recipient_index,
             reason="unsubscribed",
         )
-    return show(request, "unsubscribe.html", done=request.method == "POST")
+    return render(request, "unsubscribe.html", {"done": request.method == "POST"})

@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import get_language
 
-from onym.core.errors import Refusal
+from onym.core.errors import NotSignedIn, Refusal
 from onym.core.money import Money
-from onym.flows import listing, offer
+from onym.flows import form, listing, offer
+from onym.flows import reclaim as reclaims
 from onym.queries import listing as listings
-from onym.queries import names, plan, reclaim
-from onym.web.forms import amount
-from onym.web.page import act, caller, page, show
+from onym.queries import names, people, plan, reclaim
 
 SHOWN = 24
 
 
-@page
 def home(request: HttpRequest) -> HttpResponse:
     """What is on sale now, and what is announced to be freed."""
     place = settings.NAMESPACE
-    return show(
-        request,
-        "home.html",
-        listings=listings.listings(place, state="open", after="", limit=SHOWN)["items"],
-        sold=listings.listings(place, state="sold", after="", limit=6)["items"],
-        countdown=plan.countdown(namespace=place),
-    )
+    told = {
+        "listings": listings.listings(place, state="open", after="", limit=SHOWN)["items"],
+        "sold": listings.listings(place, state="sold", after="", limit=6)["items"],
+        "countdown": plan.countdown(namespace=place),
+    }
+    return render(request, "home.html", told)
 
 
-@page
 def search(request: HttpRequest) -> HttpResponse:
     """Handles by prefix, exactly or nearly; facets narrow what is on sale."""
     asked = {key: request.GET.get(key, "") for key in ("q", "match", "tier", "sale", "after")}
-    asked["q"] = asked["q"].strip().lstrip("@")[:100]
+    asked["q"] = asked["q"].strip().lstrip("@").replace("\0", "")[:100]
+    asked["after"] = asked["after"].replace("\0", "")
     match = asked["match"] if asked["match"] in ("prefix", "exact", "fuzzy") else "prefix"
     found = names.search(
         settings.NAMESPACE,
@@ -44,72 +43,72 @@ def search(request: HttpRequest) -> HttpResponse:
         after=asked["after"],
         limit=SHOWN,
     )
-    return show(request, "search.html", asked=asked, match=match, found=found)
+    return render(request, "search.html", {"asked": asked, "match": match, "found": found})
 
 
-@page
 def handle(request: HttpRequest, handle: str) -> HttpResponse:
     """State in a sentence, tier and why, appraisal with factors, tenures, and the actions."""
+    refusal = None
     if request.method == "POST":
-        return _do(request, handle)
-    return _handle(request, handle)
+        try:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, handle)}")
+        except NotSignedIn:
+            raise
+        except Refusal as error:
+            refusal = error
+    return _handle(request, handle, refusal)
 
 
-def _handle(request: HttpRequest, name: str, refusal: Refusal | None = None) -> HttpResponse:
+def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpResponse:
     place = settings.NAMESPACE
     view = names.handle(place, name)
-    who = caller(request)
+    who = people.asking(request)
     accounts = names.accounts_of(who.id) if who else ()
     holder = view["holder"]["account_id"] if view["holder"] else None
-    return show(
-        request,
-        "handle.html",
-        status=refusal.status if refusal else 200,
-        handle=view,
-        freed=reclaim.answer(namespace=place, handle=name),
-        account=names.account(place, holder) if holder else None,
-        is_mine=holder in accounts,
-        refusal=refusal,
-        typed=request.POST,
+    told = {
+        "handle": view,
+        "freed": reclaim.answer(namespace=place, handle=name),
+        "account": names.account(place, holder) if holder else None,
+        "is_mine": holder in accounts,
+        "refusal": refusal,
+        "typed": request.POST,
+    }
+    return render(request, "handle.html", told, status=refusal.status if refusal else 200)
+
+
+def _once(request: HttpRequest, name: str) -> str:
+    """The form that was sent: an offer, a listing, a purchase, a minimum offer, a keep."""
+    who = people.signed_in(request)
+    fields = request.POST.dict()
+    return form.once(
+        member=who.id,
+        path=request.path,
+        fields=fields,
+        run=lambda: _do(fields, name, who.id),
     )
 
 
-def _do(request: HttpRequest, name: str) -> HttpResponse:
-    """The form that was sent: an offer, a listing, a purchase, a minimum offer."""
-    place, what = settings.NAMESPACE, request.POST.get("do", "")
-    currency = names.namespace(place).currency
-    try:
-        if what == "offer":
-            price = amount(request.POST.get("price", ""), currency)
-            return act(
-                request,
-                lambda who: (
-                    "/offers/"
-                    + offer.make(namespace=place, handle=name, buyer=who.id, price=price).id
-                ),
-            )
-        if what == "list":
-            price = amount(request.POST.get("price", ""), currency)
-            return act(request, lambda who: _list(place, name, who.id, price))
-        if what == "buy":
-            found = request.POST.get("listing", "")
-            return act(
-                request,
-                lambda who: "/sales/" + listing.buy(listing_id=found, buyer=who.id).id,
-            )
-        if what == "withdraw":
-            found = request.POST.get("listing", "")
-            return act(
-                request,
-                lambda who: f"/@{listing.withdraw(listing_id=found, by=who.id).handle.handle}",
-            )
-    except Refusal as refusal:
-        if refusal.status == 401:
-            raise
-        return _handle(request, name, refusal)
-    return _handle(request, name)
-
-
-def _list(place: str, name: str, seller: str, price: Money) -> str:
-    listing.open_(namespace=place, handle=name, seller=seller, price=price)
+def _do(fields: dict[str, str], name: str, by: str) -> str:
+    place = settings.NAMESPACE
+    match fields.get("do", ""):
+        case "offer":
+            made = offer.make(namespace=place, handle=name, buyer=by, price=_price(fields))
+            return f"/offers/{made.id}"
+        case "list":
+            listing.open_(namespace=place, handle=name, seller=by, price=_price(fields))
+        case "buy":
+            return f"/sales/{listing.buy(listing_id=fields.get('listing', ''), buyer=by).id}"
+        case "withdraw":
+            listing.withdraw(listing_id=fields.get("listing", ""), by=by)
+        case "minimum":
+            minimum = _price(fields) if fields.get("price", "").strip() else None
+            offer.set_minimum(namespace=place, handle=name, by=by, minimum=minimum)
+        case "keep":
+            reclaims.keep(namespace=place, handle=name, by=by)
     return f"/@{name}"
+
+
+def _price(fields: dict[str, str]) -> Money:
+    currency = names.namespace(settings.NAMESPACE).currency
+    language = get_language() or "en"
+    return form.amount(fields.get("price", ""), currency=currency, language=language)

@@ -4,39 +4,43 @@ from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.translation import get_language
 
-from onym.core.errors import NotFound, Refusal
+from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.flows import form
 from onym.flows import offer as flow
-from onym.queries import names
+from onym.queries import names, people
 from onym.queries import offer as queries
-from onym.web.forms import amount
-from onym.web.page import act, caller, page, show, signed_in
 
 
-@page
 def offer(request: HttpRequest, token: str) -> HttpResponse:
     """By id for the parties, by the message's token for a holder who never signed in."""
     if not token.startswith("off_"):
         return _by_token(request, token)
     refusal = None
+    who = people.signed_in(request)
+    view = queries.offer(token, viewer=who.id)
     if request.method == "POST":
         try:
-            return act(request, lambda who: _do(request, token, who.id))
-        except NotFound:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, token, who.id)}")
+        except (NotFound, NotSignedIn):
             raise
         except Refusal as error:
-            if error.status == 401:
-                raise
             refusal = error
-    who = signed_in(request)
-    view = queries.offer(token, viewer=who.id)
+        view = queries.offer(token, viewer=who.id)
     side = "buyer" if view["buyer"] == who.id else "seller"
-    status = refusal.status if refusal else 200
-    return show(request, "offer.html", status=status, offer=view, side=side, refusal=refusal)
+    told = {"offer": view, "side": side, "refusal": refusal, "typed": request.POST}
+    return render(request, "offer.html", told, status=refusal.status if refusal else 200)
 
 
-def _do(request: HttpRequest, id_: str, by: str) -> str:
-    match request.POST.get("do", ""):
+def _once(request: HttpRequest, id_: str, by: str) -> str:
+    fields = request.POST.dict()
+    return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
+
+
+def _do(fields: dict[str, str], id_: str, by: str) -> str:
+    match fields.get("do", ""):
         case "accept":
             return f"/sales/{flow.accept(offer_id=id_, by=by).id}"
         case "decline":
@@ -45,7 +49,8 @@ def _do(request: HttpRequest, id_: str, by: str) -> str:
             flow.withdraw(offer_id=id_, by=by)
         case "counter":
             currency = names.namespace(settings.NAMESPACE).currency
-            price = amount(request.POST.get("price", ""), currency)
+            language = get_language() or "en"
+            price = form.amount(fields.get("price", ""), currency=currency, language=language)
             flow.counter(offer_id=id_, by=by, price=price)
     return f"/offers/{id_}"
 
@@ -53,18 +58,23 @@ def _do(request: HttpRequest, id_: str, by: str) -> str:
 def _by_token(request: HttpRequest, token: str) -> HttpResponse:
     """The link declines; to accept or counter one signs in and links the account."""
     view = queries.by_token(token)
-    who = caller(request)
+    who = people.asking(request)
     if who and view["holder"]["account_id"] in names.accounts_of(who.id):
-        return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/offers/{view['id']}")  # type: ignore[attr-defined]  # set by page
+        return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/offers/{view['id']}")
+    refusal = None
     if request.method == "POST" and request.POST.get("do") == "decline":
-        flow.decline_by_token(token=token)
-        view = queries.by_token(token)
-    return show(request, "offer.html", offer=view, side="link", refusal=None)
+        try:
+            flow.decline_by_token(token=token)
+            return HttpResponseRedirect(request.path)
+        except Refusal as error:
+            refusal = error
+            view = queries.by_token(token)
+    told = {"offer": view, "side": "link", "refusal": refusal}
+    return render(request, "offer.html", told, status=refusal.status if refusal else 200)
 
 
-@page
 def offers(request: HttpRequest) -> HttpResponse:
     """What the member has offered and been offered."""
-    who = signed_in(request)
+    who = people.signed_in(request)
     found = queries.offers(settings.NAMESPACE, viewer=who.id, after="", limit=100)
-    return show(request, "offers.html", offers=found["items"])
+    return render(request, "offers.html", {"offers": found["items"]})

@@ -1,25 +1,28 @@
-"""What every page shares: language by address, who is signed in, and how a form is answered."""
+"""What every page shares: its address's language, what stands around it, and how a "no" looks."""
 
 from __future__ import annotations
 
-import functools
+import logging
+import re
 import secrets
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import quote
 
 from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db import OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import translation
 
-from onym.core.errors import NotFound, NotSignedIn, Refusal
-from onym.flows import record
+from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
 from onym.queries import desk, people
-from onym.queries.people import Caller
 
-LANGUAGES = ("en", "fr", "ar")
+log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
-View = Callable[..., HttpResponse]
+PAGE = re.compile(r"/(en|fr|ar)(/.*)")
+Answer = Callable[[HttpRequest], HttpResponse]
 
 
 class Language:
@@ -34,71 +37,90 @@ class Language:
         return value
 
 
-def page(view: View) -> View:
-    """Speak the address's language; an unknown thing is a 404, nobody is led to sign in."""
+class Pages:
+    """Speaks the address's language; a refusal becomes a page, nobody is led to sign in."""
 
-    @functools.wraps(view)
-    def speak(request: HttpRequest, lang: str, **kwargs: Any) -> HttpResponse:
-        with translation.override(lang):
-            request.LANGUAGE_CODE = lang
-            try:
-                answer = view(request, **kwargs)
-            except NotSignedIn:
-                return HttpResponseRedirect(f"/{lang}/sign-in?next={request.path}")
-            except NotFound as refusal:
-                answer = show(request, "refused.html", status=404, refusal=refusal)
-            except Refusal as refusal:
-                answer = show(request, "refused.html", status=refusal.status, refusal=refusal)
-            answer["Content-Language"] = lang
-            return answer
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
 
-    return speak
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        with translation.override(_language(request)):
+            request.LANGUAGE_CODE = translation.get_language()
+            response = self.answer(request)
+            if PAGE.fullmatch(request.path_info):
+                response.headers.setdefault("Content-Language", translation.get_language() or "en")
+            return response
+
+    def process_view(self, _: HttpRequest, __: Any, ___: Any, named: dict[str, Any]) -> None:
+        """Views are told everything of their address but its language, which they speak."""
+        named.pop("lang", None)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if not PAGE.fullmatch(request.path_info):
+            return None
+        if isinstance(error, NotSignedIn):
+            back = quote(request.get_full_path())
+            return HttpResponseRedirect(f"/{translation.get_language()}/sign-in?next={back}")
+        if isinstance(error, Refusal):
+            return render(request, "refused.html", {"refusal": error}, status=error.status)
+        if isinstance(error, OperationalError):
+            log.error("the database does not answer: %s", error)
+            return trouble(request, DatabaseUnavailable.code, status=DatabaseUnavailable.status)
+        return None
 
 
-def show(request: HttpRequest, template: str, *, status: int = 200, **context: Any) -> HttpResponse:
-    """A page with what all pages have: switches, the caller, other languages, a form key."""
-    lang = translation.get_language()
-    rest = request.path.removeprefix(f"/{lang}")
-    shared = {
-        "lang": lang,
-        "rtl": translation.get_language_bidi(),
-        "languages": [(code, LOCAL_NAMES[code], f"/{code}{rest}") for code in LANGUAGES],
+def context(request: HttpRequest) -> dict[str, Any]:
+    """What all pages have: languages, switches, the caller, a name for the form."""
+    return _frame(request) | {
         "site": desk.switches(settings.NAMESPACE),
-        "me": caller(request),
-        "demo": settings.DEMO,
+        "me": people.asking(request),
         "form_key": secrets.token_urlsafe(16),
         "mailbox": settings.MAILBOX_URL,
         "platform": settings.PLATFORM_URL,
     }
-    return render(request, template, shared | context, status=status)
 
 
-def caller(request: HttpRequest) -> Caller | None:
-    """The member behind the session, if there is one."""
-    user: Any = request.user
-    return people.by_user(user.pk) if user.is_authenticated else None
+def _frame(request: HttpRequest) -> dict[str, Any]:
+    """What even a page has that may not ask the database."""
+    found = PAGE.fullmatch(request.path_info)
+    rest = found[2] if found else "/"
+    asked = request.META.get("QUERY_STRING", "")
+    query = f"?{asked}" if asked and request.method == "GET" else ""
+    return {
+        "lang": translation.get_language(),
+        "rtl": translation.get_language_bidi(),
+        "languages": [(code, LOCAL_NAMES[code], f"/{code}{rest}{query}") for code in LOCAL_NAMES],
+        "demo": settings.DEMO,
+    }
 
 
-def signed_in(request: HttpRequest) -> Caller:
-    """The member behind the session. Refuses `not_signed_in`, which leads to the sign-in page."""
-    found = caller(request)
-    if found is None:
-        raise NotSignedIn("sign in first")
-    return found
+def _language(request: HttpRequest) -> str:
+    found = PAGE.fullmatch(request.path_info)
+    return found[1] if found else translation.get_language_from_request(request)[:2]
 
 
-def act(request: HttpRequest, run: Callable[[Caller], str]) -> HttpResponse:
-    """Carry out a form once, however often it is sent, and go where `run` says."""
-    who = signed_in(request)
-    fields = {k: v for k, v in request.POST.items() if k != "csrfmiddlewaretoken"}
-    key = fields.pop("key", "")
-    if not key:
-        raise Http404
-    answer = record.once(
-        member=who.id,
-        route=f"PAGE {request.path}",
-        key=key,
-        payload=fields,
-        run=lambda: record.Answer(303, {"to": run(who)}),
-    )
-    return HttpResponseRedirect(f"/{translation.get_language()}{answer.body['to']}")
+def lost(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's
+    """404: for an address that leads nowhere; a program is told in its own words."""
+    if request.path_info.startswith("/api/"):
+        body = f'{{"title": "{NotFound.title}", "status": 404, "code": "{NotFound.code}"}}'
+        return HttpResponse(body, status=404, content_type="application/problem+json")
+    return trouble(request, NotFound.code, status=404)
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """500: a fault of ours; the page asks neither the database nor the session."""
+    return trouble(request, "fault", status=500)
+
+
+def forged(request: HttpRequest, reason: str = "") -> HttpResponse:  # noqa: ARG001 - Django's
+    """403: a form without its token, sent from elsewhere or from a page left open too long."""
+    return trouble(request, "form_lost", status=403)
+
+
+def trouble(request: HttpRequest, what: str, *, status: int) -> HttpResponse:
+    """A page that can be shown whatever else is broken."""
+    with translation.override(_language(request)):
+        text = render_to_string("trouble.html", _frame(request) | {"what": what})
+        response = HttpResponse(text, status=status)
+        response.headers["Content-Language"] = translation.get_language() or "en"
+        return response

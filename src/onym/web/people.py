@@ -5,17 +5,16 @@ from __future__ import annotations
 from django.conf import settings
 from django.contrib import auth
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 
 from onym.core.errors import NotFound
-from onym.flows import people
-from onym.queries import ledger, names
+from onym.flows import people as flow
+from onym.queries import ledger, names, people
 from onym.queries import sale as sales
-from onym.web.page import page, show, signed_in
 
 
-@page
 def sign_in(request: HttpRequest) -> HttpResponse:
     """By mail address and password; a wrong one says no more than that it is wrong."""
     wrong = False
@@ -25,20 +24,18 @@ def sign_in(request: HttpRequest) -> HttpResponse:
             auth.login(request, user)
             return HttpResponseRedirect(_next(request))
         wrong = True
-    return show(
-        request,
-        "sign_in.html",
-        status=403 if wrong else 200,
-        wrong=wrong,
-        next=request.GET.get("next", ""),
-        typed=request.POST.get("mail", ""),
-    )
+    told = {
+        "wrong": wrong,
+        "next": request.POST.get("next", request.GET.get("next", "")),
+        "typed": request.POST.get("mail", ""),
+    }
+    return render(request, "sign_in.html", told, status=403 if wrong else 200)
 
 
-def _user(request: HttpRequest) -> auth.models.User | None:  # type: ignore[name-defined]  # Django's
+def _user(request: HttpRequest) -> auth.models.User | None:
     mail, password = request.POST.get("mail", "").strip(), request.POST.get("password", "")
     try:
-        name = people.by_mail(namespace=settings.NAMESPACE, mail=mail).id
+        name = flow.by_mail(namespace=settings.NAMESPACE, mail=mail).id
     except NotFound:
         name = ""
     # An unknown address takes as long as a wrong password: the hash is computed all the same.
@@ -51,7 +48,6 @@ def _next(request: HttpRequest) -> str:
     return wanted if wanted and safe else f"/{get_language()}/me"
 
 
-@page
 def sign_out(request: HttpRequest) -> HttpResponse:
     """Ends the session."""
     if request.method == "POST":
@@ -59,17 +55,15 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(f"/{get_language()}/")
 
 
-@page
 def me(request: HttpRequest) -> HttpResponse:
     """My handles, my sales, my money."""
-    who = signed_in(request)
+    who = people.signed_in(request)
     place = settings.NAMESPACE
     accounts = [names.account(place, id_) for id_ in names.accounts_of(who.id)]
     found = sales.sales(place, viewer=who.id, is_staff=False, after="", limit=50)
-    return show(
-        request,
-        "me.html",
-        accounts=[account for account in accounts if account],
-        sales=found["items"],
-        statement=ledger.statement(who.id),
-    )
+    told = {
+        "accounts": [account for account in accounts if account],
+        "sales": found["items"],
+        "statement": ledger.statement(who.id),
+    }
+    return render(request, "me.html", told)

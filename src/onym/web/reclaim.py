@@ -2,42 +2,37 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core.errors import NotFound, Refusal
 from onym.flows import appeal
 from onym.flows import reclaim as flow
 from onym.queries import reclaim as queries
-from onym.web.page import page, show
 
 
-@page
 def keep(request: HttpRequest, token: str) -> HttpResponse:
     """GET changes nothing, so a mail scanner that opens the link keeps nothing."""
-    refusal, appealed = None, False
+    refusal = None
     if request.method == "POST":
         try:
-            appealed = _do(request, token)
+            _do(request, token)
+            return HttpResponseRedirect(request.path)
         except NotFound:
             raise
         except Refusal as error:
             refusal = error
-    view = queries.keep_page(token=token, language=get_language() or "en")
-    return show(
-        request,
-        "keep.html",
-        status=refusal.status if refusal else 200,
-        keep=view,
-        appealed=appealed,
-        refusal=refusal,
-        typed=request.POST.get("text", ""),
-    )
+    told = {
+        "keep": queries.keep_page(token=token, language=get_language() or "en"),
+        "refusal": refusal,
+        "typed": request.POST.get("text", ""),
+    }
+    return render(request, "keep.html", told, status=refusal.status if refusal else 200)
 
 
-def _do(request: HttpRequest, token: str) -> bool:
+def _do(request: HttpRequest, token: str) -> None:
     if request.POST.get("do") == "appeal":
         appeal.open_by_link(token=token, text=request.POST.get("text", ""))
-        return True
-    flow.keep_by_link(token=token)
-    return False
+    elif request.POST.get("do") == "keep":
+        flow.keep_by_link(token=token)

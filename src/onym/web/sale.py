@@ -2,45 +2,48 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
 
-from onym.core.errors import NotFound, Refusal
-from onym.flows import payments
+from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.flows import form, payments
 from onym.flows import sale as flow
+from onym.queries import people
 from onym.queries import sale as queries
-from onym.web.page import act, page, show, signed_in
 
 
-@page
 def sale(request: HttpRequest, id: str) -> HttpResponse:
     """Shown to its parties and to staff."""
     refusal = None
+    who = people.signed_in(request)
+    view = queries.sale(id, viewer=who.id, is_staff=who.is_staff)
     if request.method == "POST":
         try:
-            return act(request, lambda who: _do(request, id, who.id))
-        except NotFound:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, id, who.id)}")
+        except (NotFound, NotSignedIn):
             raise
         except Refusal as error:
-            if error.status == 401:
-                raise
             refusal = error
-    who = signed_in(request)
-    view = queries.sale(id, viewer=who.id, is_staff=who.is_staff)
-    return show(
-        request,
-        "sale.html",
-        status=refusal.status if refusal else 200,
-        sale=view,
-        is_buyer=view["buyer"] == who.id,
-        refusal=refusal,
-    )
+        view = queries.sale(id, viewer=who.id, is_staff=who.is_staff)
+    told = {
+        "sale": view,
+        "is_buyer": view["buyer"] == who.id,
+        "is_seller": view["seller"] == who.id,
+        "paying": queries.paying(id),
+        "refusal": refusal,
+    }
+    return render(request, "sale.html", told, status=refusal.status if refusal else 200)
 
 
-def _do(request: HttpRequest, id_: str, by: str) -> str:
-    match request.POST.get("do", ""):
+def _once(request: HttpRequest, id_: str, by: str) -> str:
+    fields = request.POST.dict()
+    return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
+
+
+def _do(fields: dict[str, str], id_: str, by: str) -> str:
+    match fields.get("do", ""):
         case "pay":
-            method = request.POST.get("payment_method", "")
-            payments.pay(sale_id=id_, by=by, method=method)
+            payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
         case "accept":
             flow.accept(sale_id=id_, by=by)
         case "cancel":

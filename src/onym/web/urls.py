@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import path, register_converter
 from django.utils import translation
 
-from onym.web import documents, invitation, names, offer, people, reclaim, sale
+from onym.web import documents, invitation, names, offer, people, problems, reclaim, sale
 from onym.web.page import Language
 
 register_converter(Language, "lang")
@@ -32,5 +32,7 @@ urlpatterns = [
     path("<lang:lang>/keep/<str:token>", reclaim.keep, name="keep"),
     path("<lang:lang>/sign-in", people.sign_in, name="sign-in"),
     path("<lang:lang>/sign-out", people.sign_out, name="sign-out"),
+    path("problems/<slug:code>", problems.preferred, name="problem"),
+    path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
     path("<lang:lang>/me", people.me, name="me"),
 ]

@@ -6,13 +6,17 @@ from datetime import datetime
 from decimal import Decimal
 
 from babel.dates import format_datetime
-from babel.numbers import format_currency
+from babel.numbers import format_currency, format_decimal
 from django import template
 from django.utils import translation
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 
 from onym.core.money import MINOR_DIGITS, Money
+from onym.queries import reasons
+from onym.web.problems import MEANINGS, TROUBLES
+from onym.web.words import WORDS, tier_reason
 
 register = template.Library()
 
@@ -27,18 +31,63 @@ def money(value: Money | None) -> str:
 
 
 @register.filter
-def when(value: datetime | None) -> SafeString:
-    """An instant in UTC, readable and exact."""
-    if value is None:
+def number(value: float | None) -> str:
+    """A number as the page's language writes it."""
+    return "" if value is None else str(format_decimal(value, locale=_locale()))
+
+
+@register.filter
+def when(value: datetime | str | None) -> SafeString:
+    """An instant in UTC, readable and exact; text is RFC 3339."""
+    if not value:
         return SafeString("")
-    shown = format_datetime(value, "d MMM y, HH:mm 'UTC'", locale=_locale())
-    return format_html('<time datetime="{}">{}</time>', value.isoformat(), shown)
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    shown = format_datetime(at, "d MMM y, HH:mm 'UTC'", locale=_locale())
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), shown)
 
 
 @register.filter
 def at(handle: str) -> SafeString:
     """A handle, isolated from the direction of the text around it."""
     return format_html('<bdi class="handle" dir="ltr">@{}</bdi>', handle)
+
+
+@register.filter
+def word(code: str | None) -> str:
+    """A code of the market (a state, a tier, a cause, …) in words; an unknown one as it is."""
+    return gettext(WORDS[code]) if code in WORDS else str(code or "")
+
+
+@register.filter
+def reason(code: str) -> str:
+    """A policy's reason code in words; an operator's own rule as its code."""
+    return word(reasons.phrases([code], language=_locale())[0])
+
+
+@register.filter
+def sentence(why: str) -> str:
+    """Why a handle is of its tier."""
+    return tier_reason(why)
+
+
+@register.filter
+def cause(code: str) -> str:
+    """How a tenure began; a trade is also a word of trade, so it has a key of its own."""
+    return word("trade_sale" if code == "trade" else code)
+
+
+@register.filter
+def meaning(code: str) -> str:
+    """What a refusal's code means; nothing for a code that only programs see."""
+    known = MEANINGS | TROUBLES
+    return gettext(known[code].what) if code in known else ""
+
+
+@register.filter
+def advice(code: str) -> str:
+    """What one may do about a refusal."""
+    known = MEANINGS | TROUBLES
+    return gettext(known[code].then) if code in known else ""
 
 
 def _locale() -> str:

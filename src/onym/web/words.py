@@ -1,0 +1,127 @@
+"""The market's codes in words that a page can show: states, tiers, factors, causes, reasons."""
+
+from __future__ import annotations
+
+import re
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as said
+
+WORDS = {
+    # tiers
+    "standard": said("standard"),
+    "priority": said("priority"),
+    "rare": said("rare"),
+    # factors of an appraisal
+    "length": said("length"),
+    "characters": said("kinds of characters"),
+    "word": said("dictionary word"),
+    "first_name": said("first name"),
+    "last_name": said("last name"),
+    "full_name": said("full name"),
+    "phrase": said("phrase"),
+    "sound": said("easy to say"),
+    "trade": said("word of trade"),
+    "look_alike": said("looks like another"),
+    "age": said("age"),
+    "references": said("references to it"),
+    "demand": said("demand"),
+    # how a tenure began
+    "registered": said("registered"),
+    "primary": said("sold by the platform"),
+    "trade_sale": said("sold by its holder"),
+    "house": said("bought by the operator"),
+    "platform": said("changed on the platform"),
+    "retained": said("kept for its last holder"),
+    "let_go": said("given free"),
+    "granted": said("granted"),
+    # entries of the books
+    "funded": said("payment received"),
+    "settled": said("sale settled"),
+    "refunded": said("payment sent back"),
+    "paid_out": said("paid out"),
+    "compensated": said("compensation"),
+    # why a sale ended
+    "cancelled": said("cancelled by a party"),
+    "holder_returned": said("its holder came back"),
+    "not_delivered": said("the platform could not move the handle"),
+    "not_paid": said("it was not paid in time"),
+    "late_payment": said("the payment came too late"),
+    # phases
+    "closed": said("closed"),
+    "invited": said("invited"),
+    "open": said("open"),
+    # where findings stand
+    "held": said("held"),
+    "warned": said("warned"),
+    "resting": said("resting"),
+    "released": said("released"),
+    "retired": said("retired"),
+    "kept": said("kept"),
+    "woke": said("woke up in time"),
+    "returned": said("came back later"),
+    "protected": said("protected"),
+    "upheld": said("appeal upheld"),
+    "rejected": said("appeal rejected"),
+    "gone": said("handle given up"),
+    # campaigns and invitations
+    "draft": said("committed, not sent"),
+    "sending": said("being sent"),
+    "sent": said("sent"),
+    "committed": said("not sent yet"),
+    "accepted": said("accepted"),
+    "declined": said("declined"),
+    "expired": said("lapsed"),
+    # what is proposed to a second person
+    "list": said("List a handle"),
+    "campaign": said("Private offers"),
+    "house_purchase": said("House purchase"),
+    "adopt_plan": said("Take a sweep into use"),
+    "lift_stop": said("Lift the release stop"),
+    # reasons that protect an account, or leave it alone
+    "memorial": said("the account is a memorial"),
+    "verified": said("the account is verified"),
+    "public_body": said("the account belongs to a public body"),
+    "legal_hold": said("the account is under a legal hold"),
+    "minor": said("the account belongs to a minor"),
+    "dispute_open": said("a dispute about it is open"),
+    "appeal_open": said("an appeal about it is open"),
+    "subscriber": said("the account pays for a subscription"),
+    "protected_list": said("the handle is on the protected list"),
+    "reserved_list": said("the handle is on the reserved list"),
+    "not_held": said("nobody holds it"),
+    "changed_hands": said("it has changed hands"),
+}
+
+REASONS = {
+    "name that everybody knows": said("name that everybody knows"),
+    "name of a brand": said("name of a brand"),
+    "word with digits that reads": said("word with digits that reads"),
+    "no mark of a rarer tier": said("no mark of a rarer tier"),
+    "short: four letters": said("short: four letters"),
+    "first name": said("first name"),
+    "last name": said("last name"),
+    "full name": said("full name"),
+}
+"""Sentences of the built-in policies' tiers."""
+
+COUNTED = {
+    r"dictionary word of (\S+) letters": said("dictionary word of %s letters"),
+    r"phrase of (\S+) words": said("phrase of %s words"),
+    r"short: (\S+) characters": said("short: %s characters"),
+}
+SMALL = "zero,one,two,three,four,five,six,seven,eight,nine,ten,eleven,twelve".split(",")  # noqa: SIM905
+
+
+def tier_reason(sentence: str) -> str:
+    """Why a tier was given, in the page's language; an operator's own sentence as it stands."""
+    if sentence in REASONS:
+        return gettext(REASONS[sentence])
+    for pattern, template in COUNTED.items():
+        if found := re.fullmatch(pattern, sentence):
+            count = found[1]
+            local = gettext(template)
+            if local == template:
+                return sentence
+            return local % (SMALL.index(count) if count in SMALL else count)
+    return sentence
