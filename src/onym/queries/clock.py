@@ -15,13 +15,17 @@ def now() -> datetime:
 
 
 def busy(*, but: str) -> int:
-    """Jobs that run or could run this instant, those of the task `but` apart."""
+    """Jobs that run or are about to, those of the task `but` apart.
+
+    Work that is tried again within seconds is under way: time must not run past it.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             """
             select count(*) from procrastinate_jobs
             where task_name <> %s and (status = 'doing'
-               or status = 'todo' and (scheduled_at is null or scheduled_at <= clock_timestamp()))
+               or status = 'todo' and coalesce(scheduled_at, clock_timestamp())
+                                      <= clock_timestamp() + interval '5 seconds')
             """,
             [but],
         )
