@@ -15,7 +15,7 @@ from onym.core import access, fees, people
 from onym.core import handle as handles
 from onym.core import offer as core
 from onym.core import sale as sales
-from onym.core.errors import NotAllowed, NotFound, SaleSlotTaken
+from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.flows import listing as listings
@@ -29,7 +29,8 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
     """Offer a price for a held handle, listed or not.
 
     Refuses `phase_closed`, `handle_malformed`, `staff_may_not`, `not_linked`, `own_handle`,
-    `handle_unavailable`, `handle_locked`, `sale_slot_taken` by a live sale, `currency_mismatch`,
+    `handle_unavailable`, `handle_locked`, `sale_slot_taken` by a live sale, `in_progress` while
+    an earlier one is open, `currency_mismatch`,
     `amount_too_small` below the holder's minimum (without the figure; the holder is not told).
     """
     with transaction.atomic():
@@ -72,6 +73,8 @@ def _decide(row: Handle, *, member: Member, price: Money, now: datetime) -> core
     )
     handles.expect_tradable(snapshot, now=now)
     _expect_no_sale(row)
+    if Offer.objects.filter(handle=row, buyer=member, state=core.State.OPEN).exists():
+        raise InProgress("your offer on this handle is still open")
     fees.split(price=price, kind="trade", schedule=sale_flow.schedule_of(row.namespace_id, now))
     return offer
 

@@ -29,8 +29,10 @@ def move(*, transfer_id: str, attempt: int = 0) -> None:
 
 
 def _step(order: orders.Order, platform: Platform) -> bool:
-    if order.state == State.PENDING and _look(order, platform) is not Look.GO:
-        return True
+    if order.state == State.PENDING:
+        verdict = _look(order, platform)
+        if verdict is not Look.GO:
+            return verdict is not Look.WAIT
     if order.state in (State.PENDING, State.SENT, State.UNKNOWN):
         said = platform.move(
             handle=order.handle,
