@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from onym.core import ledger as core
 from onym.core.money import Money
@@ -40,6 +42,51 @@ def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
         for code, minor in entry.postings.items()
     )
     return written
+
+
+def book_all(entries: Sequence[core.Entry], *, namespace: str, at: datetime) -> None:
+    """`book` for many facts, in a fixed number of statements: the same rows, one lock order."""
+    accounts = _accounts(namespace, {(c, e.currency) for e in entries for c in e.postings})
+    moved: dict[int, int] = defaultdict(int)
+    for entry in entries:
+        for code, minor in entry.postings.items():
+            account = accounts[code, entry.currency]
+            moved[account.pk] += minor if account.member_id else 0
+    held = rowlocks.books(a.pk for a in accounts.values() if a.member_id)
+    for row in held:
+        row.balance_minor = (row.balance_minor or 0) + moved[row.pk]
+    BookAccount.objects.bulk_update(held, ["balance_minor"])
+    written = Entry.objects.bulk_create(
+        Entry(namespace_id=namespace, kind=e.kind, ref=e.ref, provider_id=e.provider_id, at=at)
+        for e in entries
+    )
+    Posting.objects.bulk_create(
+        Posting(entry=row, account=accounts[code, e.currency], minor=minor, currency=e.currency)
+        for row, e in zip(written, entries, strict=True)
+        for code, minor in e.postings.items()
+    )
+
+
+def _accounts(namespace: str, names: set[tuple[str, str]]) -> dict[tuple[str, str], BookAccount]:
+    codes = {code for code, _ in names}
+    known = BookAccount.objects.filter(namespace_id=namespace, code__in=codes)
+    found = {(row.code, row.currency): row for row in known}
+    if names - found.keys():
+        missing = [_fresh(namespace, *name) for name in sorted(names - found.keys())]
+        BookAccount.objects.bulk_create(missing, ignore_conflicts=True)
+        found = {(row.code, row.currency): row for row in known.all()}
+    return found
+
+
+def _fresh(namespace: str, code: str, currency: str) -> BookAccount:
+    member = code.split(":")[1] if code.startswith("member:") else None
+    return BookAccount(
+        namespace_id=namespace,
+        code=code,
+        currency=currency,
+        member_id=member,
+        balance_minor=0 if member else None,
+    )
 
 
 def _account(*, namespace: str, code: str, currency: str) -> BookAccount:
@@ -106,14 +153,45 @@ def record_payout(
             _book_payout(payout, provider=provider, provider_id=provider_id, at=now)
 
 
-def _book_payout(payout: Payout, *, provider: str, provider_id: str, at: datetime) -> None:
-    entry = core.paid_out(
+def record_payouts(*, paid: Mapping[str, str], provider: str) -> None:
+    """The provider has paid many payouts, given as id → its id of the payment: one commit.
+
+    What is known already is left as it is, as `record_payout` does.
+    """
+    with transaction.atomic():
+        rows = rowlocks.payouts(paid)
+        now = clock.now()
+        open_ = [row for row in rows if row.state not in FINAL]
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                update store_payout set state = %s, reason = '', answered_at = %s,
+                       provider_id = said.provider_id
+                from unnest(%s::text[], %s::text[]) as said(id, provider_id)
+                where store_payout.id = said.id
+                """,
+                [PayoutState.DONE, now, [r.id for r in open_], [paid[r.id] for r in open_]],
+            )
+        for place in {row.sale.namespace_id for row in open_}:
+            here = [row for row in open_ if row.sale.namespace_id == place]
+            entries = [_paid_out(row, provider=provider, provider_id=paid[row.id]) for row in here]
+            book_all(entries, namespace=place, at=now)
+            told = [(row.member_id, row.sale_id, dict[str, str]()) for row in here]
+            record.notify_all(told, namespace=place, kind="paid_out", now=now)
+
+
+def _paid_out(payout: Payout, *, provider: str, provider_id: str) -> core.Entry:
+    return core.paid_out(
         payout=payout.id,
         amount=Money(payout.amount_minor, payout.currency),
         member=payout.member_id,
         provider=provider,
         provider_id=provider_id,
     )
+
+
+def _book_payout(payout: Payout, *, provider: str, provider_id: str, at: datetime) -> None:
+    entry = _paid_out(payout, provider=provider, provider_id=provider_id)
     book(entry, namespace=payout.sale.namespace_id, at=at)
     record.notify(
         namespace=payout.sale.namespace_id,

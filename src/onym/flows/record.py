@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -19,7 +19,7 @@ from procrastinate.contrib.django import app as jobs
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
 from onym.core.events import Event, canonical, seal
 from onym.store import clock, ids, rowlocks, secrets
-from onym.store.models import Approval, IdempotentRequest, Member, Notice
+from onym.store.models import Approval, IdempotentRequest, MailAddress, Member, Notice
 from onym.store.models import Event as EventRow
 
 TWIN_WAITS = "5s"
@@ -29,16 +29,21 @@ NOT_KEPT_CODES = frozenset({"in_progress", "second_factor_needed"})
 
 def log(*events: Event, namespace: str, at: datetime) -> None:
     """Write `events` as rows that the integrator turns into leaves, in this order."""
+    rows = []
     for event in events:
         sealed = seal(event, namespace=namespace, at=at, salt=lambda: os.urandom(32))
-        EventRow.objects.create(
-            namespace_id=namespace,
-            type=event.type,
-            ref=event.ref,
-            at=at,
-            entry=sealed.entry,
-            openings=_openings(event, sealed.openings),
+        openings = _openings(event, sealed.openings)
+        rows.append(
+            EventRow(
+                namespace_id=namespace,
+                type=event.type,
+                ref=event.ref,
+                at=at,
+                entry=sealed.entry,
+                openings=openings,
+            )
         )
+    EventRow.objects.bulk_create(rows)
 
 
 def _openings(event: Event, openings: Mapping[str, Any]) -> bytes | None:
@@ -112,6 +117,58 @@ def _notice(*, address: str = "", account_id: str | None = None, **fields: Any) 
     )
     if made:
         defer("notice.send", lock=row.id, notice_id=row.id)
+
+
+def notify_all(
+    told: Iterable[tuple[str, str, Mapping[str, Any]]], *, namespace: str, kind: str, now: datetime
+) -> None:
+    """`notify` for many (member, about, facts) in a fixed number of statements, by mail.
+
+    The caller holds the locks of what it is about, so that nobody else tells of it meanwhile.
+    """
+    orders = list(told)
+    mails: dict[str, list[MailAddress]] = {}
+    members = {member for member, _, _ in orders}
+    for mail in MailAddress.objects.filter(member_id__in=members, replaced_at=None):
+        mails.setdefault(mail.member_id, []).append(mail)
+    languages = dict(Member.objects.filter(pk__in=members).values_list("id", "language"))
+    known = Notice.objects.filter(
+        namespace_id=namespace, kind=kind, about__in={about for _, about, _ in orders}
+    )
+    done = set(known.values_list("about", "channel", "account_id", "address_index"))
+    fresh = {}
+    for member, about, facts in orders:
+        for mail in mails.get(member, ()):
+            name = (about, "mail", None, mail.address_index)
+            if name not in done:
+                fresh[name] = _letter(mail, about=about, facts=facts)
+                fresh[name].language = languages[member]
+    for row in fresh.values():
+        row.namespace_id, row.kind, row.made_at = namespace, kind, now
+    Notice.objects.bulk_create(fresh.values())
+    _defer_all("notice.send", [(row.id, {"notice_id": row.id}) for row in fresh.values()])
+
+
+def _letter(mail: MailAddress, *, about: str, facts: Mapping[str, Any]) -> Notice:
+    id_ = ids.new("ntc")
+    return Notice(
+        id=id_,
+        about=about,
+        facts=dict(facts),
+        channel="mail",
+        address_index=mail.address_index,
+        address_sealed=secrets.seal(mail.address, place=f"notice.address/{id_}"),
+    )
+
+
+def _defer_all(task: str, orders: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """One job for each (lock, arguments), all in one statement."""
+    if orders:
+        deferred = [jobs.configure_task(name=task, lock=lock).job for lock, _ in orders]
+        filled = zip(deferred, orders, strict=True)
+        jobs.job_manager.batch_defer_jobs(
+            [job.evolve(task_kwargs=arguments) for job, (_, arguments) in filled]
+        )
 
 
 def record_notice(*, notice_id: str, state: str) -> None:

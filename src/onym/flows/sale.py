@@ -162,30 +162,38 @@ def accept(*, sale_id: str, by: str) -> Sale:
         return sale
 
 
-def _settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
-    rules = pinned(sale)
-    parts = {name: sale.money(name).minor for name in TERMS if name != "gross"}
-    is_house = sale.kind != core.Kind.TRADE and sale.seller.is_house
-    entry = ledger.settled(
+def is_of_the_house(sale: Sale) -> bool:
+    """Whether the proceeds are the operator's own."""
+    return sale.kind != core.Kind.TRADE and sale.seller.is_house
+
+
+def entry_of(sale: Sale) -> ledger.Entry:
+    """How the sale's escrow is shared out."""
+    return ledger.settled(
         sale=sale.id,
         gross=sale.money("gross"),
-        parts=parts,
+        parts={name: sale.money(name).minor for name in TERMS if name != "gross"},
         seller=sale.seller_id,
-        seller_is_house=is_house,
+        seller_is_house=is_of_the_house(sale),
     )
-    books.book(entry, namespace=sale.namespace_id, at=now)
-    if not is_house:
+
+
+def _settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
+    rules = pinned(sale)
+    books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
+    if not is_of_the_house(sale):
         books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
     row = sale.handle
     row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
     row.cool_off_until = now + rules.periods["cool_off_days"]
     row.save(update_fields=["locked_by", "cool_off_until"])
     finish(sale, decided, why="", now=now)
-    record.log(_settled(sale), namespace=sale.namespace_id, at=now)
+    record.log(settled_event(sale), namespace=sale.namespace_id, at=now)
     tell(sale, "sale_settled", now=now)
 
 
-def _settled(sale: Sale) -> Event:
+def settled_event(sale: Sale) -> Event:
+    """The settlement in clear; what a private sale committed is opened with it."""
     body = {
         "sale": sale.id,
         "handle": sale.handle.handle,

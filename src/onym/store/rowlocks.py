@@ -97,6 +97,30 @@ def transfer(id_: str) -> Transfer:
     return _on_handle(Transfer, id_)
 
 
+def sales(ids: Iterable[str]) -> list[Sale]:
+    """Many sales at once, in the order of `ids`: all their handles first, then the sales."""
+    wanted = list(ids)
+    handles = Handle.objects.filter(sale__id__in=wanted).order_by("id")
+    held = {row.pk: row for row in handles.select_for_update(of=("self",))}
+    rows = Sale.objects.select_related("buyer", "seller", "namespace").filter(id__in=wanted)
+    found = {row.id: row for row in rows.order_by("id").select_for_update(of=("self",))}
+    for row in found.values():
+        row.handle = held[row.handle_id]
+    return [found[id_] for id_ in wanted if id_ in found]
+
+
+def payouts(ids: Iterable[str]) -> list[Payout]:
+    """Many payouts at once, in the order of `ids`: handles, sales, then the payouts."""
+    wanted = list(ids)
+    owners = Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True)
+    held = {row.id: row for row in sales(owners)}
+    rows = Payout.objects.filter(id__in=wanted).order_by("id").select_for_update()
+    found = {row.id: row for row in rows}
+    for row in found.values():
+        row.sale = held[row.sale_id]
+    return [found[id_] for id_ in wanted if id_ in found]
+
+
 def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
 
