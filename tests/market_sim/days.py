@@ -126,6 +126,7 @@ class Days:
         return bool(jobs or [item for item in ahead if item.what != "transfer.let_go"])
 
     def set_clock(self, to: datetime) -> None:
+        self.plaza.at = to
         row, _ = DemoClock.objects.get_or_create(pk=1)
         row.offset_seconds += round((to - clock.now()).total_seconds())
         row.save()

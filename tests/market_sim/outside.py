@@ -110,7 +110,8 @@ class Plaza:
     fences: dict[str, int] = field(default_factory=dict)
     seen: dict[str, datetime] = field(default_factory=dict)
     moves: dict[str, tuple[str, Outcome]] = field(default_factory=dict)  # key → (to, answer)
-    before: dict[str, str | None] = field(default_factory=dict)
+    before: dict[str, tuple[datetime | None, str | None]] = field(default_factory=dict)
+    at: datetime | None = None
 
     def handle_of(self, account_id: str) -> str | None:
         return next((h for h, holder in self.holders.items() if holder == account_id), None)
@@ -125,11 +126,11 @@ class Plaza:
         )
 
     def holder(self, *, handle: str) -> Holding:
-        """The holder, or, from a copy that lags, the one before the last move, once."""
+        """The holder, or, from a copy that lags for an hour, the one before the last move."""
         self._read()
-        if handle in self.before and self.weather.strikes(self.weather.stale):
-            return Holding(handle, self.before.pop(handle))
-        self.before.pop(handle, None)
+        since, last = self.before.get(handle, (None, None))
+        if since == self.at and handle in self.before and self.weather.strikes(self.weather.stale):
+            return Holding(handle, last)
         return Holding(handle, self.holders.get(handle))
 
     def _read(self) -> None:
@@ -154,7 +155,7 @@ class Plaza:
             return Outcome(Answer.REFUSED, "stale_fence")
         if holder != wish["expected_holder"]:
             return Outcome(Answer.REFUSED, "wrong_holder")
-        self.before[handle] = holder
+        self.before[handle] = (self.at, holder)
         old = self.handle_of(to)
         if old is not None:
             self.holders[old] = "custodian"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 from django.db import transaction
@@ -203,6 +203,11 @@ def record_move(*, transfer_id: str, state: core.State, reason: str = "") -> Non
             sale_flow.write(sale, sales.move(sale.snapshot(), sales.State.DELIVERY_UNKNOWN))
 
 
+LAG = timedelta(hours=1)
+"""How far a platform's reads may lag behind its own answer that it moved a handle: so long a
+read that shows the old holder proves nothing, and refunding on it would give handle and money."""
+
+
 def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
     """Who holds the handle now, as the platform says. True when nothing is left to be asked.
 
@@ -222,7 +227,8 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
             _delivered(row, holder=holder, now=now)
             return True
         is_over = sale.delivery_until is not None and now >= sale.delivery_until
-        gives_up = row.state == core.State.REFUSED or (row.state == core.State.DONE and is_over)
+        is_sure = row.state == core.State.DONE and now - (row.answered_at or now) >= LAG
+        gives_up = row.state == core.State.REFUSED or (is_sure and is_over)
         if gives_up:
             sale_flow.give_up(sale, holder=holder, why="not_delivered", now=now)
             if holder != row.expected_holder:
@@ -290,7 +296,7 @@ def retain(*, transfer_id: str) -> None:
         if row.retained_for == moved.to:
             return
         rules = sale_flow.guidelines_of(moved.namespace_id, now)
-        if row.account_id == moved.to:
+        if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
             change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
         row.state = handle.State.RESERVED
         row.retained_for, row.redirect_to = moved.to, moved.handle.handle
