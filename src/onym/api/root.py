@@ -17,7 +17,7 @@ from onym.api import wire
 from onym.core.errors import Malformed, NotSignedIn, Refusal
 from onym.flows import clock as clocks
 from onym.flows import inbox
-from onym.ports import mail
+from onym.ports.mail import read_inbound
 from onym.queries import clock, log, people
 
 ADVANCE_SECONDS = 300.0
@@ -71,9 +71,7 @@ def inbound(request: HttpRequest) -> HttpResponse:
     """Mail for our own addresses; the automatic reply is decided by a flow."""
     signature = request.headers.get("Onym-Signature", "")
     keys = [settings.INBOUND_SECRET]
-    letter = mail.read_inbound(
-        payload=request.body, signature=signature, keys=keys, now=time.time()
-    )
+    letter = read_inbound(payload=request.body, signature=signature, keys=keys, now=time.time())
     state = inbox.receive(namespace=settings.NAMESPACE, letter=letter)
     return wire.respond(200, {"state": state})
 
