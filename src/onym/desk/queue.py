@@ -33,6 +33,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "appeals": queries.appeals(place, with_text=Action.DECIDE_APPEAL in allowed),
         "unreached": reclaims.without_channel(namespace=place),
         "phases": [phase.value for phase in Phase],
+        "typed": request.POST,
         "refusal": refusal,
     }
     status = refusal.status if refusal else 200
@@ -52,7 +53,7 @@ def _do(fields: Fields, who: Caller) -> str:
         case "phase":
             flow.set_phase(namespace=place, phase=fields.get("phase", ""), by=who.id)
         case "upheld" | "rejected" as outcome:
-            why = [line for line in fields.get("reasons", "").splitlines() if line.strip()]
+            why = fields.get("reasons", "").split()
             appeal.decide(appeal_id=about, by=who.id, outcome=outcome, reasons=why)
         case "confirm":
             reclaim.confirm(namespace=place, handle=about, by=who.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,9 @@ from onym.flows import ledger, names, reclaim, record, standing
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store import reclaim as store
 from onym.store.models import Appeal, Handle, Link, Member, Payout, Reclaim, Sale
+
+CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
+"""Reasons enter the public log, so they are codes and never somebody's words."""
 
 
 def open_(*, namespace: str, handle: str, by: str, text: str) -> Appeal:
@@ -112,6 +116,8 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
     """
     if outcome not in (core.State.UPHELD, core.State.REJECTED):
         raise Malformed("an appeal is upheld or rejected")
+    if not all(CODE.fullmatch(code) for code in reasons):
+        raise Malformed("a reason is a code of small letters, such as was_active")
     place = Appeal.objects.filter(pk=appeal_id).values_list("namespace_id", flat=True).first()
     with transaction.atomic():
         rowlocks.namespace_shared(place or "")  # the stop decides what follows
