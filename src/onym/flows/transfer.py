@@ -296,9 +296,9 @@ def retain(*, transfer_id: str) -> None:
         if row.retained_for == moved.to:
             return
         rules = sale_flow.guidelines_of(moved.namespace_id, now)
+        row.state = handle.State.RESERVED
         if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
             change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
-        row.state = handle.State.RESERVED
         row.retained_for, row.redirect_to = moved.to, moved.handle.handle
         row.retained_until = now + rules.periods["retained_days"]
         row.save()
