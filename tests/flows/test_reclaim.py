@@ -406,6 +406,22 @@ def test_a_wave_that_died_before_it_was_recorded_tells_nobody_twice(world: World
     assert len(world.leaves("HandleWarned")) == 1
 
 
+def test_two_workers_that_sent_one_wave_record_it_once(world: World) -> None:
+    quiet = world.idle()
+    part = world.adopt(quiet).planpart_set.get()
+    world.go(to=part.starts_at, then=False)
+    one, other = (notices.open_wave(part_id=part.pk, number=1) for _ in range(2))
+    assert one is not None
+    assert other is not None
+    notices.record_wave(part_id=part.pk, number=1, wave=one, platform=jobs._platform(one))
+    told_at = world.seen(quiet).standing.warned_at
+    world.go(to=world.now() + 5 * SECOND)
+    notices.record_wave(part_id=part.pk, number=1, wave=other, platform=jobs._platform(other))
+    assert world.seen(quiet).standing.warned_at == told_at
+    assert len(world.leaves("HandleWarned")) == 1
+    assert world.notices(quiet) == ["30"]
+
+
 def test_a_mail_whose_answer_was_lost_is_the_same_mail_again(world: World) -> None:
     sunset = world.idle(email=address(world))
     part = world.adopt(sunset).planpart_set.get()
