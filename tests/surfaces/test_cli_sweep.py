@@ -99,9 +99,11 @@ def test_a_sweep_finds_what_the_policy_says(
     assert "not-one" in (out / "rejects.csv").read_text()
     assert sorted(path.name for path in out.iterdir()) == [
         "findings-0000.parquet",
+        "look_alikes.parquet",
         "manifest.json",
         "rejects.csv",
     ]
+    assert told["look_alikes"]["rows"] == 0
 
 
 def test_a_second_run_gives_equal_files_whatever_the_order_of_the_rows(
@@ -112,7 +114,7 @@ def test_a_second_run_gives_equal_files_whatever_the_order_of_the_rows(
     head, *rows = table.read_text().splitlines()
     table.write_text("\n".join([head, *reversed(rows)]))
     assert first == again == sweep(capsys, table, other)
-    for name in ("findings-0000.parquet", "manifest.json"):
+    for name in ("findings-0000.parquet", "look_alikes.parquet", "manifest.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
 
 

@@ -79,6 +79,21 @@ def test_digest_and_root_are_those_of_the_canonical_rows(tmp_path: Path) -> None
     )
 
 
+@pytest.mark.parametrize("count", [0, 1, 2**16 - 1, 2**16, 2**16 + 1, 3 * 2**16 + 12_345])
+def test_the_root_is_that_of_the_whole_tree_however_large(tmp_path: Path, count: int) -> None:
+    (row,) = next(batches(1)).to_pylist()
+    numbers = [str(i) for i in range(count)]
+    whole = pa.table(
+        {
+            name: pa.array([value] * count, engines.FINDINGS.field(name).type)
+            for name, value in row.items()
+        }
+    ).set_column(2, "account_id", pa.array(numbers, pa.string()))
+    (part,) = manifest.write(tmp_path, whole.to_batches(max_chunksize=50_000)).partitions
+    lines = (f"H000\th000\t{n}\tprotected\tminor\t\t\tstandard\t\t" for n in numbers)
+    assert part.root == merkle.root_of_rows(line.encode() for line in lines).hex()
+
+
 def test_files_depend_on_the_rows_and_not_on_how_they_arrive(tmp_path: Path) -> None:
     one, other = tmp_path / "one", tmp_path / "other"
     one.mkdir(), other.mkdir()

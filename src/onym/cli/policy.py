@@ -11,16 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import duckdb
 
 from onym.core import errors, names
 from onym.core import policy as rules
 from onym.core.policy import Kind, Policy, Verdict
-from onym.sweep import columns, comparing, sweeping
+from onym.sweep import columns, comparing, engines, sweeping
 from onym.sweep.accounts import Accounts, open_accounts
-
-MEMORY = "700MB"
-"""What the engine may hold; beyond it, it works on the disk."""
 
 
 class Instant(click.ParamType[datetime]):
@@ -107,7 +103,7 @@ def accounts_of(
     """The account table in `files`, for as long as the block lasts."""
     with (
         tempfile.TemporaryDirectory(prefix="onym-policy-") as scratch,
-        duckdb.connect(config={"memory_limit": MEMORY, "temp_directory": scratch}) as con,
+        engines.connected(Path(scratch)) as con,
         open_accounts(
             con, list(files), mapping=mapping, profile=profile, scratch=Path(scratch)
         ) as found,

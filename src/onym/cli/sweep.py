@@ -114,9 +114,7 @@ def _sweep(
     with (
         source.working(),
         _scratch(out) as scratch,
-        duckdb.connect(
-            config={"memory_limit": policies.MEMORY, "temp_directory": str(scratch)}
-        ) as con,
+        engines.connected(scratch) as con,
         _Bar(shown=sys.stderr.isatty() and not quiet) as bar,
         open_accounts(
             con,

@@ -11,7 +11,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,8 @@ from onym.sweep import compile as compiling
 
 ENGINES = ("duckdb", "spark")
 BATCH_ROWS = 65_536
+MEMORY = "700MB"
+"""What DuckDB may hold; beyond it, it works on the disk."""
 
 FINDINGS = pa.schema(
     {
@@ -58,8 +60,8 @@ class Question:
 
     policy: Policy
     as_of: datetime
-    protected: Iterable[str] = ()
-    reserved: Iterable[str] = ()
+    protected: Collection[str] = ()
+    reserved: Collection[str] = ()
     words: pa.Table | None = None
 
     def expression(self, *, kept: bool = False) -> Any:
@@ -120,6 +122,19 @@ def _sorted(question: Question) -> Any:
 
 
 # DuckDB
+
+
+@contextlib.contextmanager
+def connected(scratch: Path, memory: str = MEMORY) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A connection that works in `scratch` where `memory` is not enough, and prints nothing."""
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "memory_limit": memory,
+        "temp_directory": str(scratch),
+    }
+    with duckdb.connect(config=config) as con:
+        # By itself it draws a bar over whatever the command prints.
+        con.execute("SET enable_progress_bar = false").fetchall()
+        yield con
 
 
 @contextlib.contextmanager

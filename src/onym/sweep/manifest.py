@@ -12,7 +12,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,12 +47,18 @@ FINDINGS = pa.schema(
 
 
 @dataclass(slots=True)
-class Written:
-    """A finished partition; `digest` is over its canonical rows, `root` their Merkle root."""
+class File:
+    """A file beside the findings."""
 
     file: str
     rows: int
     sha256: str
+
+
+@dataclass(slots=True)
+class Written(File):
+    """A finished partition; `digest` is over its canonical rows, `root` their Merkle root."""
+
     digest: str
     root: str
 
@@ -138,21 +144,47 @@ def _write(
     describe: Describe | None,
     verdicts: Counter[str],
 ) -> Written:
-    digest, tree, rows = hashlib.sha256(), merkle.Frontier(), 0
+    digest, tree, rows = hashlib.sha256(), _Tree(), 0
     with pq.ParquetWriter(path, FINDINGS, compression="zstd") as writer:
         for batch in batches:
             full = _described(batch, describe)
             writer.write_batch(full)
             lines = canonical_rows(full)
             digest.update(_joined(lines))
-            tree = merkle.extend(tree, map(_leaf, lines.to_pylist()))
+            tree.add(lines.to_pylist())
             rows += full.num_rows
             _count(verdicts, full)
     return Written(path.name, rows, sha256_of(path), digest.hexdigest(), tree.root().hex())
 
 
-def _leaf(line: str) -> bytes:
-    return merkle.leaf_hash(line.encode())
+class _Tree:
+    """The Merkle tree over rows, folded level by level in blocks of 2^16 leaves: hashing one row
+    after the other through a frontier takes longer than all the rest of a sweep."""
+
+    BLOCK = 2**16 * merkle.HASH_BYTES
+
+    def __init__(self) -> None:
+        self._blocks = merkle.Frontier()
+        self._leaves = bytearray()
+
+    def add(self, rows: Sequence[str]) -> None:
+        sha256 = hashlib.sha256
+        self._leaves += b"".join([sha256(b"\0" + row.encode()).digest() for row in rows])
+        while len(self._leaves) >= self.BLOCK:
+            row = bytes(self._leaves[: self.BLOCK])
+            del self._leaves[: self.BLOCK]
+            while len(row) > merkle.HASH_BYTES:
+                row = merkle.fold(row)
+            self._blocks = merkle.extend(self._blocks, [row])
+
+    def root(self) -> bytes:
+        """Blocks are complete subtrees, and so are the peaks of the leaves that follow them."""
+        size, rest = merkle.HASH_BYTES, bytes(self._leaves)
+        last = merkle.extend(
+            merkle.Frontier(), (rest[i : i + size] for i in range(0, len(rest), size))
+        )
+        count = self._blocks.size * 2**16 + last.size
+        return merkle.Frontier(count, self._blocks.peaks + last.peaks).root()
 
 
 def _described(batch: pa.RecordBatch, describe: Describe | None) -> pa.RecordBatch:
@@ -234,7 +266,11 @@ def staged(out: Path) -> Iterator[Path]:
 def _publish(stage: Path, out: Path) -> None:
     _sync(stage)
     (out / MANIFEST).unlink(missing_ok=True)
-    for stale in (*out.glob("findings-*.parquet"), *out.glob("rejects.csv")):
+    for stale in (
+        *out.glob("findings-*.parquet"),
+        *out.glob("rejects.csv"),
+        *out.glob("look_alikes.parquet"),
+    ):
         stale.unlink()
     for path in sorted(stage.iterdir(), key=lambda path: (path.name == MANIFEST, path.name)):
         os.replace(path, out / path.name)

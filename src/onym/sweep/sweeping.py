@@ -5,7 +5,7 @@ docs/guides/sweep.md walks through one. It needs no database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from onym.core import appraisal, names
 from onym.core.lexicon import Lexicon
 from onym.core.money import Money
 from onym.core.policy import Effect, Policy, Unknown
-from onym.sweep import describe, engines, manifest
+from onym.sweep import describe, engines, lookalikes, manifest
 from onym.sweep import lexicon as lexicons
 from onym.sweep.accounts import Accounts
 
@@ -37,8 +37,8 @@ class Sweep:
     policy: Policy
     as_of: datetime
     engine: str = "duckdb"
-    protected: Iterable[str] = ()
-    reserved: Iterable[str] = ()
+    protected: Collection[str] = ()
+    reserved: Collection[str] = ()
     lexicon: Lexicon | None = None
     appraised: bool = True
     base: Money = appraisal.DEFAULT_BASE
@@ -59,15 +59,25 @@ def run(
     """
     if out is None:
         with _found(accounts, sweep, scratch) as batches:
-            return _manifest(accounts, sweep, manifest.Findings(verdicts=manifest.count(batches)))
+            counted = manifest.Findings(verdicts=manifest.count(batches))
+        return _manifest(accounts, sweep, counted, None)
     with manifest.staged(out) as stage:
         with _found(accounts, sweep, scratch or stage) as batches:
             findings = manifest.write(stage, batches, describe=_describe(sweep), progress=progress)
         if accounts.rejects:
             accounts.write_rejects(stage / REJECTS)
-        body = _manifest(accounts, sweep, findings)
+        alike = _look_alikes(accounts, sweep, findings, stage)
+        body = _manifest(accounts, sweep, findings, alike)
         manifest.write_json(stage, body)
     return body
+
+
+def _look_alikes(
+    accounts: Accounts, sweep: Sweep, findings: manifest.Findings, stage: Path
+) -> manifest.File:
+    files = [stage / part.file for part in findings.partitions]
+    listed = {*sweep.protected, *sweep.reserved}
+    return lookalikes.write(accounts.con, accounts.table, files, listed, stage)
 
 
 @contextmanager
@@ -94,7 +104,12 @@ def _describe(sweep: Sweep) -> describe.Describe | None:
     return describe.describer(sweep.policy, sweep.lexicon, base=sweep.base)
 
 
-def _manifest(accounts: Accounts, sweep: Sweep, findings: manifest.Findings) -> dict[str, Any]:
+def _manifest(
+    accounts: Accounts,
+    sweep: Sweep,
+    findings: manifest.Findings,
+    alike: manifest.File | None,
+) -> dict[str, Any]:
     policy, appraised = sweep.policy, sweep.lexicon is not None and sweep.appraised
     return {
         "format": FORMAT,
@@ -106,6 +121,7 @@ def _manifest(accounts: Accounts, sweep: Sweep, findings: manifest.Findings) -> 
         "rejects": sum(accounts.rejects.values()),
         "verdicts": manifest.verdicts_of(findings.verdicts, accounts.rows),
         "partitions": [asdict(partition) for partition in findings.partitions],
+        "look_alikes": None if alike is None else asdict(alike),
         "rejects_by_reason": dict(sorted(accounts.rejects.items())),
         "missing": list(accounts.missing),
         "ignored": list(accounts.ignored),
