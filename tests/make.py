@@ -115,3 +115,47 @@ def handle(place: Any, name: str, **changes: Any) -> Any:
 
 def days(count: float) -> timedelta:
     return timedelta(days=count)
+
+
+def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -> Any:
+    """A handle on its way under a plan of x-2023, all notices sent at `NOW`; the open process."""
+    from onym.store.models import Plan, Reclaim
+
+    row = handle(place, name, state=state)
+    plan = Plan.objects.create(
+        id=f"pln_{next(_count):04d}",
+        namespace=place,
+        policy_name="x-2023",
+        policy_version=1,
+        path=f"nowhere/{name}",
+        as_of=NOW,
+        periods={
+            "notice_days": [30, 14, 3],
+            "release_daily": 10,
+            "idle_days": 30,
+            "appeal_days": 180,
+            "waking_days": 90,
+            "upheld": "compensate",
+            "compensate_percent": 50,
+        },
+        stages=[],
+        adopted_at=NOW,
+    )
+    fields = {
+        "bucket": 0,
+        "account_id": row.account_id,
+        "verdict": "reclaim",
+        "reasons": ["idle_login"],
+        "resting_days": 30,
+        "written": state,
+        "sent": [NOW] * 3,
+    }
+    return Reclaim.objects.create(handle=row, plan=plan, **fields | changes)
+
+
+def copy(row: Any, **changes: Any) -> Any:
+    """A second row like `row`, under a new key, with `changes`; the database has its say."""
+    fields = {f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields}
+    if "id" not in changes and row._meta.pk.attname == "id" and not isinstance(row.pk, str):
+        del fields["id"]
+    return type(row).objects.create(**fields | changes)
