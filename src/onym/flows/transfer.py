@@ -164,11 +164,19 @@ def look(
 
 
 def _gives_up_a_locked_one(row: Transfer) -> bool:
-    """Whether the buyer's account holds a handle in escrow, which would go with this move (H6)."""
+    """Whether the buyer's account holds a handle in escrow, or is about to be given one, which
+    would then go with this move (H6). Moves to one account are looked at one after the other.
+    """
+    rowlocks.account(namespace=row.namespace_id, account_id=row.to)
     held = Handle.objects.filter(namespace_id=row.namespace_id, account_id=row.to)
-    return held.filter(locked_by__isnull=False).exists()
+    if held.filter(locked_by__isnull=False).exists():
+        return True
+    others = Transfer.objects.filter(namespace_id=row.namespace_id, to=row.to).exclude(pk=row.pk)
+    is_moving = others.filter(state__in=MOVING, sale__state__in=DELIVERING)
+    return is_moving.exists()
 
 
+MOVING = (core.State.SENT, core.State.UNKNOWN, core.State.DONE)
 ASKED = (core.State.SENT, core.State.UNKNOWN)
 
 

@@ -121,6 +121,13 @@ def payouts(ids: Iterable[str]) -> list[Payout]:
     return [found[id_] for id_ in wanted if id_ in found]
 
 
+def account(*, namespace: str, account_id: str) -> None:
+    """Whoever is about to give an account of the platform a handle; after the handle's row."""
+    with connection.cursor() as cursor:
+        name = f"{namespace}/{account_id}"
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
 
