@@ -1,0 +1,28 @@
+"""`onym bench NAME`: measurements as ratios of two things run side by side, results asserted."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+
+import click
+
+NAMES = ("log", "sale", "sweep")
+
+
+def _there() -> list[str]:
+    return [name for name in NAMES if importlib.util.find_spec(f"onym.cli.bench_{name}")]
+
+
+@click.command("bench")
+@click.argument("name", type=click.Choice(_there()))
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def command(name: str, as_json: bool) -> None:
+    """Measure NAME; docs/benchmarks says what each figure means."""
+    figures = importlib.import_module(f"onym.cli.bench_{name}").run()
+    if as_json:
+        click.echo(json.dumps(figures))
+        return
+    for key, value in figures.items():
+        click.echo(f"{key}: {value}")
