@@ -15,13 +15,19 @@ from django.db import connection
 
 
 class Points:
-    """`at` is the number of the point to die at, counted from 1; 0 lives and only counts."""
+    """`at` is the number of the point to die at, counted from 1; 0 lives and only counts.
 
-    def __init__(self, at: int = 0) -> None:
+    `only` counts the points of one sort: sql, commit or call.
+    """
+
+    def __init__(self, at: int = 0, *, only: str = "") -> None:
         self.at = at
+        self.only = only
         self.passed: list[str] = []
 
     def reach(self, name: str) -> None:
+        if not name.startswith(self.only):
+            return
         self.passed.append(name)
         if len(self.passed) == self.at:
             os.kill(os.getpid(), signal.SIGKILL)

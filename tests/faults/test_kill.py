@@ -21,6 +21,8 @@ from tests.faults import ways
 from tests.faults.points import Points, in_a_child
 from tests.faults.ways import Way
 
+from onym.store.models import Offer
+
 KILLED = -9
 ENDS = {"settled", "refunded"}
 UNPAID = {"expired", None}
@@ -138,6 +140,35 @@ def test_killed_around_every_outside_call_a_sale_settles_or_is_refunded(
     world: worlds.World, kind: str
 ) -> None:
     assert enumerate_points(world, kind, short) >= 6
+
+
+def offered(way: Way) -> str:
+    """One write of a client, named, in its own transaction."""
+    return way.once("offer", way.buyer, way.offer)
+
+
+def test_a_write_whose_answer_was_lost_is_answered_again_and_done_once(
+    world: worlds.World,
+) -> None:
+    """Killed before and after each commit of the write; the client sends the same name again."""
+    at = died = 0
+    while True:
+        at += 1
+        way = ways.trade(world, mail=False)
+
+        def act(way: Way = way, at: int = at) -> None:
+            points = Points(at, only="commit")
+            points.watch(world)
+            offered(way)
+
+        if in_a_child(act) == 0:
+            break
+        died += 1
+        made = offered(way)
+        assert offered(way) == made
+        found = Offer.objects.filter(handle__handle=way.handle)
+        assert [one.id for one in found] == [made]
+    assert died >= 2
 
 
 def every(passed: list[str]) -> Iterable[int]:

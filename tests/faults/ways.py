@@ -13,7 +13,8 @@ from typing import Any
 from tests import make
 
 from onym.core.money import Money
-from onym.flows import listing, offer, payments, record
+from onym.flows import listing, payments, record
+from onym.flows import offer as offers
 from onym.flows import sale as sales
 from onym.store.models import Payment, Sale
 
@@ -48,17 +49,17 @@ class Way:
     def agree(self) -> str:
         """The sale's id."""
         if self.kind == "offer":
-            made = self.once("offer", self.buyer, self._offer)
+            made = self.once("offer", self.buyer, self.offer)
             return self.once(
-                "accept", self.seller, lambda: offer.accept(offer_id=made, by=self.seller.id)
+                "accept", self.seller, lambda: offers.accept(offer_id=made, by=self.seller.id)
             )
         made = self.once("list", self.staff or self.seller, self._list)
         return self.once(
             "buy", self.buyer, lambda: listing.buy(listing_id=made, buyer=self.buyer.id)
         )
 
-    def _offer(self) -> Any:
-        return offer.make(
+    def offer(self) -> Any:
+        return offers.make(
             namespace="demo", handle=self.handle, buyer=self.buyer.id, price=self.price
         )
 
