@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import json
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from onym.core import guidelines
@@ -117,6 +119,27 @@ def days(count: float) -> timedelta:
     return timedelta(days=count)
 
 
+def stock(name: str) -> Path:
+    """A sweep of x-2023 that found nobody, as a stock: what has a row of its own needs no more."""
+    import duckdb
+    from django.conf import settings
+
+    from onym.sweep import snapshot
+
+    folder = Path(settings.DATA) / "made" / f"{name}-{next(_count)}"
+    folder.mkdir(parents=True)
+    swept = {
+        "policy": {"id": "x-2023", "version": 1},
+        "profile": "x",
+        "as_of": NOW.isoformat(),
+        "verdicts": {},
+        "partitions": [],
+    }
+    (folder / "manifest.json").write_text(json.dumps(swept))
+    with duckdb.connect() as con:
+        return snapshot.write_stock(con, folder, folder / "stock").path
+
+
 def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -> Any:
     """A handle on its way under a plan of x-2023, all notices sent at `NOW`; the open process."""
     from onym.store.models import Plan, Reclaim
@@ -127,7 +150,7 @@ def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -
         namespace=place,
         policy_name="x-2023",
         policy_version=1,
-        path=f"nowhere/{name}",
+        path=str(stock(name)),
         as_of=NOW,
         periods={
             "notice_days": [30, 14, 3],

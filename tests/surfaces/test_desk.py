@@ -20,7 +20,6 @@ from onym.store.models import (
     Invitation,
     Listing,
     Namespace,
-    Plan,
     Reclaim,
     Sale,
 )
@@ -187,41 +186,11 @@ def test_a_house_purchase_always_needs_two(place: Any) -> None:
 
 @pytest.fixture
 def appeal(place: Any) -> Any:
-    row = make.handle(place, "sunset", state="resting")
-    plan = Plan.objects.create(
-        id="pln_1",
-        namespace=place,
-        policy_name="x-2023",
-        policy_version=1,
-        path="nowhere",
-        as_of=make.NOW,
-        periods={
-            "notice_days": [30, 14, 3],
-            "release_daily": 10,
-            "idle_days": 30,
-            "appeal_days": 180,
-            "waking_days": 90,
-            "upheld": "compensate",
-            "compensate_percent": 50,
-        },
-        stages=[],
-        adopted_at=make.NOW,
-    )
-    process = Reclaim.objects.create(
-        handle=row,
-        plan=plan,
-        bucket=0,
-        account_id="acc-sunset",
-        verdict="reclaim",
-        reasons=["idle_login"],
-        resting_days=30,
-        written="resting",
-        sent=[make.NOW] * 3,
-    )
+    process = make.reclaimed(place, "sunset", state="resting")
     return Appeal.objects.create(
         id="apl_1",
         namespace=place,
-        handle=row,
+        handle=process.handle,
         process=process,
         account_id="acc-sunset",
         text_sealed=secrets.seal("I was ill <b>", place="appeal.text/apl_1"),
@@ -243,7 +212,7 @@ def test_an_appeal_is_decided_at_the_desk(appeal: Any) -> None:
     assert answer.status_code == 302, answer.content
     appeal.refresh_from_db()
     assert (appeal.state, appeal.reasons) == ("upheld", ["was_ill"])
-    again = send(reviewer, "/en/desk/", do="rejected", about=appeal.id)
+    again = reviewer.post("/en/desk/", {"key": "another-key", "do": "rejected", "about": "apl_1"})
     assert again.status_code == 409
 
 

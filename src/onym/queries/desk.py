@@ -37,10 +37,13 @@ def approvals(namespace: str) -> list[dict[str, Any]]:
 
 def approval_view(row: Approval) -> dict[str, Any]:
     """The shape of an approval; sealed contacts stay sealed."""
+    price = row.payload.get("price")
     return {
         "id": row.id,
         "action": row.action,
         "summary": row.summary,
+        "handle": row.payload.get("handle"),
+        "price": Money(int(price["minor"]), price["currency"]) if price else None,
         "shown": row.shown,
         "proposed_by": row.proposed_by_id,
         "proposed_at": row.proposed_at,

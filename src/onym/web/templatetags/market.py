@@ -22,12 +22,13 @@ register = template.Library()
 
 
 @register.filter
-def money(value: Money | None) -> str:
-    """An amount with its currency, as the page's language writes it."""
+def money(value: Money | None) -> SafeString:
+    """An amount with its currency, as the page's language writes it, in one piece."""
     if value is None:
-        return ""
+        return SafeString("")
     whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
-    return str(format_currency(whole, value.currency, locale=_locale()))
+    shown = str(format_currency(whole, value.currency, locale=_locale())).replace("\u200f", "")
+    return format_html('<bdi dir="ltr" class="money">{}</bdi>', shown)
 
 
 @register.filter
@@ -42,7 +43,8 @@ def when(value: datetime | str | None) -> SafeString:
     if not value:
         return SafeString("")
     at = datetime.fromisoformat(value) if isinstance(value, str) else value
-    shown = format_datetime(at, "d MMM y, HH:mm 'UTC'", locale=_locale())
+    comma = "،" if _locale() == "ar" else ","
+    shown = format_datetime(at, f"d MMM y{comma} HH:mm 'UTC'", locale=_locale())
     return format_html('<time datetime="{}">{}</time>', at.isoformat(), shown)
 
 
@@ -54,7 +56,12 @@ def at(handle: str) -> SafeString:
 
 @register.filter
 def word(code: str | None) -> str:
-    """A code of the market (a state, a tier, a cause, …) in words; an unknown one as it is."""
+    """A code of the market (a state, a tier, a cause, …) in words; an unknown one as it is.
+
+    A word's factor names its language: `word_fr`.
+    """
+    if code and code.startswith("word_"):
+        return f"{gettext(WORDS['word'])} ({code.removeprefix('word_')})"
     return gettext(WORDS[code]) if code in WORDS else str(code or "")
 
 
