@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -18,6 +19,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import psutil
 import requests
 
 START_SECONDS = 300
@@ -62,6 +64,20 @@ class Site:
         self.facts: dict[str, Any] = json.loads((data / "demo.json").read_text())
         self.base = self.facts["base"]
         self.people = {role: Person(self, role) for role in self.facts["people"]}
+
+    def kill_everything(self) -> None:
+        """kill -9 of the supervisor and all it started, the database and the outside world too."""
+        tree = [*psutil.Process(self.process.pid).children(recursive=True)]
+        self.process.kill()
+        for one in tree:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.kill()
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Start again on the same DATA."""
+        self.process = start(self.data, port=int(self.base.rsplit(":", 1)[1]))
+        self.facts = json.loads((self.data / "demo.json").read_text())
 
     def step(self, days: float) -> str:
         """Move the demo's clock; everything due on the way is done when this returns."""
@@ -116,24 +132,21 @@ class Site:
 @contextmanager
 def running(data: Path) -> Iterator[Site]:
     """`onym up --demo` on `data` until the block ends."""
-    process = start(data)
+    site = Site(data, start(data, port=_free_pair()))
     try:
-        yield Site(data, process)
+        yield site
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=20)
+        site.process.send_signal(signal.SIGTERM)
+        site.process.wait(timeout=20)
 
 
-def start(data: Path) -> subprocess.Popen[bytes]:
+def start(data: Path, *, port: int) -> subprocess.Popen[bytes]:
     """Start and wait until /ready says so."""
     data.mkdir(parents=True, exist_ok=True)
-    port = _free_pair()
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("ONYM_", "DATABASE_"))}
-    environment.pop("DJANGO_SETTINGS_MODULE", None)
     command = [sys.executable, "-m", "onym.site.command", "up", "--demo", "--port", str(port)]
     command += ["--data", str(data)]
     with (data.parent / f"{data.name}.log").open("ab") as said:
-        process = subprocess.Popen(command, env=environment, stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=environment(), stdout=said, stderr=said)
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
@@ -146,6 +159,12 @@ def start(data: Path) -> subprocess.Popen[bytes]:
         time.sleep(0.2)
     process.kill()
     raise AssertionError((data.parent / f"{data.name}.log").read_text()[-4000:])
+
+
+def environment() -> dict[str, str]:
+    """The machine's, without what the tests set for themselves."""
+    ours = ("ONYM_", "DATABASE_", "DJANGO_")
+    return {name: value for name, value in os.environ.items() if not name.startswith(ours)}
 
 
 def _free_pair() -> int:

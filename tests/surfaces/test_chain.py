@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -171,7 +172,8 @@ def test_the_whole_log_verifies_and_a_flipped_bit_is_named(site: Site, tmp_path:
     assert verify(site).returncode == 0
     copy = tmp_path / "log"
     subprocess.run(["cp", "-r", str(site.data / "log"), str(copy)], check=True)
-    bundle = next((copy / "tile" / "entries").rglob("*.p/*"))
+    size = int((copy / "checkpoint").read_text().splitlines()[1])
+    bundle = copy / "tile" / "entries" / f"{size // 256:03}.p" / str(size % 256)
     data = bytearray(bundle.read_bytes())
     data[len(data) // 2] ^= 1
     bundle.write_bytes(bytes(data))
@@ -181,7 +183,22 @@ def test_the_whole_log_verifies_and_a_flipped_bit_is_named(site: Site, tmp_path:
     assert re.search(r"leaf \d+", broken.stdout + broken.stderr)
 
 
+def test_killed_in_the_middle_of_a_sale_it_finishes_after_a_restart(site: Site) -> None:
+    pilot = json.loads((site.data / "demo" / "steps.json").read_text())["pilot"]["handles"]
+    handle = next(name for name in pilot[12:] if state(site, name) == "released")
+    price = {"minor": 40_000, "currency": "USD"}
+    team, seller = site.people["team1"], site.people["seller"]
+    listed = team.do("/listings", {"handle": handle, "price": price}, expect=201)
+    sale = seller.do(f"/listings/{listed['id']}/buy", expect=201)
+    seller.do(f"/sales/{sale['id']}/pay", {"payment_method": "pm_card_visa"}, expect=200)
+    site.kill_everything()
+    site.restart()
+    delivered = settled(site, "seller", sale["id"], "inspection")
+    assert delivered["read_back"]["account_id"] == seller.account_id == site.holder(handle)
+
+
 def test_every_invariant_holds_after_all_this(site: Site) -> None:
     command = [sys.executable, "-m", "onym.site.command", "audit", "--data", str(site.data)]
-    audit = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    environment = outside.environment()
+    audit = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
     assert audit.returncode == 0, audit.stdout + audit.stderr
