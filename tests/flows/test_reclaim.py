@@ -299,6 +299,20 @@ def test_an_import_that_shows_a_login_gives_the_handle_back(world: World) -> Non
     assert world.notices(sunset) == ["30"]
 
 
+@pytest.mark.parametrize(("days", "leaf"), [(5, "Kept"), (40, "Restored")])
+def test_an_import_that_shows_a_login_ends_a_way_of_its_own(
+    world: World, days: float, leaf: str
+) -> None:
+    sunset = warned(world)
+    world.touch(sunset)
+    world.go(days=days)
+    world.plaza.program.pull("/demo/login", account_id=sunset.account_id)
+    world.know(sunset)
+    world.go(days=0.1)
+    assert world.touch(sunset).state == world.state(sunset) == "held"
+    assert [body["handle"] for body in world.leaves(leaf)] == [canon(sunset.handle, "x")]
+
+
 def test_an_import_that_shows_a_login_takes_a_listed_handle_off_the_market(world: World) -> None:
     sunset = released(world)
     reclaim.prepare_sale(namespace=world.place.id, handle=sunset.handle)
