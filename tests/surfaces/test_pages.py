@@ -6,11 +6,16 @@ import re
 from typing import Any
 
 import pytest
-from django.test import Client
-
-from onym.flows import listing, offer, people
-from onym.store.models import Listing, Offer, Sale
+from django.db import connection
+from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from tests import make
+
+from onym.core.errors import Refusal
+from onym.flows import form, listing, offer, people
+from onym.store.models import Listing, Offer, Sale
+from onym.web import page as frame
+from onym.web.problems import MEANINGS
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -172,3 +177,122 @@ def test_a_party_sees_the_sale_and_a_stranger_nothing(seller: Any, buyer: Any, p
     page = signed_in("leila@mail.example", "orbit-and-tide").get(f"/en/sales/{sale.id}")
     assert page.status_code == 200
     assert signed_in("leila@mail.example", "orbit-and-tide").get("/en/me").status_code == 200
+
+
+def test_every_code_has_a_page_that_its_type_leads_to(place: Any) -> None:
+    for refusal in Refusal.__subclasses__():
+        if refusal.__module__ == Refusal.__module__:
+            answer = Client().get(f"/problems/{refusal.code}", headers={"Accept-Language": "fr"})
+            assert answer["Location"] == f"/fr/problems/{refusal.code}"
+            page = Client().get(answer["Location"])
+            assert page.status_code == 200, refusal.code
+            assert MEANINGS[refusal.code].what not in page.content.decode()
+            assert refusal.code in page.content.decode()
+    assert Client().get("/en/problems/no_such_code").status_code == 404
+
+
+def test_an_address_that_leads_nowhere_is_told_in_the_sites_look_and_language(place: Any) -> None:
+    answer = Client().get("/ar/nowhere/at-all")
+    assert answer.status_code == 404
+    assert 'dir="rtl"' in answer.content.decode()
+    assert "سوق المعرّفات" in answer.content.decode()
+    assert answer["Content-Language"] == "ar"
+    program = Client().get("/api/v1/nowhere")
+    assert program.status_code == 404
+    assert program["Content-Type"] == "application/problem+json"
+    assert program.json()["code"] == "not_found"
+
+
+def test_a_form_without_its_token_is_refused_in_the_sites_look(seller: Any) -> None:
+    client = Client(enforce_csrf_checks=True)
+    answer = client.post("/fr/sign-in", {"mail": "leila@mail.example", "password": "x"})
+    assert answer.status_code == 403
+    assert "Marché des identifiants" in answer.content.decode()
+    assert "Traceback" not in answer.content.decode()
+
+
+def test_a_fault_of_ours_is_a_page_and_no_traceback(place: Any) -> None:
+    answer = frame.broken(RequestFactory().get("/ar/search"))
+    assert answer.status_code == 500
+    assert 'lang="ar"' in answer.content.decode()
+
+
+def test_a_form_without_its_name_is_refused(seller: Any, buyer: Any) -> None:
+    client = signed_in("nadia@mail.example", "kiln-and-clay")
+    for key in ("", "short", "x" * 300):
+        answer = client.post("/en/@moon", {"do": "offer", "price": "10", "key": key})
+        assert answer.status_code == 400
+    assert not Offer.objects.exists()
+
+
+def test_the_same_form_with_other_words_is_refused(seller: Any, buyer: Any) -> None:
+    client = signed_in("nadia@mail.example", "kiln-and-clay")
+    form = {"do": "offer", "price": "10", "key": form_key(client, "/en/@moon")}
+    assert client.post("/en/@moon", form).status_code == 302
+    assert client.post("/en/@moon", form | {"price": "20"}).status_code == 409
+    assert Offer.objects.get().price_minor == 1_000
+
+
+NUMBERS = [
+    ("en", "1,250.00", 125_000),
+    ("en", "1250", 125_000),
+    ("fr", "1 250,50", 125_050),
+    ("fr", "1\u202f250,5", 125_050),
+    ("ar", "١٢٥٠٫٥٠", 125_050),
+]
+
+
+@pytest.mark.parametrize(("language", "typed", "minor"), NUMBERS)
+def test_an_amount_is_read_as_its_language_writes_it(language: str, typed: str, minor: int) -> None:
+    assert form.amount(typed, currency="USD", language=language).minor == minor
+
+
+def test_the_holder_sets_a_minimum_and_lower_offers_are_refused(seller: Any, buyer: Any) -> None:
+    one = signed_in("leila@mail.example", "orbit-and-tide")
+    wish = {"do": "minimum", "price": "777", "key": form_key(one, "/en/@moon")}
+    assert one.post("/en/@moon", wish).status_code == 302
+    two = signed_in("nadia@mail.example", "kiln-and-clay")
+    low = {"do": "offer", "price": "499", "key": form_key(two, "/en/@moon")}
+    answer = two.post("/en/@moon", low)
+    assert answer.status_code == 422
+    assert 'value="499"' in answer.content.decode()
+    assert "777" not in answer.content.decode()
+
+
+def test_a_statement_and_a_sale_lead_to_what_can_be_verified(seller: Any, buyer: Any) -> None:
+    listed = listing.open_(namespace="demo", handle="moon", seller=seller.id, price=make.usd(10))
+    sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
+    client = signed_in("leila@mail.example", "orbit-and-tide")
+    assert "This handle is already being sold." in text(client, "/en/@moon")
+    assert f"/api/v1/sales/{sale.id}/receipt.tlog-proof" in text(client, f"/en/sales/{sale.id}")
+    assert "/api/v1/statement?format=csv" in text(client, "/en/me")
+    statement = client.get("/api/v1/statement?format=csv")
+    assert statement.status_code == 200
+    assert statement.content.startswith(b"at,kind,ref")
+
+
+def text(client: Client, path: str) -> str:
+    answer = client.get(path)
+    assert answer.status_code == 200, path
+    return answer.content.decode()
+
+
+MOST = 12
+BUSY = ["", "policies", "fees", "me", "offers", "sign-in", "problems/expired"]
+
+
+@pytest.mark.parametrize("path", [*BUSY, "{sale}", "{offer}"])
+def test_these_pages_ask_the_database_at_most_twelve_times(
+    place: Any, seller: Any, buyer: Any, path: str
+) -> None:
+    for name in ("m1", "m2", "m3", "m4"):
+        make.handle(place, name)
+        made = offer.make(namespace="demo", handle=name, buyer=buyer.id, price=make.usd(100))
+    listed = listing.open_(namespace="demo", handle="moon", seller=seller.id, price=make.usd(10))
+    sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
+    path = path.format(sale=f"sales/{sale.id}", offer=f"offers/{made.id}")
+    client = signed_in("nadia@mail.example", "kiln-and-clay")
+    client.get(f"/en/{path}")
+    with CaptureQueriesContext(connection) as asked:
+        assert client.get(f"/en/{path}").status_code == 200
+    assert len(asked) <= MOST, "\n".join(query["sql"][:150] for query in asked)

@@ -15,6 +15,7 @@ from onym.queries import people
 
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Authentic, and committed before it was sent; looking changes nothing."""
+    name, _ = queries.recipient_name(token)
     refusal = None
     if request.method == "POST":
         try:
@@ -23,7 +24,6 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             raise
         except Refusal as error:
             refusal = error
-    name, _ = queries.recipient_name(token)
     told = {"invitation": queries.invitation(token), "name": name, "refusal": refusal}
     status = refusal.status if refusal else 200
     return render(request, "invitation.html", told, status=status)
