@@ -260,7 +260,7 @@ class World:
         done: set[due.Due] = set()
         self.drain(hurry=True)
         while waiting := [item for item in due.until(until) if item not in done]:
-            at = clock.set_ahead(to=waiting[0].at)
+            at = max(clock.set_ahead(to=waiting[0].at), waiting[0].at)
             for item in (item for item in waiting if item.at <= at):
                 done.add(item)
                 clock_jobs.run(item)

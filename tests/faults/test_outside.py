@@ -95,9 +95,8 @@ def test_whatever_the_provider_does_first_the_charge_ends_as_it_says_last(
         return
     assert state(sale) == "funding"
     assert sum(world.out.taken(sale).values()) == 0
-    again = Way("offer", world, way.handle, way.buyer, way.seller, way.price)
-    again.handle += "-again"
-    again.pay(sale, GOOD)
+    way.turn = "-again"
+    way.pay(sale, GOOD)
     settles_down(world, sale)
     finish(way, sale)
 
@@ -298,6 +297,22 @@ def test_a_platform_that_shows_old_news_delays_the_delivery_and_ends_it_well(
     way.pay(sale)
     world.drain(hurry=True)
     assert state(sale) == "delivering"
+    assert Transfer.objects.get().state == "done"
+    world.out.calm()
+    until_state(world, sale, "inspection")
+    world.check(sale)
+
+
+def test_a_move_whose_answer_was_lost_is_asked_for_by_its_own_name_while_reads_are_old(
+    world: worlds.World,
+) -> None:
+    """A second name would be refused as stale, and the old reads would let the money go back."""
+    way, sale = cooled(world)
+    world.out.plaza.arm("cut_after", on="move")
+    world.out.plaza.arm("stale_reads")
+    way.pay(sale)
+    world.drain(hurry=True)
+    assert state(sale) in ("delivering", "delivery_unknown")
     assert Transfer.objects.get().state == "done"
     world.out.calm()
     until_state(world, sale, "inspection")

@@ -1,0 +1,212 @@
+"""Seeded bugs: each is planted from outside in a process of its own, never in the source.
+
+A bug is a plain function that changes the program or the database it runs on. test_controls.py
+shows that each one is seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+from django.db import connection, transaction
+
+from onym import ports
+from onym.core import people
+from onym.core.sale import PaymentState
+from onym.flows import inbox, names, payments, record, transfer
+from onym.flows import sale as sales
+from onym.jobs import transfer as transfer_jobs
+from onym.queries import transfer as transfer_orders
+from onym.store import clock, rowlocks
+from onym.store.models import IdempotentRequest, Payment, SaleSlot
+
+
+def _sql(statement: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def books_need_not_balance() -> None:
+    """The deferred trigger of the books is gone."""
+    _sql("drop trigger entry_sums_to_zero on store_posting")
+
+
+def a_handle_may_have_two_live_sales() -> None:
+    """A dropped constraint."""
+    _sql("drop index one_live_sale_per_handle")
+
+
+def the_sale_slot_is_not_looked_at() -> None:
+    """Whoever comes takes the slot."""
+    _sql("drop index one_live_sale_per_handle")
+
+    def fill(row: Any, *, kind: str, ref: str, instead_of: Any, now: Any) -> None:
+        made = {"kind": kind, "ref": ref, "filled_at": now}
+        SaleSlot.objects.update_or_create(handle=row, defaults=made)
+
+    names.fill_slot = fill
+
+
+def rows_are_read_without_a_lock() -> None:
+    """Two flows read the same state and both act on it."""
+
+    def one(model: Any, **key: object) -> Any:
+        return model._default_manager.filter(**key).first()
+
+    rowlocks._one = one
+
+
+def the_read_back_is_skipped() -> None:
+    """What the platform answers is believed without asking who holds the handle."""
+    told = transfer.record_read_back
+
+    def believe(*, transfer_id: str, holder: str | None) -> bool:
+        order = transfer_orders.order(transfer_id)
+        moved = order is not None and order.state in ("done", "sent", "unknown", "pending")
+        return told(transfer_id=transfer_id, holder=order.to if order and moved else holder)
+
+    transfer_jobs.transfer.record_read_back = believe
+
+
+def the_clock_is_read_before_the_row_lock() -> None:
+    """An instant from before the wait decides after it."""
+    kept: list[datetime] = []
+    lock = rowlocks.sale
+
+    def early(id_: str) -> Any:
+        kept[:] = [clock.now()]
+        return lock(id_)
+
+    payments.rowlocks = SimpleNamespace(sale=early, payment=rowlocks.payment)
+    payments.clock = SimpleNamespace(now=lambda: kept[0] if kept else clock.now())
+
+
+def each_process_has_a_clock_of_its_own() -> None:
+    """The machine's clock instead of the one clock."""
+    clock.now = lambda: datetime.now(UTC)
+
+
+def an_unknown_move_is_refunded_without_asking() -> None:
+    """Time is over, so the money goes back, whatever the platform may have done."""
+
+    def over(*, sale_id: str) -> None:
+        with transaction.atomic():
+            sale = rowlocks.sale(sale_id)
+            now = clock.now()
+            if sale.state in transfer.DELIVERING and now >= sale.delivery_until:
+                sales.give_up(sale, holder=sale.handle.account_id, why="late", now=now)
+
+    transfer.delivery_over = over
+
+
+class _FreshKeys:
+    """A port that names every charge anew."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._numbers = itertools.count(1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def charge(self, **asked: Any) -> Any:
+        asked |= {"key": f"{asked['key']}-{next(self._numbers)}", "intent_id": None}
+        return self._port.charge(**asked)
+
+
+def a_charge_is_tried_again_under_a_new_key() -> None:
+    """So the provider cannot know that it is the same charge."""
+    ports.install(payments={"demo": _FreshKeys(ports.payments("demo"))})
+
+
+class _NewMoves:
+    """A port that names every move anew."""
+
+    def __init__(self, port: Any) -> None:
+        self._port = port
+        self._numbers = itertools.count(1)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._port, name)
+
+    def move(self, **asked: Any) -> Any:
+        return self._port.move(**asked | {"key": f"{asked['key']}-{next(self._numbers)}"})
+
+
+def a_move_is_asked_for_again_under_a_new_key() -> None:
+    """So the answer of the first is never heard."""
+    ports.install(platforms={"demo": _NewMoves(ports.platform("demo"))})
+
+
+def the_answer_is_kept_apart_from_the_deed() -> None:
+    """The idempotency row is written after the flow's transaction, in one of its own."""
+
+    def once(*, member: str, route: str, key: str, payload: Any, run: Any) -> Any:
+        name = {"member_id": member, "route": route, "key": key}
+        found = IdempotentRequest.objects.filter(**name).first()
+        if found:
+            return record.Answer(found.status, found.body)
+        answer = run()
+        with transaction.atomic():
+            more = {"status": answer.status, "body": answer.body, "made_at": clock.now()}
+            IdempotentRequest.objects.create(**name, payload_sha256="", **more)
+        return answer
+
+    record.once = once
+
+
+def a_webhook_is_believed() -> None:
+    """What a hint says is recorded as the provider's answer."""
+
+    def believe(*, intent_id: str, sale_id: str) -> None:
+        for payment in Payment.objects.filter(sale_id=sale_id, kind="charge"):
+            payments.record_charge(
+                payment_id=payment.id,
+                state=PaymentState.PAID,
+                provider="stripe",
+                provider_id=intent_id,
+            )
+
+    inbox.payment_hint = believe
+
+
+def kin_may_trade() -> None:
+    """Nobody is ever somebody's kin."""
+    people.is_kin = lambda one, other: False
+
+
+def the_commission_is_a_cent_too_much() -> None:
+    """Rounded up where the schedule says exactly."""
+    import dataclasses
+
+    from onym.core import fees
+    from onym.core.money import Money
+
+    split = fees.split
+
+    def rounded_up(**asked: Any) -> Any:
+        made, cent = split(**asked), Money(1, asked["price"].currency)
+        return dataclasses.replace(made, gross=made.gross + cent, commission=made.commission + cent)
+
+    fees.split = rounded_up
+
+
+def the_last_look_is_skipped() -> None:
+    """The handle moves whoever logged in meanwhile."""
+    from onym.core import transfer as core
+
+    core.last_look = lambda **_: core.Look.GO
+
+
+def every_move_has_the_same_fence() -> None:
+    """The fence does not rise, so a late write cannot be told from a new one."""
+    start = transfer.start
+
+    def stuck(sale: Any, *, row: Any, now: Any) -> Any:
+        row.fence = 0
+        return start(sale, row=row, now=now)
+
+    transfer.start = stuck
