@@ -158,6 +158,25 @@ def test_two_members_agree_on_an_offer_and_the_commission_is_exact(site: Site) -
     assert requests.get(f"{site.facts['platform']}/@nadia", timeout=30).status_code == 200
 
 
+def test_a_sweep_asked_for_at_the_desk_becomes_a_plan_to_approve(site: Site) -> None:
+    team = site.people["team1"]
+    unknown = team.send("/desk/sweeps", {"policy": "nonesuch"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "not_found")
+    team.do("/desk/sweeps", {"policy": "onym-default"}, expect=202)
+    until = time.monotonic() + 180
+    while True:
+        waiting = [a for a in team.get("/desk/approvals")["items"] if a["action"] == "adopt_plan"]
+        if waiting:
+            break
+        assert time.monotonic() < until
+        time.sleep(0.5)
+    site.approve({"approval": waiting[0]}, by="team2")
+    moon = requests.get(
+        f"{site.base}/api/v1/handles/handle/reclaim", params={"policy": "onym-default"}, timeout=60
+    )
+    assert moon.json()["policy"]["id"] == "onym-default"
+
+
 def test_a_letter_to_the_press_address_is_answered_once(site: Site) -> None:
     site.write(site.facts["press"], "Is it true?", sender="reporter@paper.example")
     until = time.monotonic() + 30

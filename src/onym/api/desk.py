@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, invitation, reclaim, stop
+from onym.flows import appeal, invitation, reclaim, stop, sweep
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
 from onym.queries import people
+from onym.queries.people import Caller
 
 router = Router(tags=["desk"])
 
@@ -30,6 +31,10 @@ class Stop(Strict):
 
 class Phase(Strict):
     phase: Literal["closed", "invited", "open"]
+
+
+class NewSweep(Strict):
+    policy: str = Field(min_length=1, max_length=63)
 
 
 class Recipient(Strict):
@@ -79,6 +84,17 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
         request,
         "desk",
         lambda who: (200, flow.set_phase(namespace=place, phase=wish.phase, by=who.id)),
+    )
+
+
+@router.post("/desk/sweeps", auth=MEMBERS)
+def new_sweep(request: HttpRequest, wish: NewSweep) -> HttpResponse:
+    """Sweep the last import; the plan that follows waits among the approvals (202)."""
+    place = wire.place(request)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (202, sweep.order(namespace=place, policy=wish.policy, by=who.id)),
     )
 
 
@@ -163,7 +179,7 @@ def approve(request: HttpRequest, id: str, wish: Approve) -> HttpResponse:
 def decide_appeal(request: HttpRequest, id: str, wish: Decision) -> HttpResponse:
     """A second reviewer decides; upheld, the handle stays with its holder."""
 
-    def run(who: wire.Caller) -> tuple[int, object]:
+    def run(who: Caller) -> tuple[int, object]:
         row = appeal.decide(appeal_id=id, by=who.id, outcome=wish.outcome, reasons=wish.reasons)
         return 200, {"id": row.id, "state": row.state}
 

@@ -10,6 +10,7 @@ from onym.api.auth import MEMBERS
 from onym.flows import invitation as flow
 from onym.queries import invitation as queries
 from onym.queries import sale as sales
+from onym.queries.people import Caller
 
 router = Router(tags=["invitations"])
 
@@ -32,7 +33,7 @@ def accept(request: HttpRequest, token: str) -> HttpResponse:
 def decline(request: HttpRequest, token: str) -> HttpResponse:
     """No, thank you."""
 
-    def run(_: wire.Caller) -> tuple[int, object]:
+    def run(_: Caller) -> tuple[int, object]:
         row = flow.decline(token=token)
         return 200, {"id": row.id, "state": row.state}
 

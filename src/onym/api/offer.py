@@ -11,6 +11,7 @@ from onym.api.auth import MEMBERS
 from onym.flows import offer as flow
 from onym.queries import offer as queries
 from onym.queries import sale as sales
+from onym.queries.people import Caller
 
 router = Router(tags=["offers"])
 
@@ -55,7 +56,7 @@ def minimum(request: HttpRequest, handle: str, wish: Minimum) -> HttpResponse:
     """The holder's minimum offer; null takes it away."""
     least = wish.price.money() if wish.price else None
 
-    def run(who: wire.Caller) -> tuple[int, object]:
+    def run(who: Caller) -> tuple[int, object]:
         place = wire.place(request)
         flow.set_minimum(namespace=place, handle=handle, by=who.id, minimum=least)
         return 200, {"handle": handle, "minimum_offer": least}

@@ -10,6 +10,7 @@ from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.flows import appeal
 from onym.queries import reclaim as queries
+from onym.queries.people import Caller
 
 router = Router(tags=["reclaim"])
 
@@ -31,7 +32,7 @@ def reclaim(request: HttpRequest, handle: str, policy: str = "") -> HttpResponse
 def appeals(request: HttpRequest, wish: NewAppeal) -> HttpResponse:
     """The holder objects: no release and no sale until a second reviewer has decided."""
 
-    def run(who: wire.Caller) -> tuple[int, object]:
+    def run(who: Caller) -> tuple[int, object]:
         place = wire.place(request)
         row = appeal.open_(namespace=place, handle=wish.handle, by=who.id, text=wish.text)
         return 201, {"id": row.id, "handle": wish.handle, "state": row.state}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from email.utils import parseaddr
-from typing import Protocol
 
 from django.conf import settings
 from django.db import transaction
 
 from onym.flows import record
+from onym.ports.mail import InboundMail
 from onym.store import clock, secrets
 from onym.store.models import Invitation, Payment
 
@@ -30,19 +30,7 @@ def payment_hint(*, intent_id: str, sale_id: str) -> None:
             record.defer(task, lock=payment.sale_id, payment_id=payment.id)
 
 
-class Letter(Protocol):
-    """A mail to one of our own addresses."""
-
-    sender: str
-    to: str
-    subject: str
-    text: str
-    message_id: str
-    in_reply_to: str
-    auto_submitted: str
-
-
-def receive(*, namespace: str, letter: Letter) -> str:
+def receive(*, namespace: str, letter: InboundMail) -> str:
     """Answer a letter once: `replied` on the press address, `threaded` on an invitation, `kept`.
 
     What answers automatically is never answered (RFC 3834), nor is anybody twice for one letter.

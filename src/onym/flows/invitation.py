@@ -13,6 +13,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from django.db import transaction
 
@@ -221,7 +222,8 @@ def sending(*, invitation_id: str) -> bool:
         now = clock.now()
         campaign = invitation.campaign
         if invitation.state != core.State.COMMITTED:
-            return invitation.state == core.State.SENT and invitation.expires_at > now
+            until = invitation.expires_at
+            return invitation.state == core.State.SENT and until is not None and now < until
         if _is_suppressed(campaign.namespace_id, invitation.recipient_index):
             _write(invitation, core.close(invitation.snapshot()), why="suppressed", now=now)
             return False
@@ -261,7 +263,7 @@ def _sent(invitation: Invitation) -> Event:
             "size": len(leaves),
             "path": [node.hex() for node in path],
         },
-        "expires_at": instant(invitation.expires_at),
+        "expires_at": instant(cast(datetime, invitation.expires_at)),
     }
     committed = {
         "price": amount(Money(campaign.price_minor, campaign.currency)),

@@ -98,7 +98,7 @@ def _leave_market(row: Handle, *, now: datetime) -> None:
 
 
 def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> Event:
-    body = {
+    body: dict[str, object] = {
         "handle": transfer.handle.handle,
         "holder_before": before,
         "holder_after": after,

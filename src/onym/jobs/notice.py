@@ -24,6 +24,7 @@ def send(*, notice_id: str, attempt: int = 0) -> None:
     letter = letters.letter(notice_id)
     if letter is None:
         return
+    state: str
     if letter.channel == "mail":
         state = "suppressed" if letter.suppressed else _mail(letter).state
     else:

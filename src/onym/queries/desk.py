@@ -21,6 +21,7 @@ from onym.store.models import (
     Handle,
     Listing,
     Namespace,
+    Plan,
     Sale,
 )
 from onym.sweep import stock as stocks
@@ -146,6 +147,9 @@ def outcome(made: Any) -> tuple[int, Any]:
         return 201, invitation.campaign_view(made)
     if isinstance(made, Sale):
         return 201, sale.view(made)
+    if isinstance(made, Plan):
+        policy = {"id": made.policy_name, "version": made.policy_version}
+        return 201, {"id": made.id, "policy": policy, "stages": made.stages}
     return 200, made
 
 
