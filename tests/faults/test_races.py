@@ -113,7 +113,7 @@ class Market:
             secrets.open_(bytes(r.token_sealed), place=f"invitation.token/{r.id}") for r in rows
         ]
         return [
-            lambda token=token, buyer=buyer: invitation.accept(token=token, by=buyer.id)  # type: ignore[misc]
+            lambda token=token, buyer=buyer: invitation.accept(token=token, by=buyer.id)
             for token, buyer in zip(tokens, self.buyers, strict=True)
         ]
 
@@ -344,9 +344,7 @@ def test_a_returning_holder_and_a_buyer_leave_the_handle_with_the_holder(
             price=make.usd(400),
         )
         kept, bought = race(
-            lambda a=account, h=holder: reclaim.keep(  # type: ignore[misc]
-                namespace="demo", handle=a.handle, by=h.id
-            ),
+            lambda a=account, h=holder: reclaim.keep(namespace="demo", handle=a.handle, by=h.id),
             market.buys(str(listed.id), 0),
             jitter,
         )
