@@ -479,6 +479,11 @@ def test_rules_on_one_signal_that_can_live_together_are_taken(rules: tuple[str, 
     assert len(made(*rules).rules) == len(rules)
 
 
+def test_a_policy_without_a_profile_leaves_it_to_the_namespace() -> None:
+    assert made(IDLE, head=HEAD.replace('profile = "x"\n', "")).profile is None
+    assert made(IDLE).profile == "x"
+
+
 def test_idle_rules_need_a_clock() -> None:
     text = HEAD + rule("silent", "posts", "=", "0", "idle")
     assert [told for _, _, told in faults(text)] == ["no idle rule says since when: older_than"]

@@ -164,6 +164,20 @@ def test_after_a_fault_nothing_has_changed(tmp_path: Path, there: bool) -> None:
     assert left == ({"manifest.json": "{}"} if there else {})
 
 
+def test_a_fault_while_files_move_leaves_no_manifest_that_describes_others(tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "in the way" / "deep").mkdir(parents=True)
+
+    def fail() -> None:
+        with manifest.staged(tmp_path) as stage:
+            (stage / "in the way").write_text("new")
+            manifest.write_json(stage, {"rows": 1})
+
+    with pytest.raises(OSError, match="in the way"):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["in the way"]
+
+
 def test_a_manifest_is_plain_json(tmp_path: Path) -> None:
     manifest.write_json(tmp_path, {"profile": "x", "ignored": ["été"]})
     text = (tmp_path / "manifest.json").read_text(encoding="utf-8")

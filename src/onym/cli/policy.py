@@ -16,7 +16,7 @@ from onym.core import errors, names
 from onym.core import policy as rules
 from onym.core.policy import Kind, Policy, Verdict
 from onym.sweep import columns, comparing, engines, sweeping
-from onym.sweep.accounts import Accounts, open_accounts
+from onym.sweep.accounts import DEFAULT_PROFILE, Accounts, open_accounts
 
 
 class Instant(click.ParamType[datetime]):
@@ -176,7 +176,7 @@ def explain(
     if files:
         if not handle:
             raise click.UsageError("name the account's --handle")
-        account = _account(files, handle, mapping, profile or judged.profile)
+        account = _account(files, handle, mapping, profile or judged.profile or DEFAULT_PROFILE)
     else:
         account = dict(_setting(item) for item in given)
     found, seen = rules.explain(judged, account, at)
@@ -275,7 +275,7 @@ def diff(
         return
     at = as_of or datetime.now(UTC)
     with (
-        accounts_of(files, mapping, profile or after.profile) as found,
+        accounts_of(files, mapping, profile or after.profile or DEFAULT_PROFILE) as found,
         comparing.changes(found, before, after, at) as changed,
     ):
         _show_changes(changed, as_json)

@@ -25,7 +25,7 @@ from onym.core.lexicon import Lexicon
 from onym.core.policy import Policy
 from onym.sweep import engines, source, sweeping
 from onym.sweep import lexicon as lexicons
-from onym.sweep.accounts import open_accounts
+from onym.sweep.accounts import DEFAULT_PROFILE, open_accounts
 
 POLL_SECONDS = 0.2
 
@@ -89,7 +89,7 @@ def command(
     if out is None and not dry_run:
         raise click.UsageError("name --out, or ask for a --dry-run")
     judged = policies.load(policy)
-    rules = names.profile(profile or judged.profile)
+    rules = names.profile(profile or judged.profile or DEFAULT_PROFILE)
     asked = sweeping.Sweep(
         policy=judged,
         as_of=as_of,

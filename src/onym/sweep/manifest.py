@@ -245,8 +245,8 @@ def verdicts_of(findings: Mapping[str, int], rows: int) -> dict[str, int]:
 def staged(out: Path) -> Iterator[Path]:
     """A folder to write to; what is in it moves to `out` when the block ends well.
 
-    Files of an earlier sweep in `out` go, the manifest first; it comes last. On a fault nothing
-    in `out` has changed.
+    Files of an earlier sweep in `out` go, the manifest first; the new one comes last. A fault in
+    the block changes nothing in `out`; one while files move leaves no manifest there.
     """
     out.parent.mkdir(parents=True, exist_ok=True)
     made = not out.exists()

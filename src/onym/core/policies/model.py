@@ -191,12 +191,15 @@ UPHELD = ("wait", "return_and_refund", "compensate")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """A published policy. `assume_absent` are protections that this platform does not have."""
+    """A published policy. `assume_absent` are protections that this platform does not have.
+
+    Without a `profile` the namespace's counts.
+    """
 
     id: str
     version: int
     effective_from: datetime
-    profile: str
+    profile: str | None
     periods: Periods
     assume_absent: frozenset[str]
     rules: tuple[Rule, ...]

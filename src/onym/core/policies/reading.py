@@ -141,12 +141,12 @@ class _Reader:
         id_ = self.need(document, (), "id", _matching(_SLUG, "letters a to z, digits, - and ."))
         version = self.need(document, (), "version", _whole(1, 10**9))
         effective = self.need(document, (), "effective_from", _instant)
-        profile = self.need(document, (), "profile", _one_of(tuple(names.PROFILES)))
+        profile = self.may(document, (), "profile", _one_of(tuple(names.PROFILES)))
         periods = self.periods()
         assumed = self.assumed()
         rules = self.rules()
         tiers = self.tiers()
-        if id_ is None or version is None or effective is None or profile is None:
+        if id_ is None or version is None or effective is None:
             return None
         return Policy(
             id=id_,
