@@ -11,11 +11,12 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, invitation, reclaim, stop, sweep
+from onym.flows import appeal, dispute, invitation, reclaim, stop, sweep
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
 from onym.queries import people
+from onym.queries import sale as sales
 from onym.queries.people import Caller
 
 router = Router(tags=["desk"])
@@ -31,6 +32,10 @@ class Stop(Strict):
 
 class Phase(Strict):
     phase: Literal["closed", "invited", "open"]
+
+
+class Outcome(Strict):
+    outcome: Literal["settle", "return"]
 
 
 class NewSweep(Strict):
@@ -184,6 +189,19 @@ def decide_appeal(request: HttpRequest, id: str, wish: Decision) -> HttpResponse
         return 200, {"id": row.id, "state": row.state}
 
     return wire.write(request, "desk", run)
+
+
+@router.post("/desk/disputes/{id}/decide", auth=MEMBERS)
+def decide_dispute(request: HttpRequest, id: str, wish: Outcome) -> HttpResponse:
+    """`settle` pays the seller; `return` brings the handle back and refunds the buyer."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (
+            200,
+            sales.view(dispute.decide(sale_id=id, by=who.id, outcome=wish.outcome)),
+        ),
+    )
 
 
 def _last_look(request: HttpRequest, handle: str) -> None:

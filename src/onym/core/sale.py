@@ -228,6 +228,13 @@ def dispute(sale: Sale, *, by: str, now: datetime) -> Sale:
     return move(sale, State.DISPUTED)
 
 
+def uphold(sale: Sale) -> Sale:
+    """The dispute is decided for the seller. `already_closed` when there is none."""
+    if sale.state is not State.DISPUTED:
+        raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
+    return _settle(sale)
+
+
 def cancel(sale: Sale, *, by: str) -> Sale:
     """Ended by a party: before money by the buyer, while cooling off by either.
 

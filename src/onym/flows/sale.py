@@ -158,7 +158,7 @@ def accept(*, sale_id: str, by: str) -> Sale:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        _settle(sale, core.accept(sale.snapshot(), by=by), now=now)
+        settle(sale, core.accept(sale.snapshot(), by=by), now=now)
         return sale
 
 
@@ -178,7 +178,7 @@ def entry_of(sale: Sale) -> ledger.Entry:
     )
 
 
-def _settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
+def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     rules = pinned(sale)
     books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
     if not is_of_the_house(sale):
@@ -215,7 +215,7 @@ def inspected(*, sale_id: str) -> None:
         sale = rowlocks.sale(sale_id)
         now = clock.now()
         if sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now):
-            _settle(sale, core.inspect(sale.snapshot(), now=now), now=now)
+            settle(sale, core.inspect(sale.snapshot(), now=now), now=now)
 
 
 def dispute(*, sale_id: str, by: str) -> Sale:

@@ -30,6 +30,15 @@ def order(transfer_id: str) -> Order | None:
         return None
     if row.sale is not None and row.sale.state not in ("delivering", "delivery_unknown"):
         return None
+    return _order(row)
+
+
+def read(transfer_id: str) -> Order:
+    """The order as it was written, whatever became of its sale."""
+    return _order(Transfer.objects.select_related("handle").get(pk=transfer_id))
+
+
+def _order(row: Transfer) -> Order:
     return Order(
         id=row.id,
         namespace=row.namespace_id,

@@ -1,0 +1,110 @@
+"""Deciding a dispute: the sale settles after all, or the handle goes back and then the money.
+
+Going back is a transfer like any other: ordered here, asked for by a job, believed on a read-back.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import access
+from onym.core import sale as core
+from onym.core import transfer as transfers
+from onym.core.errors import AlreadyClosed, InProgress, Malformed
+from onym.core.names import placeholder
+from onym.flows import record, transfer
+from onym.flows import sale as sale_flow
+from onym.store import clock, ids, rowlocks
+from onym.store.models import Member, Sale, Transfer
+
+OPEN = (transfers.State.PENDING, transfers.State.SENT, transfers.State.UNKNOWN)
+
+
+def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
+    """`settle` pays the seller; `return` brings the handle back, then refunds the buyer.
+
+    Refuses `not_allowed`, `malformed`, `already_closed` for a sale that is not disputed, and
+    `in_progress` while the handle is on its way back.
+    """
+    if outcome not in ("settle", "return"):
+        raise Malformed("a dispute is decided by settle or return")
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
+        if sale.state != core.State.DISPUTED:
+            raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
+        if sale.transfer_set.filter(to=_back_to(sale), state__in=OPEN).exists():
+            raise InProgress("the handle is on its way back")
+        if outcome == "return":
+            _order_return(sale, now=now)
+        else:
+            sale.handle.dispute_open = False
+            sale.handle.save(update_fields=["dispute_open"])
+            sale_flow.settle(sale, core.uphold(sale.snapshot()), now=now)
+        return sale
+
+
+def _back_to(sale: Sale) -> str:
+    return sale.seller_account_id or sale.namespace.custodian_account_id
+
+
+def _order_return(sale: Sale, *, now: datetime) -> None:
+    row = sale.handle
+    row.fence += 1
+    row.save(update_fields=["fence"])
+    order = Transfer.objects.create(
+        id=ids.new("trf"),
+        namespace_id=sale.namespace_id,
+        handle=row,
+        sale=sale,
+        source=sale.buyer_account_id,
+        to=_back_to(sale),
+        placeholder=placeholder(sale.namespace.profile, sale.buyer_account_id),
+        expected_holder=sale.buyer_account_id,
+        fence=row.fence,
+        started_at=now,
+    )
+    record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
+
+
+def asking(*, transfer_id: str) -> bool:
+    """The job is about to ask the platform. False once the outcome is known."""
+    with transaction.atomic():
+        order = rowlocks.transfer(transfer_id)
+        now = clock.now()
+        if order.state == transfers.State.PENDING:
+            transfer.set_state(order, transfers.State.SENT, now=now)
+        return order.state in OPEN
+
+
+def record_return(*, transfer_id: str, state: transfers.State, holder: str | None) -> bool:
+    """What the platform answered and who holds the handle now. True when nothing is left to ask.
+
+    The money goes back only once the handle is seen where it came from; a refused return leaves
+    the sale disputed, for the desk to decide anew.
+    """
+    with transaction.atomic():
+        order = rowlocks.transfer(transfer_id)
+        now = clock.now()
+        sale = order.sale
+        if sale is None or sale.state != core.State.DISPUTED or order.state not in OPEN:
+            return True
+        if holder == order.to:
+            transfer.set_state(order, transfers.State.DONE, now=now)
+            _returned(order, sale, holder=holder, now=now)
+            return True
+        transfer.set_state(order, state, reason="return", now=now)
+        return state is transfers.State.REFUSED
+
+
+def _returned(order: Transfer, sale: Sale, *, holder: str, now: datetime) -> None:
+    order.read_back_account_id, order.read_back_at = holder, now
+    order.save(update_fields=["read_back_account_id", "read_back_at"])
+    transfer.hand_over(order, holder=holder, now=now)
+    sale.handle.dispute_open = False
+    sale.handle.save(update_fields=["dispute_open"])
+    sale.read_back_at = now
+    sale_flow.give_up(sale, holder=holder, why="dispute_upheld", now=now)
