@@ -315,7 +315,7 @@ class World:
         if sale.state == "settled":
             assert held == sale.buyer_account_id
         if sale.state in ("settled", "refunded", "expired", "cancelled"):
-            assert row.locked_by is None
+            assert row.locked_by != id_
             assert not SaleSlot.objects.filter(handle=row, ref=id_).exists()
 
     def check_books(self) -> None:

@@ -183,7 +183,11 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
     (bugs.kin_may_trade, kin_are_refused, "DID NOT RAISE"),
     (bugs.the_commission_is_a_cent_too_much, settles_to_the_cent, "taken"),
     (bugs.the_last_look_is_skipped, who_was_seen_before_the_money_keeps_the_handle, "refunded"),
-    (bugs.every_move_has_the_same_fence, a_second_try_after_a_refund_moves_the_handle, "fence"),
+    (
+        bugs.every_move_has_the_same_fence,
+        a_second_try_after_a_refund_moves_the_handle,
+        "one_transfer_per_fence",
+    ),
 ]
 CHECKS = list({check: None for _, check, _ in BUGS})
 
