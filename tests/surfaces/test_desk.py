@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from tests import make
 
 from onym.flows import people
+from onym.queries import desk
 from onym.store import secrets
 from onym.store.models import (
     Appeal,
@@ -223,3 +224,14 @@ def test_a_reviewer_confirms_an_account_nobody_could_reach(appeal: Any) -> None:
     assert "sunset" in text_of(reviewer, "/en/desk/")
     assert send(reviewer, "/en/desk/", do="confirm", about="sunset").status_code == 302
     assert Reclaim.objects.get().confirmed_by is not None
+
+
+def test_the_shortlist_holds_what_is_released_and_nothing_else(place: Any) -> None:
+    make.handle(place, "moor", state="released")
+    make.handle(place, "moose", state="held")
+    make.reclaimed(place, "mood", state="resting")
+    assert [row["handle"] for row in desk.stock("demo", q="moo")] == ["moon", "moor"]
+    assert [row["handle"] for row in desk.stock("demo", q="moor")] == ["moor"]
+    page = text_of(sign_in("amal", "curator"), "/en/desk/stock?q=MOO")
+    assert "@moor" in page
+    assert "@moose" not in page

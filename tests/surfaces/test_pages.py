@@ -9,13 +9,36 @@ import pytest
 from django.db import connection
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils.translation import override
 from tests import make
 
+from onym.core import access
+from onym.core import invitation as campaigns
 from onym.core.errors import Refusal
-from onym.flows import form, listing, offer, people
+from onym.core.reclaim import Ending
+from onym.flows import desk, form, listing, offer, people
 from onym.store.models import Listing, Offer, Sale
+from onym.web import (
+    documents,
+    invitation,
+    names,
+    problems,
+    reclaim,
+    urls,
+    words,
+)
+from onym.web import (
+    offer as offers,
+)
 from onym.web import page as frame
+from onym.web import (
+    people as members,
+)
+from onym.web import (
+    sale as sales,
+)
 from onym.web.problems import MEANINGS
+from onym.web.templatetags import market
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -296,3 +319,42 @@ def test_these_pages_ask_the_database_at_most_twelve_times(
     with CaptureQueriesContext(connection) as asked:
         assert client.get(f"/en/{path}").status_code == 200
     assert len(asked) <= MOST, "\n".join(query["sql"][:150] for query in asked)
+
+
+VIEWS = (documents, invitation, names, offers, members, problems, reclaim, sales)
+
+
+def test_every_view_has_an_address() -> None:
+    reached = {pattern.callback for pattern in urls.urlpatterns}
+    for module in VIEWS:
+        for name, view in vars(module).items():
+            takes = getattr(view, "__annotations__", {})
+            own = getattr(view, "__module__", "") == module.__name__
+            if own and not name.startswith("_") and "request" in takes:
+                assert view in reached, f"{module.__name__}.{name}"
+
+
+def test_every_code_that_a_page_may_show_has_words() -> None:
+    shown = [*campaigns.CampaignState, *campaigns.State, *access.Phase, *Ending, *desk.ACTS]
+    assert [code for code in shown if str(code) not in words.WORDS] == []
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "$1,250.00"), ("fr", "1\u202f250,00\u00a0$US"), ("ar", "US$")]
+)
+def test_an_amount_is_shown_in_one_piece_as_its_language_writes_it(
+    language: str, said: str
+) -> None:
+    with override(language):
+        shown = market.money(make.usd(1250))
+    assert said in shown
+    assert 'dir="ltr"' in shown
+    assert "\u200f" not in shown
+
+
+def test_why_a_tier_was_given_is_said_in_the_pages_language() -> None:
+    with override("fr"):
+        assert words.tier_reason("dictionary word of six letters") == (
+            "mot du dictionnaire de 6 lettres"
+        )
+        assert words.tier_reason("an operator's own sentence") == "an operator's own sentence"

@@ -87,10 +87,10 @@ def stock(namespace: str, *, q: str) -> list[dict[str, Any]]:
     """
     found = {row["handle"]: row for row in _released(namespace, start=q.lower())}
     rows = Handle.objects.filter(namespace_id=namespace).select_related("saleslot")
-    for row in rows.filter(handle__in=found):
-        found.pop(row.handle)
+    swept = {row.handle: found.pop(row.handle) for row in rows.filter(handle__in=list(found))}
     for row in rows.filter(handle__startswith=q.lower(), state=State.RELEASED)[:SCANNED]:
-        found[row.handle] = _brief(row.handle, row.display, in_sale=hasattr(row, "saleslot"))
+        known = swept.get(row.handle) or _brief(row.handle, row.display)
+        found[row.handle] = known | {"in_sale": hasattr(row, "saleslot")}
     return sorted(found.values(), key=_worth)[:SHOWN]
 
 
