@@ -42,7 +42,8 @@ class Guidelines:
         """Whether staff need a second person for this price; a currency must have its figure."""
         if price.currency not in self.approval:
             raise CurrencyMismatch(f"no approval threshold is published for {price.currency}")
-        return price.minor >= self.approval[price.currency] * 10 ** MINOR_DIGITS[price.currency]
+        least = self.approval[price.currency] * 10 ** MINOR_DIGITS[price.currency]
+        return bool(price.minor >= least)
 
 
 @lru_cache(maxsize=32)
@@ -75,8 +76,8 @@ def _period(name: str, value: int) -> timedelta:
 
 def _bands(rows: list[dict[str, Any]]) -> tuple[tuple[int | None, timedelta], ...]:
     bands = tuple((row.get("below"), timedelta(hours=row["hours"])) for row in rows)
-    limits = [below for below, _ in bands[:-1]]
-    if None in limits or bands[-1][0] is not None or limits != sorted(set(limits), key=int):
+    limits = [-1 if below is None else below for below, _ in bands[:-1]]
+    if -1 in limits or bands[-1][0] is not None or limits != sorted(set(limits)):
         raise ValueError("bands rise, and only the last has no `below`")
     return bands
 

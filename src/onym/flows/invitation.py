@@ -13,7 +13,7 @@ import secrets as random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 from django.db import transaction
 
@@ -131,7 +131,7 @@ def draft_approved(approval: Approval, *, now: datetime) -> Campaign:
 def _draft(
     row: Handle,
     *,
-    asked: Mapping[str, object],
+    asked: Mapping[str, Any],
     recipients: Sequence[Recipient],
     approval: str | None,
     now: datetime,
@@ -143,8 +143,8 @@ def _draft(
         id=ids.new("cmp"),
         namespace=row.namespace,
         handle=row,
-        price_minor=int(price["minor"]),  # type: ignore[index]  # JSON
-        currency=price["currency"],  # type: ignore[index]  # JSON
+        price_minor=int(price["minor"]),
+        currency=price["currency"],
         criteria=asked["criteria"],
         root=merkle.root_of_rows(leaves).hex(),
         expires_in_days=asked["days"],

@@ -99,8 +99,8 @@ def expect_house_may_sell(row: Handle) -> None:
 def _check_price(row: Handle, *, price: Money, now: datetime) -> None:
     price.expect(row.namespace.currency)
     schedule = sale_flow.schedule_of(row.namespace_id, now)
-    kind = "primary" if row.state == handles.State.RELEASED else "trade"
-    fees.split(price=price, kind=kind, schedule=schedule)
+    is_house = row.state == handles.State.RELEASED
+    fees.split(price=price, kind="primary" if is_house else "trade", schedule=schedule)
 
 
 def _open(

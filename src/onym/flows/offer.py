@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets as random
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -294,7 +295,12 @@ def _write(offer: Offer, decided: core.Offer, *, by: core.Turn, move: str, now: 
 def _tell_other(offer: Offer, *, by: core.Turn, kind: str, now: datetime) -> None:
     facts = {"offer": offer.id, "handle": offer.handle.display}
     step = offer.offermove_set.count()
-    told = {"namespace": offer.namespace_id, "kind": kind, "now": now, "facts": facts}
+    told: dict[str, Any] = {
+        "namespace": offer.namespace_id,
+        "kind": kind,
+        "now": now,
+        "facts": facts,
+    }
     if by is core.Turn.SELLER:
         record.notify(about=f"{offer.id}/{step}", member=offer.buyer_id, **told)
         return

@@ -13,7 +13,8 @@ async def _work() -> None:
 
     from onym.jobs import worker
 
-    with app.replace_connector(app.connector.get_worker_connector()) as running:
+    own = app.connector.get_worker_connector()  # type: ignore[attr-defined]  # Django's has it
+    with app.replace_connector(own) as running:
         async with running.open_async():
             await worker.run(running)
 

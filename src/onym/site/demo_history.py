@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,10 +149,7 @@ def live(data: Path, people_: Mapping[str, Any], steps: Steps) -> None:
     steps.once("invited", lambda: _open_phase(team))
     for turn, (account, cents, end) in enumerate(INVITED):
         handle = pilot["handles"][6 + turn]
-        steps.once(
-            f"sale {turn + 1}",
-            lambda h=handle, a=account, c=cents, e=end: _sale(team, h, a, c, e),
-        )
+        steps.once(f"sale {turn + 1}", partial(_sale, team, handle, account, cents, end))
     steps.once("stopped", lambda: _stop(people_["team2"]["member"]))
 
 
@@ -176,8 +174,8 @@ def _pilot(data: Path, by: str) -> dict[str, Any]:
 
 def _is_quiet(row: Mapping[str, Any]) -> bool:
     seen = row.get("last_login_at")
-    guards = ("memorial", "verified", "public_body", "legal_hold", "minor", "dispute_open")
-    guards += ("appeal_open", "subscriber")
+    guards = ["memorial", "verified", "public_body", "legal_hold", "minor", "dispute_open"]
+    guards += ["appeal_open", "subscriber"]
     return (
         row.get("status") == "active"
         and isinstance(seen, datetime)

@@ -1,4 +1,4 @@
-"""The one clock: the database's, plus the demo's offset; read by a flow right after its row lock."""
+"""The one clock: the database's, plus the demo's offset; a flow reads it after its row lock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from django.db import connection
 
 _NOW = """
 select clock_timestamp()
-     + coalesce((select offset_seconds from store_democlock where id = 1), 0) * interval '1 second',
+     + coalesce((select offset_seconds from store_democlock where id = 1), 0)
+     * interval '1 second',
        coalesce((select offset_seconds from store_democlock where id = 1), 0)
 """
 
@@ -25,4 +26,5 @@ def now() -> datetime:
         instant, offset = cursor.fetchone()
     if offset and not settings.DEMO:
         raise OffsetInProduction("the clock has an offset, but this is not the demo")
-    return instant.astimezone(UTC)  # type: ignore[no-any-return]
+    market: datetime = instant.astimezone(UTC)
+    return market

@@ -20,7 +20,7 @@ def seal(text: str, *, place: str) -> bytes:
     return nonce + AESGCM(_key("seal")).encrypt(nonce, text.encode(), place.encode())
 
 
-def open_(sealed: bytes, *, place: str) -> str:
+def open_(sealed: bytes | memoryview, *, place: str) -> str:
     sealed = bytes(sealed)
     return AESGCM(_key("seal")).decrypt(sealed[:12], sealed[12:], place.encode()).decode()
 
