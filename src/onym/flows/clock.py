@@ -11,7 +11,7 @@ from django.db import transaction
 
 from onym.core.errors import Malformed, NotFound
 from onym.flows import record
-from onym.store import clock
+from onym.store import clock, rowlocks
 from onym.store.models import DemoClock
 
 MOST_SECONDS = 400 * 86_400
@@ -40,7 +40,7 @@ def set_ahead(*, to: datetime) -> datetime:
     """Let market time be at least `to`; the outside world reads the same offset from its file."""
     expect_demo()
     with transaction.atomic():
-        row, _ = DemoClock.objects.select_for_update().get_or_create(pk=1)
+        row = rowlocks.demo_clock()
         ahead = (to - clock.now()).total_seconds()
         if ahead > 0:
             row.offset_seconds += -int(-ahead // 1)

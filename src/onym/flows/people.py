@@ -11,7 +11,7 @@ from django.db import transaction
 
 from onym.core import access
 from onym.core.errors import Malformed, NotAllowed, NotFound
-from onym.store import clock, ids, secrets
+from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     Kinship,
     Link,
@@ -70,7 +70,7 @@ def join(
 def link(*, member: str, account_id: str, since: datetime | None = None) -> None:
     """An account that the member has proven to hold. Refuses `not_allowed` if it is another's."""
     with transaction.atomic():
-        row = Member.objects.select_for_update().get(pk=member)
+        row = rowlocks.member(member)
         now = since or clock.now()
         held = Link.objects.filter(
             namespace=row.namespace, account_id=account_id, unlinked_at=None

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection, transaction
 from procrastinate.contrib.django import app as jobs
 
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
-from onym.core.events import Event, canonical, seal
+from onym.core.events import Event, Opening, canonical, seal
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import Approval, IdempotentRequest, MailAddress, Member, Notice
 from onym.store.models import Event as EventRow
@@ -57,13 +57,13 @@ def openings_place(type_: str, ref: str) -> str:
     return f"event.openings/{type_}/{ref}"
 
 
-def opening(type_: str, ref: str, field: str) -> dict[str, Any]:
+def opening(type_: str, ref: str, field: str) -> Opening:
     """What opens the commitment to `field` in the event (type, ref); kept until erased."""
     row = EventRow.objects.filter(type=type_, ref=ref).order_by("seq").last()
     if row is None or row.openings is None:
         raise LookupError(f"no opening of {field} in {type_} {ref}")
     openings = json.loads(secrets.open_(row.openings, place=openings_place(type_, ref)))
-    return dict(openings[field])
+    return Opening(salt=openings[field]["salt"], value=openings[field]["value"])
 
 
 def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> None:
@@ -71,8 +71,8 @@ def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> Non
 
     Jobs with the same `lock` (the id of what they are about) never run side by side.
     """
-    later = {"schedule_in": {"seconds": in_seconds}} if in_seconds else {}
-    jobs.configure_task(name=task, lock=lock, **later).defer(**arguments)
+    later = {"seconds": in_seconds} if in_seconds else None
+    jobs.configure_task(name=task, lock=lock, schedule_in=later).defer(**arguments)
 
 
 def notify(
@@ -91,7 +91,7 @@ def notify(
 
     A member is told at every verified address; an account through the platform.
     """
-    told = {"namespace_id": namespace, "kind": kind, "about": about, "made_at": now}
+    told: dict[str, Any] = {"namespace_id": namespace, "kind": kind, "about": about, "made_at": now}
     told["facts"] = dict(facts or {})
     if member is not None:
         row = Member.objects.get(pk=member)
@@ -240,7 +240,7 @@ def _claim(*, member: str, route: str, key: str, digest: str) -> tuple[Idempoten
         if getattr(error.__cause__, "sqlstate", "") != "55P03":
             raise
         raise InProgress("the same request is still being worked on") from error
-    row = IdempotentRequest.objects.select_for_update().get(**name)
+    row = rowlocks.request(**name)
     return row, row.status is None and bool(made)
 
 
@@ -249,7 +249,7 @@ def _again(row: IdempotentRequest) -> Answer:
         raise InProgress("the same request is still being worked on")
     if row.status < 400:
         return Answer(row.status, row.body)
-    raise Repeated(row.status, row.body)
+    raise Repeated(row.status, row.body or {})
 
 
 class Repeated(Refusal):
@@ -258,9 +258,9 @@ class Repeated(Refusal):
     def __init__(self, status: int, body: Mapping[str, Any]) -> None:
         facts = {k: v for k, v in body.items() if k not in ("code", "detail", "status", "title")}
         super().__init__(str(body["detail"]), **facts)
-        self.status = status  # type: ignore[misc]
+        self.status = status  # type: ignore[misc]  # of the class, elsewhere
         self.code = str(body["code"])
-        self.title = str(body["title"])  # type: ignore[misc]
+        self.title = str(body["title"])  # type: ignore[misc]  # of the class, elsewhere
 
 
 def problem(refusal: Refusal) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins.
+them wins. The demo's clock, a member and a notice are each locked alone.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
+from onym.store.people import Member
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
-from onym.store.record import Approval, Notice
+from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
 
@@ -126,6 +127,21 @@ def account(*, namespace: str, account_id: str) -> None:
     with connection.cursor() as cursor:
         name = f"{namespace}/{account_id}"
         cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def member(id_: str) -> Member:
+    """For whoever changes what a member is known by."""
+    return _one(Member, pk=id_)
+
+
+def demo_clock() -> DemoClock:
+    """The demo's one clock, made at its first step; before anything else."""
+    return DemoClock.objects.select_for_update().get_or_create(pk=1)[0]
+
+
+def request(**name: str) -> IdempotentRequest:
+    """A client's request that was written before, by its member, route and key."""
+    return IdempotentRequest.objects.select_for_update().get(**name)
 
 
 def notice(id_: str) -> Notice:
