@@ -15,8 +15,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from onym.site import embedded
+
+# A property is no measurement: a busy machine may take its time over an example.
+hypothesis_settings.register_profile("onym", deadline=None)
+hypothesis_settings.load_profile("onym")
 
 DATA = Path(tempfile.mkdtemp(prefix="onym-test-"))
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)

@@ -27,7 +27,7 @@ HELD_BACK = [
 def test_a_sale_a_dispute_and_an_appeal_hold_the_handle(
     changes: dict[str, object], why: str, state: State
 ) -> None:
-    row = dataclasses.replace(MOON, state=state, **changes)  # type: ignore[arg-type]
+    row = dataclasses.replace(MOON, state=state, **changes)  # type: ignore[arg-type]  # any field
     for ask in (
         lambda: handle.expect_house_may_sell(row),
         lambda: handle.expect_member_may_sell(row, accounts=("acc-1",), now=NOW),
@@ -67,7 +67,7 @@ SELLING: list[tuple[dict[str, object], type[Refusal] | None]] = [
 def test_a_member_sells_what_they_hold_outside_every_cool_off(
     changes: dict[str, object], refusal: type[Refusal] | None
 ) -> None:
-    row = dataclasses.replace(MOON, **changes)  # type: ignore[arg-type]
+    row = dataclasses.replace(MOON, **changes)  # type: ignore[arg-type]  # any field
     if refusal is None:
         handle.expect_member_may_sell(row, accounts=("acc-1",), now=NOW)
     else:

@@ -18,7 +18,7 @@ TICK = timedelta(microseconds=1)
 
 def one(**changes: object) -> Invitation:
     made = Invitation("inv_1", "index", Money(100, "USD"), State.SENT, NOW)
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # any field
 
 
 ACCEPTING = [

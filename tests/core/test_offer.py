@@ -21,7 +21,7 @@ TICK = timedelta(microseconds=1)
 
 def an_offer(**changes: object) -> Offer:
     made = Offer("off_1", "mbr_b", "acc-s", Money(100, "USD"), State.OPEN, Turn.SELLER, NOW + WEEK)
-    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]
+    return dataclasses.replace(made, **changes)  # type: ignore[arg-type]  # any field
 
 
 MAKING = [

@@ -77,7 +77,7 @@ def _line(report: dict[str, object]) -> str:
     faults = report["faults"]
     told = [f"seed {report['seed']}: {report['steps']} steps, {report['crashes']} crashes,"]
     told.append(f"sales {report['sales']}, events {str(report['digest'])[:16]}")
-    return " ".join(told) + "".join(f"\n  FAULT {f}" for f in faults)  # type: ignore[attr-defined]
+    return " ".join(told) + "".join(f"\n  FAULT {f}" for f in faults)  # type: ignore[attr-defined]  # JSON
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ class Days:
         self.at += gaps * GAP
         self.set_clock(self.at)
         for item in due.until(self.at):
-            self.try_(lambda item=item: deadlines.run(item) or item.what)  # type: ignore[misc]
+            self.try_(lambda item=item: deadlines.run(item) or item.what)  # type: ignore[misc]  # bound now
         self.try_(lambda: str(log.integrate()))
         self.deliver()
 
@@ -150,7 +150,7 @@ class Days:
 
     def job(self, name: str, arguments: dict[str, Any]) -> bool:
         """Whether it came to its end: what a crash cut short is delivered again."""
-        return self.try_(lambda: JOBS[name](**arguments) or name)  # type: ignore[func-returns-value]
+        return self.try_(lambda: JOBS[name](**arguments) or name)  # type: ignore[func-returns-value]  # some do
 
     def try_(self, what: Callable[[], str]) -> bool:
         """Do it with death behind any statement; write down what came of it, without ids."""

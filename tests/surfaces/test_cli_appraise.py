@@ -127,7 +127,7 @@ def test_a_file_is_read_a_handle_a_line(tmp_path) -> None:
         (("moon", "--base", "0"), 1, "amount_too_small"),
         (("moon", "--base", "much"), 1, "malformed"),
         (("moon", "--base", "1.001"), 1, "malformed"),
-        (("moon", "--currency", "XXX"), 2, "Invalid value"),
+        (("moon", "--currency", "QQQ"), 2, "Invalid value"),
         (("moon", "--profile", "none"), 2, "Invalid value"),
         (("moon", "--policy", "/no/such/policy"), 1, "/no/such/policy"),
     ],

@@ -42,7 +42,7 @@ def write(path: Path, fates: Iterable[Fate]) -> Written:
     The root is the Merkle tree hash over `events.directory_row(handle, account_id)`.
     """
     import pyarrow as pa  # type: ignore[import-untyped]  # 40 MB that a web process never needs
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]
+    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # as above
 
     rows = sorted(fates)
     columns = list(zip(*rows, strict=True)) or [() for _ in Fate._fields]
