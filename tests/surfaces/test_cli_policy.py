@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from onym.core import policy
+from onym.cli import policy as surface
+from onym.core import errors, policy
 from onym.site import command
 
 TABLE = """account_id,handle,last_login_at,inbound_refs,{flags}
@@ -162,3 +163,12 @@ def test_a_diff_over_accounts_names_who_changes_verdict(
     ]
     _, out, _ = run(capsys, *arguments, "--json")
     assert [json.loads(line)["canonical"] for line in out.splitlines()] == ["moon", "star"]
+
+
+def test_a_policy_is_read_by_its_id_or_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(policy.text_of("x-2023").replace('id = "x-2023"', 'id = "mine"'))
+    assert surface.load("x-2023") is policy.built_in("x-2023")
+    assert surface.load(str(path)).id == "mine"
+    with pytest.raises(errors.NotFound, match="no policy 'theirs'"):
+        surface.load("theirs")

@@ -15,6 +15,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from onym.cli import sweep as surface
 from onym.core import policy
 from onym.site import command
 
@@ -106,6 +107,12 @@ def test_a_sweep_finds_what_the_policy_says(
     assert told["look_alikes"]["rows"] == 0
 
 
+def test_the_options_are_those_that_others_rely_on() -> None:
+    options = {option for each in surface.command.params for option in each.opts}
+    promised = {"--policy", "--as-of", "--out", "--map", "--profile", "--engine", "--dry-run"}
+    assert promised | {"--json"} <= options
+
+
 def test_a_second_run_gives_equal_files_whatever_the_order_of_the_rows(
     capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
 ) -> None:
@@ -153,7 +160,9 @@ def test_input_may_be_parquet_or_json_lines_with_equal_digests(
 ) -> None:
     digests = {sweep(capsys, table, tmp_path / "csv")["partitions"][0]["digest"]}
     with duckdb.connect() as con:
-        con.execute("CREATE TABLE t AS FROM read_csv(?, all_varchar = true)", [str(table)]).fetchall()
+        con.execute(
+            "CREATE TABLE t AS FROM read_csv(?, all_varchar = true)", [str(table)]
+        ).fetchall()
         for name, form in (("accounts.parquet", "PARQUET"), ("accounts.jsonl", "JSON")):
             con.execute(f"COPY t TO '{tmp_path / name}' (FORMAT {form})").fetchall()
             told = sweep(capsys, tmp_path / name, tmp_path / form)
