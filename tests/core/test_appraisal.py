@@ -1,3 +1,5 @@
+"""An appraisal: a figure with its range, the same for the same handle, higher for what sells."""
+
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal

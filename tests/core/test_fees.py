@@ -1,3 +1,5 @@
+"""Fees are exact to the minor unit, published, and never more than the price."""
+
 from datetime import UTC, datetime
 
 import pytest

@@ -1,3 +1,5 @@
+"""The packed lexicon answers as the words it was packed from, and refuses a spoilt file."""
+
 import json
 import os
 import subprocess
