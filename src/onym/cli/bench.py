@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
+from collections.abc import Mapping
+from typing import Any
 
 import click
 
@@ -20,9 +22,11 @@ def _there() -> list[str]:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def command(name: str, as_json: bool) -> None:
     """Measure NAME; docs/benchmarks says what each figure means."""
-    figures = importlib.import_module(f"onym.cli.bench_{name}").run()
+    click.echo(said(importlib.import_module(f"onym.cli.bench_{name}").run(), as_json=as_json))
+
+
+def said(figures: Mapping[str, Any], *, as_json: bool) -> str:
+    """The figures as one JSON object, or a line each."""
     if as_json:
-        click.echo(json.dumps(figures))
-        return
-    for key, value in figures.items():
-        click.echo(f"{key}: {value}")
+        return json.dumps(figures)
+    return "\n".join(f"{key}: {value}" for key, value in figures.items())
