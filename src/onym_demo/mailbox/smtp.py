@@ -17,7 +17,7 @@ from onym_demo.mailbox.state import State
 LARGEST = 10_000_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: aiosmtpd looks at every member, and 3.11.2 trips over them
 class Handler:
     """What the SMTP protocol asks us: is this recipient ours, and will we keep this letter?"""
 
