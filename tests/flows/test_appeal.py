@@ -240,22 +240,52 @@ def test_a_holder_who_never_signed_in_is_compensated_as_well(world: World) -> No
     assert not Payout.objects.exists()
 
 
-def test_while_money_is_in_escrow_an_appeal_is_heard_but_decided_later(world: World) -> None:
-    sunset = after(world, 61)
-    reclaim.prepare_sale(namespace=world.place.id, handle=sunset.handle)
+def opened_in_escrow(world: World, account: Idle) -> Appeal:
+    """An appeal that comes when the buyer has paid."""
+    reclaim.prepare_sale(namespace=world.place.id, handle=account.handle)
     buyer = make.member(world.place, account="buyer")
-    sale = listing.buy(listing_id=list_it(world, sunset).id, buyer=buyer.id)
+    sale = listing.buy(listing_id=list_it(world, account).id, buyer=buyer.id)
     payment = payments.pay(sale_id=sale.id, by=buyer.id, method="pm_card_visa")
     payments.record_charge(
         payment_id=payment.id, state=PaymentState.PAID, provider="stripe", provider_id="pi_2"
     )
-    made = opened(world, sunset)
-    assert Sale.objects.get().state == "delivering"
-    with pytest.raises(HandleLocked):
-        decided(world, made, "upheld")
+    return opened(world, account)
+
+
+def test_while_money_is_in_escrow_an_appeal_is_heard_but_decided_later(world: World) -> None:
+    made = opened_in_escrow(world, after(world, 61))
+    sale = Sale.objects.get()
+    assert sale.state == "delivering"
+    for outcome in ("upheld", "rejected"):
+        with pytest.raises(HandleLocked):
+            decided(world, made, outcome)
     order = sale.transfer_set.get()
     transfer.look(transfer_id=order.id, holder="somebody", last_seen=None, vacated=None)
     assert Sale.objects.get().state == "refunding"
+
+
+def test_before_the_sale_is_settled_nothing_is_decided_about_its_price(world: World) -> None:
+    sunset = after(world, 61)
+    made = opened_in_escrow(world, sunset)
+    sale = Sale.objects.get()
+    order = sale.transfer_set.get()
+    transfer.look(transfer_id=order.id, holder=sunset.account_id, last_seen=None, vacated=None)
+    transfer.record_move(transfer_id=order.id, state=TransferState.DONE)
+    transfer.record_read_back(transfer_id=order.id, holder="buyer")
+    assert Sale.objects.get().state == "inspection"
+    with pytest.raises(HandleLocked):
+        decided(world, made, "upheld")
+    sale_flow.accept(sale_id=sale.id, by=sale.buyer_id)
+    upheld = decided(world, made, "upheld")
+    assert upheld.compensation_minor == sale.proceeds_minor // 2
+
+
+def test_a_handle_that_went_elsewhere_without_a_price_is_waited_for(world: World) -> None:
+    sunset = after(world, 61)
+    world.touch(sunset)
+    Handle.objects.update(account_id="somebody", state="held")
+    made = decided(world, opened(world, sunset), "upheld")
+    assert (made.remedy, made.compensation_minor) == ("wait", 0)
 
 
 def test_a_retired_handle_may_be_won_back(world: World) -> None:

@@ -31,7 +31,7 @@ from onym.jobs import reclaim as jobs
 from onym.queries import notice as letters
 from onym.queries import plan as plan_queries
 from onym.queries import reclaim as queries
-from onym.store.models import Approval, Handle, Payment, Sale, SaleSlot
+from onym.store.models import Approval, Handle, Payment, Reclaim, Sale, SaleSlot
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -66,6 +66,21 @@ def test_a_wave_that_died_before_it_was_recorded_tells_nobody_twice(world: World
     assert world.notices(sunset) == world.notices(quiet) == ["30"]
     assert len(world.box.letters(sunset.mail or "")) == 1
     assert len(world.leaves("HandleWarned")) == 1
+
+
+def test_a_platform_that_answers_nobody_is_asked_again_and_sets_nobody_apart(
+    world: World,
+) -> None:
+    quiet = world.idle()
+    part = world.adopt(quiet).planpart_set.get()
+    world.go(to=part.starts_at, then=False)
+    world.plaza.arm("cut_after", on="writes", times=jobs.ASK_AGAIN)  # told, but no answer came
+    jobs.tell(part_id=part.pk, number=1)
+    assert world.state(quiet) == "held"
+    assert not Reclaim.objects.exists()
+    jobs.tell(part_id=part.pk, number=1)
+    assert world.state(quiet) == "warned"
+    assert world.notices(quiet) == ["30"]
 
 
 def test_two_workers_that_sent_one_wave_record_it_once(world: World) -> None:

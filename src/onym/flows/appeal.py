@@ -181,7 +181,8 @@ def _compensate(appeal: Appeal, *, now: datetime) -> None:
         seller__is_house=True,
     )
     sale = sold.order_by("-closed_at").first()
-    if sale is None:
+    if sale is None:  # it changed hands without us: there is no price to share
+        appeal.remedy = core.Remedy.WAIT
         return
     percent = appeal.process.plan.periods["compensate_percent"]
     due = core.compensation(Money(sale.proceeds_minor, sale.currency), percent=percent)
