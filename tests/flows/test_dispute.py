@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
 from tests import make
+from tests.demo.servers import free_port
 from tests.flows.test_sale import balance, moved, paid, people, place, sold
 
+from onym import ports
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.core.sale import State
 from onym.core.transfer import State as TransferState
 from onym.flows import dispute, sale
+from onym.jobs import dispute as jobs
+from onym.ports.platform import SignedHttp
 from onym.store.models import Handle, Payment, Sale, Tenure, Transfer
 
 __all__ = ["people", "place"]
@@ -71,6 +77,39 @@ def test_a_refused_return_leaves_it_for_the_desk_to_decide_anew(disputed: Sale, 
     assert Sale.objects.get().state == State.DISPUTED
     dispute.decide(sale_id=disputed.id, by=judge, outcome="settle")
     assert Sale.objects.get().state == State.SETTLED
+
+
+def waiting() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select count(*) from procrastinate_jobs"
+            " where task_name = 'dispute.take_back' and (args ->> 'attempt')::int = 1"
+        )
+        return int(cursor.fetchone()[0])
+
+
+def test_a_platform_that_cannot_be_reached_is_asked_again_and_no_money_moves(
+    disputed: Sale, judge: str
+) -> None:
+    nobody = SignedHttp(
+        base=f"http://127.0.0.1:{free_port()}",
+        key_id="test",
+        private_key=Ed25519PrivateKey.generate(),
+        timeout=1.0,
+    )
+    ports.install(platforms={disputed.namespace_id: nobody})
+    dispute.decide(sale_id=disputed.id, by=judge, outcome="return")
+    order = Transfer.objects.order_by("fence").last()
+    assert order is not None
+    jobs.take_back(transfer_id=order.id)
+    assert waiting() == 1
+    assert Sale.objects.get().state == State.DISPUTED
+    assert not Payment.objects.filter(kind="refund").exists()
+    assert dispute.record_return(
+        transfer_id=order.id, state=TransferState.UNKNOWN, holder="acc-moon"
+    )
+    jobs.take_back(transfer_id=order.id)
+    assert waiting() == 1, "an order that is finished is not asked about"
 
 
 def test_only_the_desk_decides_only_disputes_and_only_one_of_two_ways(
