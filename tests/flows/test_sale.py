@@ -1,4 +1,6 @@
-"""The way of a sale through its flows, on a real database, with the answers of the outside given."""
+"""The way of a sale through its flows, on a real database, with the answers of the outside
+given.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from tests import make
 
 from onym.core.errors import (
     AlreadyClosed,
@@ -31,7 +34,6 @@ from onym.store.models import (
     SaleSlot,
     Tenure,
 )
-from tests import make
 
 pytestmark = pytest.mark.usefixtures("database")
 

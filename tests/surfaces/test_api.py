@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests import make
 
 from onym.core.sale import PaymentState
 from onym.flows import payments
 from onym.store.models import Handle, Listing, Payment, Sale
-from tests import make
 
 pytestmark = pytest.mark.usefixtures("database")
 _keys = itertools.count(1)

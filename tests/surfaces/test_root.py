@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests import make
 
 from onym.store.models import Notice
-from tests import make
 
 pytestmark = pytest.mark.usefixtures("database")
 LETTER = {
