@@ -1,4 +1,4 @@
-"""The way of a sale through its flows, on a real database, with the answers of the outside
+"""The way of a sale through its flows, on a real database, with given answers of the outside."""
 given.
 """
 
