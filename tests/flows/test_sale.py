@@ -1,6 +1,4 @@
 """The way of a sale through its flows, on a real database, with given answers of the outside."""
-given.
-"""
 
 from __future__ import annotations
 
