@@ -1,4 +1,4 @@
-"""Django's settings, read from the environment once; docs/reference/settings.md lists the names.
+"""Django's settings, read from the environment once; docs/guides/running.md says which matter.
 
 Nothing here connects to a database: without DATABASE_URL the address is that of the embedded
 server of ONYM_DATA (default `data/`), whether it runs or not.
