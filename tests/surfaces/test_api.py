@@ -12,7 +12,7 @@ from tests import make
 
 from onym.core.sale import PaymentState
 from onym.flows import payments
-from onym.store.models import Handle, Listing, Payment, Sale
+from onym.store.models import Approval, Handle, Listing, Payment, Sale
 
 pytestmark = pytest.mark.usefixtures("database")
 _keys = itertools.count(1)
@@ -278,3 +278,39 @@ def test_a_sale_is_shown_to_its_parties_alone(place: Any, seller: Caller, buyer:
     stranger = Caller(make.member(place, account="acc-x"))
     assert stranger.send("GET", f"/sales/{sale['id']}").status_code == 404
     assert [s["id"] for s in seller.send("GET", "/sales").json()["items"]] == [sale["id"]]
+
+
+def test_what_changed_since_it_was_shown_voids_the_proposal(place: Any) -> None:
+    row = make.handle(place, "sunrise", state="released")
+    one = Caller(make.member(place, roles="curator"))
+    two = Caller(make.member(place, roles="curator"))
+    wish = {"handle": "sunrise", "price": {"minor": 2_000_000, "currency": "USD"}}
+    asked = one.send("POST", "/listings", wish).json()["approval"]
+    path = f"/desk/approvals/{asked['id']}/approve"
+    own = one.send("POST", path, {"shown": asked["shown"]})
+    assert (own.status_code, own.json()["code"]) == (403, "second_person_needed")
+    Handle.objects.filter(pk=row.pk).update(appeal_open=True)
+    changed = two.send("POST", path, {"shown": asked["shown"]})
+    assert (changed.status_code, changed.json()["code"]) == (409, "shown_changed")
+    Handle.objects.filter(pk=row.pk).update(appeal_open=False)
+    again = two.send("POST", path, {"shown": asked["shown"]})
+    assert (again.status_code, again.json()["code"]) == (409, "shown_changed")
+    assert Approval.objects.get().state == "void"
+    assert not Listing.objects.exists()
+
+
+def test_a_second_person_lists_exactly_what_was_shown(place: Any) -> None:
+    make.handle(place, "sunrise", state="released")
+    one = Caller(make.member(place, roles="curator"))
+    two = Caller(make.member(place, roles="curator"))
+    wish = {"handle": "sunrise", "price": {"minor": 2_000_000, "currency": "USD"}}
+    asked = one.send("POST", "/listings", wish)
+    assert asked.status_code == 202
+    shown = {"shown": asked.json()["approval"]["shown"]}
+    path = f"/desk/approvals/{asked.json()['approval']['id']}/approve"
+    wrong = two.send("POST", path, {"shown": "0" * 64})
+    assert (wrong.status_code, wrong.json()["code"]) == (409, "shown_changed")
+    done = two.send("POST", path, shown)
+    assert (done.status_code, done.json()["price"]) == (200, wish["price"])
+    again = two.send("POST", path, shown)
+    assert (again.status_code, again.json()["code"]) == (409, "already_closed")

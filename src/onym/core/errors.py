@@ -14,6 +14,7 @@ class Refusal(Exception):
     status: ClassVar[int] = 422
     code: str = "refused"
     title: ClassVar[str] = "Refused"
+    keeps: ClassVar[bool] = False  # what was written before this was raised stays written
 
     def __init__(self, detail: str = "", **facts: Any) -> None:
         super().__init__(detail or self.title)
@@ -75,6 +76,7 @@ class ReleaseStopped(Refusal):
 
 class ShownChanged(Refusal):
     status, code, title = 409, "shown_changed", "What was shown has changed since"
+    keeps = True  # the proposal is void from then on
 
 
 class IdempotencyMismatch(Refusal):

@@ -205,8 +205,7 @@ def once(*, member: str, route: str, key: str, payload: Any, run: Callable[[], A
         if not is_new:
             return _again(row)
         try:
-            with transaction.atomic():
-                answer = run()
+            answer = _undone_if_refused(run)
         except Refusal as error:
             if error.status in NOT_KEPT or error.code in NOT_KEPT_CODES:
                 raise
@@ -216,6 +215,18 @@ def once(*, member: str, route: str, key: str, payload: Any, run: Callable[[], A
     if refusal is not None:
         raise refusal
     return answer
+
+
+def _undone_if_refused(run: Callable[[], Answer]) -> Answer:
+    kept: Refusal | None = None
+    with transaction.atomic():
+        try:
+            return run()
+        except Refusal as error:
+            if not error.keeps:
+                raise
+            kept = error
+    raise kept
 
 
 def answer(*, member: str, route: str, key: str, answer: Answer) -> None:

@@ -67,7 +67,7 @@ def agree(
         currency=price.currency,
         price_minor=price.minor,
         **{f"{name}_minor": getattr(split, name).minor for name in TERMS},
-        versions={"fees": schedule.key, "guidelines": rules.ref, "policy": policy_ref(place, now)},
+        versions={"fees": schedule.key, "guidelines": rules.ref} | _policy(place, now),
         state=core.State.FUNDING,
         private=private,
         agreed_at=now,
@@ -112,9 +112,10 @@ def pinned(sale: Sale) -> guidelines.Guidelines:
     return guidelines.parse(row.text)
 
 
-def policy_ref(place: Namespace, now: datetime) -> str:
+def _policy(place: Namespace, now: datetime) -> dict[str, str]:
+    """The policy in force, if the namespace has published one."""
     row = document(namespace=place.id, kind="policy", at=now)
-    return f"{row.name}/{row.version}" if row else ""
+    return {"policy": f"{row.name}/{row.version}"} if row else {}
 
 
 def _agreed(sale: Sale) -> Event:
