@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, dispute, invitation, reclaim, stop, sweep
+from onym.flows import appeal, dispute, invitation, lists, reclaim, stop, sweep
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
@@ -36,6 +36,11 @@ class Phase(Strict):
 
 class Outcome(Strict):
     outcome: Literal["settle", "return"]
+
+
+class ListChange(Strict):
+    add: list[str] = Field(default_factory=list, max_length=10_000)
+    remove: list[str] = Field(default_factory=list, max_length=10_000)
 
 
 class NewSweep(Strict):
@@ -89,6 +94,24 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
         request,
         "desk",
         lambda who: (200, flow.set_phase(namespace=place, phase=wish.phase, by=who.id)),
+    )
+
+
+@router.post("/desk/lists/{name}", auth=MEMBERS)
+def change_list(request: HttpRequest, name: str, wish: ListChange) -> HttpResponse:
+    """Change the reserved, prohibited, protected or retired list: always two people."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(
+            lists.propose(
+                namespace=wire.place(request),
+                name=name,
+                add=wish.add,
+                remove=wish.remove,
+                by=who.id,
+            )
+        ),
     )
 
 

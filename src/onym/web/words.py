@@ -76,6 +76,7 @@ WORDS = {
     "list": said("List a handle"),
     "campaign": said("Private offers"),
     "house_purchase": said("House purchase"),
+    "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
     # reasons that protect an account, or leave it alone
