@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
-from onym.flows import appeal
+from onym.flows import appeal, limits
 from onym.queries import reclaim as queries
 from onym.queries.people import Caller
 
@@ -24,6 +24,7 @@ class NewAppeal(Schema):
 @router.get("/handles/{handle}/reclaim", auth=None)
 def reclaim(request: HttpRequest, handle: str, policy: str = "") -> HttpResponse:
     """Reason codes and the earliest date, under the namespace's policy or a named one."""
+    limits.spend("reclaim", who=request.META.get("REMOTE_ADDR", ""))
     found = queries.answer(namespace=wire.place(request), handle=handle, policy_id=policy or None)
     return wire.respond(200, found)
 

@@ -57,6 +57,8 @@ def problem(refusal: Refusal) -> HttpResponse:
     body = {"type": f"{settings.BASE_URL}/problems/{refusal.code}", **record.problem(refusal)}
     answer = respond(refusal.status, body)
     answer["Content-Type"] = "application/problem+json"
+    if "retry_after" in refusal.facts:
+        answer["Retry-After"] = str(refusal.facts["retry_after"])
     if refusal.status == 401:
         answer["WWW-Authenticate"] = 'Bearer realm="onym"'
     return answer

@@ -3,6 +3,7 @@
 from onym.store.desk import Document, Namespace
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
+from onym.store.limits import RateWindow
 from onym.store.listing import Listing
 from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
 from onym.store.offer import Offer, OfferMove
@@ -41,6 +42,7 @@ __all__ = [
     "Plan",
     "PlanPart",
     "Posting",
+    "RateWindow",
     "Reclaim",
     "Sale",
     "SaleSlot",

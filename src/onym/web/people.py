@@ -10,6 +10,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import get_language
 
 from onym.core.errors import NotFound
+from onym.flows import limits
 from onym.flows import people as flow
 from onym.queries import ledger, names, people
 from onym.queries import sale as sales
@@ -34,6 +35,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 
 def _user(request: HttpRequest) -> auth.models.User | None:
     mail, password = request.POST.get("mail", "").strip(), request.POST.get("password", "")
+    limits.spend("sign_in", who=mail)
     try:
         name = flow.by_mail(namespace=settings.NAMESPACE, mail=mail).id
     except NotFound:
