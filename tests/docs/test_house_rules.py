@@ -331,6 +331,7 @@ COVERED = {
     "src/onym/flows/documents.py": "tests/surfaces/test_chain.py",
     "src/onym/flows/part.py": "tests/flows/test_reclaim.py",
     "src/onym/flows/standing.py": "tests/flows/test_reclaim.py",
+    "src/onym/store/limits.py": "tests/flows/test_limits.py",
     "src/onym/flows/sweep.py": "tests/surfaces/test_chain.py",
     "src/onym/jobs/__main__.py": "tests/surfaces/test_chain.py",
     "src/onym/jobs/queue.py": "tests/surfaces/test_chain.py",
