@@ -15,6 +15,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
 from onym.queries import desk, people
@@ -22,6 +25,9 @@ from onym.queries import desk, people
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
 PAGE = re.compile(r"/(en|fr|ar)(/.*)")
+THEME_COOKIE = "theme"
+THEMES = {"": said("As the device"), "light": said("Light"), "dark": said("Dark")}
+A_YEAR_SECONDS = 31_536_000
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
@@ -86,12 +92,26 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
     rest = found[2] if found else "/"
     asked = request.META.get("QUERY_STRING", "")
     query = f"?{asked}" if asked and request.method == "GET" else ""
+    theme = request.COOKIES.get(THEME_COOKIE, "")
     return {
         "lang": translation.get_language(),
         "rtl": translation.get_language_bidi(),
         "languages": [(code, LOCAL_NAMES[code], f"/{code}{rest}{query}") for code in LOCAL_NAMES],
         "demo": settings.DEMO,
+        "here": rest.split("/")[1] if rest.count("/") else "",
+        "theme": theme if theme in THEMES else "",
+        "themes": [(code, gettext(name)) for code, name in THEMES.items()],
     }
+
+
+def theme(request: HttpRequest) -> HttpResponse:
+    """Keeps the wanted look in a cookie of this browser and goes back."""
+    wanted, back = request.POST.get("theme", ""), request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(back, allowed_hosts={request.get_host()})
+    response = HttpResponseRedirect(back if back and safe else f"/{translation.get_language()}/")
+    if request.method == "POST" and wanted in THEMES:
+        response.set_cookie(THEME_COOKIE, wanted, max_age=A_YEAR_SECONDS, samesite="Lax")
+    return response
 
 
 def _language(request: HttpRequest) -> str:

@@ -10,6 +10,7 @@ from onym.flows import form, payments
 from onym.flows import sale as flow
 from onym.queries import people
 from onym.queries import sale as queries
+from onym.web import steps
 
 
 def sale(request: HttpRequest, id: str) -> HttpResponse:
@@ -30,6 +31,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "is_buyer": view["buyer"] == who.id,
         "is_seller": view["seller"] == who.id,
         "paying": queries.paying(id),
+        "steps": steps.of_sale(view),
         "refusal": refusal,
     }
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)

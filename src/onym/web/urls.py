@@ -6,7 +6,18 @@ from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import path, register_converter
 from django.utils import translation
 
-from onym.web import documents, invitation, names, offer, people, problems, reclaim, sale
+from onym.web import (
+    design,
+    documents,
+    invitation,
+    names,
+    offer,
+    page,
+    people,
+    problems,
+    reclaim,
+    sale,
+)
 from onym.web.page import Language
 
 register_converter(Language, "lang")
@@ -30,6 +41,8 @@ urlpatterns = [
     path("<lang:lang>/invitations/<str:token>", invitation.invitation, name="invitation"),
     path("<lang:lang>/unsubscribe/<str:token>", invitation.unsubscribe, name="unsubscribe"),
     path("<lang:lang>/keep/<str:token>", reclaim.keep, name="keep"),
+    path("<lang:lang>/design", design.design, name="design"),
+    path("<lang:lang>/theme", page.theme, name="theme"),
     path("<lang:lang>/sign-in", people.sign_in, name="sign-in"),
     path("<lang:lang>/sign-out", people.sign_out, name="sign-out"),
     path("problems/<slug:code>", problems.preferred, name="problem"),

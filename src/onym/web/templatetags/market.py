@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
 from decimal import Decimal
 
-from babel.dates import format_datetime
+from babel.core import Locale
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal
 from django import template
 from django.utils import translation
@@ -32,6 +34,20 @@ def money(value: Money | None) -> SafeString:
 
 
 @register.filter
+def about(value: Money | None) -> SafeString:
+    """An estimate, rounded to two figures and without its cents: it is no more exact than that."""
+    if value is None:
+        return SafeString("")
+    whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
+    places = max(whole.adjusted() - 1, 0)
+    rounded = (whole / 10**places).quantize(Decimal(1)) * 10**places
+    pattern = copy(Locale.parse(_locale()).currency_formats["standard"])
+    pattern.frac_prec = (0, 0)
+    shown = pattern.apply(rounded, _locale(), currency=value.currency, currency_digits=False)
+    return format_html('<bdi dir="ltr" class="money">{}</bdi>', shown.replace("\u200f", ""))
+
+
+@register.filter
 def number(value: float | None) -> str:
     """A number as the page's language writes it."""
     return "" if value is None else str(format_decimal(value, locale=_locale()))
@@ -46,6 +62,16 @@ def when(value: datetime | str | None) -> SafeString:
     comma = "،" if _locale() == "ar" else ","
     shown = format_datetime(at, f"d MMM y{comma} HH:mm 'UTC'", locale=_locale())
     return format_html('<time datetime="{}">{}</time>', at.isoformat(), shown)
+
+
+@register.filter
+def day(value: datetime | str | None) -> SafeString:
+    """An instant's date, for places where the hour says nothing."""
+    if not value:
+        return SafeString("")
+    at = datetime.fromisoformat(value) if isinstance(value, str) else value
+    shown = format_date(at, "d MMM y", locale=_locale())
+    return format_html('<time data-said datetime="{}">{}</time>', at.isoformat(), shown)
 
 
 @register.filter
