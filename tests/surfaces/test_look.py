@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from django.utils.translation import override
 from tests import make
 
 from onym.core import handle
+from onym.core import policy as core_policy
 from onym.core.money import Money
+from onym.core.policies import reading
+from onym.core.policies.model import Effect, Unknown
 from onym.core.sale import State
 from onym.web import design, page, steps
 from onym.web.templatetags import market
@@ -118,3 +122,17 @@ def test_the_living_page_shows_the_parts_in_the_demo_only(place: Any, settings: 
 
 def test_the_living_page_shows_every_state_of_a_handle() -> None:
     assert set(design.STATES) <= {state.value for state in handle.State}
+
+
+@pytest.mark.parametrize("name", ["x-2023", "onym-default", "onym-atproto"])
+def test_every_reason_that_a_built_in_policy_can_give_has_words(name: str) -> None:
+    text = resources.files("onym.core").joinpath(f"policies/{name}.toml").read_text()
+    rules = reading.read(text, name).rules
+    codes = {rule.code for rule in rules} | {core_policy.SUSPENSION_NOT_FINAL}
+    codes |= {f"not_{rule.code}" for rule in rules if rule.effect is Effect.IDLE}
+    guards = {Effect.PROTECT, Effect.IDLE}
+    codes |= {f"unknown_{rule.when.signal}" for rule in rules if rule.effect in guards}
+    lists = {f"unknown_{name}_list" for name in ("protected", "reserved")}  # we keep them ourselves
+    asked = {rule.when.signal for rule in rules if rule.unknown is Unknown.SKIP}
+    wordless = {code for code in codes - lists if market.reason(code) == code}
+    assert wordless <= {f"unknown_{signal}" for signal in asked}
