@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import re
+from contextlib import closing
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from onym.core.money import Money
 from onym.core.policies import reading
 from onym.core.policies.model import Effect, Unknown
 from onym.core.sale import State
+from onym.site import files
 from onym.web import design, page, steps
 from onym.web.templatetags import market
 
@@ -136,3 +139,32 @@ def test_every_reason_that_a_built_in_policy_can_give_has_words(name: str) -> No
     asked = {rule.when.signal for rule in rules if rule.unknown is Unknown.SKIP}
     wordless = {code for code in codes - lists if market.reason(code) == code}
     assert wordless <= {f"unknown_{signal}" for signal in asked}
+
+
+def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(
+    place: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "one.css").write_text("a")
+    first = files.edition([tmp_path])
+    (tmp_path / "one.css").write_text("b")
+    assert files.edition([tmp_path]) != first
+    client = Client()
+    sheet = re.search(r'href="(/static/\w{10}/onym/market.css)"', client.get("/en/").text)
+    assert sheet
+    with closing(client.get(sheet[1])) as answer:
+        assert "immutable" in answer["Cache-Control"]
+
+
+def test_a_first_visit_loads_at_most_80_kb_beside_the_fonts(place: Any) -> None:
+    """Scripts, sheet and picture of the page that has most, as they travel."""
+    page = Client().get("/en/search?q=moon", headers={"accept-encoding": "gzip"})
+    seen = gzip.decompress(page.content).decode()
+    names = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', seen))
+    assert len(names) >= 4
+    sizes = {name: _travels(name) for name in names if not name.endswith(".woff2")}
+    assert sum(sizes.values()) + len(page.content) <= 80_000, sizes
+
+
+def _travels(name: str) -> int:
+    with closing(Client().get(name, headers={"accept-encoding": "gzip"})) as answer:
+        return len(answer.getvalue())

@@ -16,7 +16,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from onym.core.errors import Malformed
-from onym.site import embedded
+from onym.site import embedded, files
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -165,11 +165,12 @@ CONTENT_SECURITY_POLICY = {
 }
 
 # Files
-STATIC_URL = "/static/"
 STATICFILES_DIRS = [p for p in (HERE / "web" / "static", HERE / "desk" / "static") if p.exists()]
+STATIC_URL = f"/static/{files.edition(STATICFILES_DIRS)}/"
 STATIC_ROOT = None  # served from the package; there is nothing to collect
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_AUTOREFRESH = False
+WHITENOISE_IMMUTABLE_FILE_TEST = files.always
 
 # Mail
 EMAIL_BACKEND = os.environ.get("ONYM_MAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")

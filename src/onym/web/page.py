@@ -97,6 +97,7 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
         "lang": translation.get_language(),
         "rtl": translation.get_language_bidi(),
         "languages": [(code, LOCAL_NAMES[code], f"/{code}{rest}{query}") for code in LOCAL_NAMES],
+        "base": settings.BASE_URL,
         "demo": settings.DEMO,
         "here": rest.split("/")[1] if rest.count("/") else "",
         "theme": theme if theme in THEMES else "",
