@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from hypothesis import settings as hypothesis_settings
+from tests import words
 
 from onym.site import embedded
 
@@ -25,6 +26,8 @@ hypothesis_settings.load_profile("onym")
 
 DATA = Path(tempfile.mkdtemp(prefix="onym-test-"))
 atexit.register(shutil.rmtree, DATA, ignore_errors=True)
+words.bring(DATA / "lexicon")
+atexit.register(words.keep, DATA / "lexicon")  # before the folder goes
 os.environ["ONYM_DATA"] = str(DATA)
 os.environ["DATABASE_URL"] = embedded.address(DATA)
 os.environ["DJANGO_SETTINGS_MODULE"] = "onym.site.settings"

@@ -1,15 +1,19 @@
-"""Lexicons for tests: a handful of words written down here, and the full one, built once a run."""
+"""Lexicons for tests: a handful of words written down here, and the full one, built when its
+sources have changed."""
 
 from __future__ import annotations
 
-import atexit
+import filecmp
 import functools
+import os
 import shutil
-import tempfile
 from pathlib import Path
 
 from onym.core.lexicon import Lexicon, Word
 from onym.sweep import lexicon
+
+KEPT = Path(__file__).resolve().parents[1] / "build" / "lexicon"
+"""What was built last; a build takes one core for some twenty seconds."""
 
 
 def word(
@@ -65,11 +69,25 @@ def small() -> Lexicon:
 
 @functools.cache
 def full_path() -> Path:
-    """The whole lexicon, built in a process of its own by the first test that asks."""
-    folder = Path(tempfile.mkdtemp(prefix="onym-lexicon-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    lexicon.ensure(folder / lexicon.FILE_NAME)
-    return folder / lexicon.FILE_NAME
+    """The whole lexicon: the one of DATA, which tests of the pages use, too."""
+    path = Path(os.environ["ONYM_DATA"]) / lexicon.FILE_NAME
+    lexicon.ensure(path)
+    return path
+
+
+def bring(path: Path) -> None:
+    """What an earlier run built; a stale one is built again by whoever asks for it."""
+    if KEPT.exists():
+        shutil.copyfile(KEPT, path)
+
+
+def keep(path: Path) -> None:
+    """Leave what was built to the next run."""
+    if path.exists() and not (KEPT.exists() and filecmp.cmp(path, KEPT, shallow=False)):
+        KEPT.parent.mkdir(exist_ok=True)
+        fresh = KEPT.with_name(f".{KEPT.name}.{os.getpid()}")
+        shutil.copyfile(path, fresh)
+        fresh.replace(KEPT)
 
 
 @functools.cache
