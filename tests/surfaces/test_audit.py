@@ -80,7 +80,10 @@ def given_back(made: Sale, by: str) -> None:
     sale.cancel(sale_id=made.id, by=by)
     refund = made.payment_set.get(kind="refund")
     payments.record_refund(
-        payment_id=refund.id, state=PaymentState.DONE, provider="stripe", provider_id="re_1"
+        payment_id=refund.id,
+        state=PaymentState.DONE,
+        provider="stripe",
+        provider_id=f"re_{refund.id}",
     )
 
 
@@ -225,7 +228,7 @@ BREAKS: list[tuple[str, str]] = [
     ("T5", "update store_event set entry = entry || 'x'::bytea where leaf_index = 0"),
     (
         "T6",
-        "update store_event set leaf_index = null, at = at - interval '61 seconds'"
+        "update store_event set leaf_index = null, written_at = written_at - interval '61 seconds'"
         f" where leaf_index = {LAST_LEAF}",
     ),
     (

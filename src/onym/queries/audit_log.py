@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -66,29 +68,50 @@ where c.back = 1 and h.account_id is distinct from c.after
                   and (t.cause in ('platform', 'retained', 'restored') or t.held_to is not null))
 """
 
-WAITING = f"""
-select type || ' of ' || ref || ' waits since ' || at from store_event
-where leaf_index is null and at < clock_timestamp() - interval '{LATE}'
-      + coalesce((select offset_seconds from store_democlock where id = 1), 0)
-        * interval '1 second'
+LATE_EVENTS = f"""
+select type || ' of ' || ref || ' was written at ' || written_at || ' and is not published'
+from store_event
+where (leaf_index is null or leaf_index >= %s) and written_at < %s - interval '{LATE}'
 """  # noqa: S608 - constants of this file
 
 
-def checks(folder: Path) -> Iterator[tuple[str, str, Iterable[str]]]:
-    """(id, promise, broken rows in words) for T1 to T6."""
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The log's files as they stood at an instant of the machine's clock: the checkpoint if the
+    log's own key has signed it, or what is wrong with it."""
+
+    folder: Path
+    at: datetime
+    head: checkpoint.Checkpoint | None
+    trouble: str = ""
+
+
+def published(folder: Path) -> Published:
+    """What is published now; read before the snapshot of the rows that it is compared with.
+
+    What is not under it although it was written `LATE` before is late, whatever follows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        (at,) = cursor.fetchone()
     head, trouble = _head(folder)
-    size = head.size if head else 0
-    yield "T1", "the published tree is the rows' own, in their order", _tree(folder, head, trouble)
+    return Published(folder, at, head, trouble)
+
+
+def checks(seen: Published) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """(id, promise, broken rows in words) for T1 to T6."""
+    yield "T1", "the published tree is the rows' own, in their order", _tree(seen)
     yield "T2", "every decision has its event, once", _rows(UNRECORDED)
     yield "T3", "import and hand-overs give the holders", [*_rows(HOLDERS), *_strangers()]
     yield "T4", "no leaf holds an unknown field or a mail address", islice(_misfits(), MOST_NAMED)
-    yield "T5", "one root per size", _roots(head)
-    yield "T6", f"an event is in the log within {LATE}", [*_rows(WAITING), *_unpublished(size)]
+    yield "T5", "one root per size", _roots(seen.head)
+    size = seen.head.size if seen.head else 0
+    yield "T6", f"an event is in the log within {LATE}", _rows(LATE_EVENTS, size, seen.at)
 
 
-def _rows(sql: str) -> list[str]:
+def _rows(sql: str, *values: object) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, values or None)
         return [what for (what,) in cursor.fetchmany(MOST_NAMED)]
 
 
@@ -108,11 +131,12 @@ def _entries(size: int) -> Iterator[bytes]:
     return (bytes(entry) for entry in rows.values_list("entry", flat=True).iterator(5_000))
 
 
-def _tree(folder: Path, head: checkpoint.Checkpoint | None, trouble: str) -> list[str]:
+def _tree(seen: Published) -> list[str]:
     """The files' entries are the rows' entries, and all files agree with the signed root."""
+    head = seen.head
     if head is None:
-        return [trouble] if trouble else []
-    read = tiles.Tiles(tiles.directory(folder), head.size)
+        return [seen.trouble] if seen.trouble else []
+    read = tiles.Tiles(tiles.directory(seen.folder), head.size)
     known = _entries(head.size)
     try:
         for index, entry in tiles.checked_entries(read, head.root):
@@ -156,17 +180,6 @@ def _misfit(type_: str, ref: str, entry: bytes) -> str | None:
     if (leaf.type, leaf.ref) != (type_, ref):
         return "the leaf is about something else than its row"
     return events.misfit(leaf)
-
-
-def _unpublished(size: int) -> list[str]:
-    """Placed leaves that no checkpoint covers although they are late."""
-    late = """
-        select type || ' of ' || ref || ' has place ' || leaf_index || ', not published'
-        from store_event where leaf_index >= {size} and at < clock_timestamp()
-            + coalesce((select offset_seconds from store_democlock where id = 1), 0)
-              * interval '1 second' - interval '{late}'
-    """
-    return _rows(late.format(size=int(size), late=LATE))
 
 
 def _strangers() -> Iterator[str]:
