@@ -109,7 +109,7 @@ def checks(seen: Published) -> Iterator[tuple[str, str, Iterable[str]]]:
     yield "T6", f"an event is in the log within {LATE}", _rows(LATE_EVENTS, size, seen.at)
 
 
-def _rows(sql: str, *values: object) -> list[str]:
+def _rows(sql: str, *values: Any) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(sql, values or None)
         return [what for (what,) in cursor.fetchmany(MOST_NAMED)]
