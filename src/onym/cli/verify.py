@@ -16,7 +16,7 @@ import click
 import requests
 
 from onym.core import events, record
-from onym.core.record import Check, Status
+from onym.core.leaves import Check, Status
 from onym.tlog import checkpoint, merkle, proof, tiles
 
 _SECONDS = 20
