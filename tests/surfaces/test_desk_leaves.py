@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from django.db import connection
 from tests import make
 from tests.surfaces.test_api import Caller
+from tests.surfaces.test_desk import sign_in, text_of
 
 from onym.cli import desk as cli
 from onym.core import events, record
@@ -21,7 +22,9 @@ from onym.core.sale import PaymentState
 from onym.core.transfer import State as TransferState
 from onym.flows import invitation, payments, people, sale, transfer
 from onym.queries import appraisal as model
+from onym.queries import names
 from onym.store.models import Event, Invitation, Payment, Transfer
+from onym.web.templatetags.market import money
 
 DEAR = {"minor": 1_500_000, "currency": "USD"}
 CHEAP = {"minor": 40_000, "currency": "USD"}
@@ -92,6 +95,13 @@ def test_a_dear_price_is_approved_with_the_appraisal_and_names_the_approval(
     assert [leaf.type for leaf in told] == ["Approved", "Appraised", "PriceSet", "ListingOpened"]
     assert told[2].body["approval"] == told[0].ref
     assert violated() == []
+
+
+def test_the_desks_page_shows_the_appraisal_that_the_log_will_name(place: Any) -> None:
+    page = text_of(sign_in("amal", "curator"), "/en/desk/handles/moon")
+    worth = names.beside_price("demo", "moon")
+    for figure in ("low", "mid", "high"):
+        assert money(worth[figure]) in page
 
 
 def drafted(team: list[Caller], mail: str) -> str:
