@@ -6,7 +6,7 @@ import hashlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from onym.core import events, fees, record
+from onym.core import events, fees, leaves, people, record
 from onym.core.events import Event
 from onym.core.money import Money
 from onym.tlog import merkle
@@ -16,6 +16,8 @@ HASH = "ab" * 32
 OTHER = "cd" * 32
 VERSIONS = {"fees": "onym-2026/1", "policy": "x-2023/3"}
 HOUSE = "mbr_house"
+PRIVATE = {"sal_1": ("sal_1", "inv_1", "cmp_1")}
+"""What a private sale came from; it opens the prices of all of them."""
 
 ROWS = [
     events.directory_row(handle, account) for handle, account in (("handle", "7"), ("moon", "9"))
@@ -150,27 +152,62 @@ def story() -> list[Event]:
     return [*swept(), *invited(), *traded()]
 
 
+def priced() -> list[Event]:
+    """The same with a committed staff, the campaign's price set before, and a listing of the house.
+
+    t1 and t2 are all of the staff, so whoever reads the log can recompute their set.
+    """
+    told = story()
+    at = place(told, "CandidatesCommitted", "cmp_1")
+    told[at:at] = price_set("cmp_1", 5_000_000, is_public=False, handle="handle", approval="apr_1")
+    listed = {"handle": "moon", "price": amount(40_000), "seller": HOUSE, "versions": VERSIONS}
+    told += price_set("lst_1", 40_000, is_public=True, handle="moon")
+    told.append(Event("ListingOpened", "lst_1", listed))
+    return [staff("mbr_t1", "mbr_t2"), *told]
+
+
+def staff(*members: str) -> Event:
+    body = {"root": people.staff_root(members).hex(), "count": len(members)}
+    return Event("StaffSetCommitted", "demo", body)
+
+
+def price_set(ref: str, minor: int, *, is_public: bool, handle: str, **more: str) -> list[Event]:
+    """An appraisal by model onym/1 and the price that was set beside it."""
+    worth = {name: amount(minor // 2) for name in ("low", "mid", "high")}
+    seen = {"handle": handle, "tier": "rare", **worth}
+    price = {"handle": handle, "price": amount(minor)}
+    model = {"model": "onym/1"}
+    if is_public:
+        return [
+            Event("Appraised", ref, model | seen),
+            Event("PriceSet", ref, model | more | price),
+        ]
+    return [Event("Appraised", ref, model, seen), Event("PriceSet", ref, model | more, price)]
+
+
 def seal(told: list[Event]) -> list[bytes]:
-    """Entries a minute apart; SaleSettled publishes what SaleAgreed committed."""
+    """Entries a minute apart; SaleSettled publishes the prices that led to it, unless it has."""
     entries: list[bytes] = []
-    opened: dict[str, Any] = {}
+    opened: dict[tuple[str, str], Any] = {}
     for number, event in enumerate(told):
         body = dict(event.body)
-        if event.type == "SaleSettled" and event.ref in opened and "opens" not in body:
-            body["opens"] = [events.published("SaleAgreed", event.ref, "price", opened[event.ref])]
+        if event.type == "SaleSettled" and "opens" not in body:
+            found = [(type, ref) for type, ref in opened if ref in PRIVATE.get(event.ref, ())]
+            items = [events.published(*key, "price", opened[key]) for key in found]
+            body |= {"opens": items} if items else {}
         sealed = events.seal(
             Event(event.type, event.ref, body, event.committed),
             namespace="demo",
             at=START + timedelta(minutes=number),
             salt=lambda: b"s" * 32,
         )
-        if event.type == "SaleAgreed" and "price" in sealed.openings:
-            opened[event.ref] = sealed.openings["price"]
+        if "price" in sealed.openings:
+            opened[event.type, event.ref] = sealed.openings["price"]
         entries.append(sealed.entry)
     return entries
 
 
-def outcome(entries: list[bytes], name: str) -> record.Check:
+def outcome(entries: list[bytes], name: str) -> leaves.Check:
     (found,) = [one for one in record.check(entries) if one.name.startswith(name)]
     return found
 
@@ -205,3 +242,5 @@ FEES = "fees"
 OPENED = "opened"
 TWO = "two people"
 HOLDERS = "holders"
+PRICES = "staff's prices"
+STAFF = "staff stay"

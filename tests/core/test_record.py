@@ -12,6 +12,8 @@ from tests.core.story import (
     HOLDERS,
     HOUSE,
     PATH,
+    PRICES,
+    STAFF,
     START,
     VERSIONS,
     amount,
@@ -20,20 +22,22 @@ from tests.core.story import (
     outcome,
     path,
     place,
+    priced,
     seal,
+    staff,
     story,
     swept,
     traded,
 )
 
-from onym.core import events, fees, record
+from onym.core import events, fees, leaves, record
 from onym.core.events import Event
 from onym.core.money import Money
 from onym.tlog import merkle
 
 
 def test_a_true_story_passes_every_check_and_says_what_had_no_subject() -> None:
-    checks = record.check(seal(story()))
+    checks = record.check(seal(priced()))
     assert [one.name for one in checks] == list(record.RULES)
     assert {one.name for one in checks if one.status == "no subject"} == {
         "closed lots and draws recompute"
@@ -42,8 +46,33 @@ def test_a_true_story_passes_every_check_and_says_what_had_no_subject() -> None:
     assert [one.leaf for one in checks] == [None] * len(checks)
 
 
+def test_a_log_from_before_prices_and_staff_were_logged_stays_as_good_as_it_was() -> None:
+    checks = record.check(seal(story()))
+    assert {one.name for one in checks if one.status == "no subject"} == {
+        "closed lots and draws recompute",
+        "staff's prices were set before",
+        "staff stay out of sales",
+    }
+    assert [one for one in checks if one.status == "violated"] == []
+
+
+def test_a_campaign_from_before_the_first_price_is_judged_by_what_was_committed_then() -> None:
+    told = [event for event in priced() if event.ref != "cmp_1" or event.type[0] == "C"]
+    assert outcome(seal(told), PRICES).status == "ok"
+
+
+def test_a_set_of_staff_that_nobody_can_recompute_says_nothing() -> None:
+    told = [staff("mbr_t1", "mbr_t2", "mbr_silent"), *story()]
+    assert outcome(seal(told), STAFF).status == "no subject"
+
+
+def test_whoever_left_the_staff_may_buy() -> None:
+    told = [staff("mbr_t1", "mbr_t2", "mbr_b"), staff("mbr_t1", "mbr_t2"), *story()]
+    assert outcome(seal(told), STAFF).status == "ok"
+
+
 def test_an_empty_log_has_no_subject_for_any_check() -> None:
-    assert {one.status for one in record.check([])} == {record.Status.NO_SUBJECT}
+    assert {one.status for one in record.check([])} == {leaves.Status.NO_SUBJECT}
 
 
 def test_a_leaf_index_names_the_transfer_before_as_well_as_its_ref_does() -> None:

@@ -15,7 +15,9 @@ from tests.core.story import (
     ORDER,
     OTHER,
     PATH,
+    PRICES,
     ROWS,
+    STAFF,
     TWO,
     amount,
     changed,
@@ -24,7 +26,10 @@ from tests.core.story import (
     outcome,
     path,
     place,
+    price_set,
+    priced,
     seal,
+    staff,
     story,
     without,
 )
@@ -332,6 +337,145 @@ def test_each_lie_is_found_and_its_leaf_named(
     name: str, spoil: Callable[[list[Event]], list[Event]], leaf: str, says: str
 ) -> None:
     told = spoil(story())
+    found = outcome(seal(told), name)
+    assert found.status == "violated"
+    assert says in found.detail
+    type, ref = leaf.split()
+    assert found.leaf == place(told, type, ref)
+
+
+EARLIER = price_set("lst_0", 1, is_public=True, handle="x")
+
+DESK_LIES: list[tuple[str, str, Callable[[list[Event]], list[Event]], str, str]] = [
+    (
+        PRICES,
+        "a campaign whose price nobody set",
+        lambda told: ([*EARLIER, *without(told, "PriceSet", "cmp_1")]),
+        "CandidatesCommitted cmp_1",
+        "no price was set for cmp_1",
+    ),
+    (
+        PRICES,
+        "a listing of the house without a price before it",
+        lambda told: [*told, Event("ListingOpened", "lst_2", dict(told[-1].body))],
+        "ListingOpened lst_2",
+        "no price was set for lst_2",
+    ),
+    (
+        PRICES,
+        "a price set after the listing",
+        lambda told: moved(told, "ListingOpened", "lst_1", len(told) - 2),
+        "ListingOpened lst_1",
+        "no price was set for lst_1",
+    ),
+    (
+        PRICES,
+        "a price set after the candidates",
+        lambda told: ([*EARLIER, *moved(told, "PriceSet", "cmp_1", 8)]),
+        "CandidatesCommitted cmp_1",
+        "no price was set for cmp_1",
+    ),
+    (
+        PRICES,
+        "a listing at another price than was set",
+        lambda told: changed(told, "ListingOpened", "lst_1", price=amount(39_999)),
+        "ListingOpened lst_1",
+        "its price is not the one set",
+    ),
+    (
+        PRICES,
+        "a listing of another handle than was priced",
+        lambda told: changed(told, "ListingOpened", "lst_1", handle="sun"),
+        "ListingOpened lst_1",
+        "its handle is not the one set",
+    ),
+    (
+        PRICES,
+        "a price by a model that nobody saw",
+        lambda told: without(told, "Appraised", "lst_1"),
+        "PriceSet lst_1",
+        "no appraisal by onym/1",
+    ),
+    (
+        PRICES,
+        "an appraisal of another handle",
+        lambda told: changed(told, "Appraised", "lst_1", handle="sun"),
+        "PriceSet lst_1",
+        "appraised another handle",
+    ),
+    (
+        PRICES,
+        "an invited buyer who paid another price than was set",
+        lambda told: repriced(told, "PriceSet", "cmp_1"),
+        "SaleSettled sal_1",
+        "not that of PriceSet",
+    ),
+    (
+        PRICES,
+        "an invited buyer who paid another price than was offered",
+        lambda told: repriced(told, "InvitationSent", "inv_1"),
+        "SaleSettled sal_1",
+        "not that of InvitationSent",
+    ),
+    (
+        PRICES,
+        "a settlement that keeps the price that was set to itself",
+        lambda told: changed(told, "SaleSettled", "sal_1", opens=[]),
+        "SaleSettled sal_1",
+        "does not open the price of PriceSet",
+    ),
+    (
+        TWO,
+        "a price that names an approval nobody gave",
+        lambda told: changed(told, "PriceSet", "lst_1", approval="apr_9"),
+        "PriceSet lst_1",
+        "approval apr_9 is not",
+    ),
+    (
+        STAFF,
+        "a buyer of the staff who acted for it",
+        lambda told: changed(told, "SaleAgreed", "sal_2", buyer="mbr_t2"),
+        "SaleAgreed sal_2",
+        "its buyer mbr_t2 is of the staff",
+    ),
+    (
+        STAFF,
+        "a buyer who alone completes the staff",
+        lambda told: [staff("mbr_t1", "mbr_t2", "mbr_b"), *told[1:]],
+        "SaleAgreed sal_2",
+        "its buyer mbr_b is of the staff",
+    ),
+    (
+        STAFF,
+        "an approver who is not of the staff",
+        lambda told: [
+            *changed(told, "Approved", "apr_1", approver="mbr_x"),
+            Event("AppealDecided", "apl_1", DECIDED),
+        ],
+        "Approved apr_1",
+        "its approver mbr_x is not of the staff",
+    ),
+]
+
+DECIDED = {"handle": "sun", "outcome": "upheld", "reasons": [], "reviewer": "mbr_t2"}
+
+
+def repriced(told: list[Event], type: str, ref: str) -> list[Event]:
+    """Another price was committed than the one that the sale went by."""
+    at = place(told, type, ref)
+    hidden = {**told[at].committed, "price": amount(4_999_999)}
+    return [*told[:at], Event(type, ref, told[at].body, hidden), *told[at + 1 :]]
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil", "leaf", "says"),
+    [lie[:1] + lie[2:] for lie in DESK_LIES],
+    ids=[lie[1].replace(" ", "-") for lie in DESK_LIES],
+)
+def test_each_lie_of_the_desk_is_found_and_its_leaf_named(
+    name: str, spoil: Callable[[list[Event]], list[Event]], leaf: str, says: str
+) -> None:
+    told = spoil(priced())
     found = outcome(seal(told), name)
     assert found.status == "violated"
     assert says in found.detail

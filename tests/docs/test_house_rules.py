@@ -328,6 +328,8 @@ COVERED = {
     "src/onym/cli/appraise.py": "tests/surfaces/test_cli_appraise.py",
     "src/onym/cli/witness.py": "tests/surfaces/test_verify.py",
     "src/onym/core/listing.py": "tests/flows/test_sale.py",
+    "src/onym/core/record_desk.py": "tests/core/test_record_lies.py",
+    "src/onym/flows/appraisal.py": "tests/surfaces/test_desk_leaves.py",
     "src/onym/flows/documents.py": "tests/surfaces/test_chain.py",
     "src/onym/flows/part.py": "tests/flows/test_reclaim.py",
     "src/onym/flows/standing.py": "tests/flows/test_reclaim.py",

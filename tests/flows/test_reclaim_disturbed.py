@@ -320,14 +320,15 @@ def test_the_log_tells_the_sweep_before_the_warning_and_the_warning_before_the_r
     world: World,
 ) -> None:
     from onym.core import record as checks
+    from onym.core.leaves import Status
     from onym.store.models import Event
 
     released(world)
     entries = [bytes(row.entry) for row in Event.objects.order_by("seq")]
     found = {check.name: check for check in checks.check(entries)}
     order = found["sweeps come before warnings, warnings before releases"]
-    assert order.status is checks.Status.OK, order.detail
-    assert found["entries are well formed"].status is checks.Status.OK
+    assert order.status is Status.OK, order.detail
+    assert found["entries are well formed"].status is Status.OK
 
 
 # What is told

@@ -15,7 +15,7 @@ from tests import make
 from onym.cli.audit import command
 from onym.core.sale import PaymentState, PayoutState
 from onym.core.transfer import State as TransferState
-from onym.flows import clock, ledger, listing, log, offer, payments, sale, transfer
+from onym.flows import clock, ledger, listing, log, offer, payments, people, sale, transfer
 from onym.queries import audit, audit_ledger
 from onym.queries.audit import Verdict
 from onym.store.models import Offer, Payout, Sale
@@ -50,6 +50,11 @@ def market(place: Any) -> Sale:
     listing.open_(namespace=place.id, handle="tide", seller=seller.id, price=make.usd(9))
     offered = offer.make(namespace=place.id, handle="tide", buyer="mbr_buyer", price=make.usd(8))
     offer.decline(offer_id=offered.id, by=seller.id)
+    make.member(place, id="mbr_team")
+    people.grant(member="mbr_team", role="curator")
+    for name in ("lake", "pond"):
+        make.handle(place, name, state="released", account_id=None)
+        listing.open_house(namespace=place.id, handle=name, by="mbr_team", price=make.usd(7))
     log.integrate()
     return Sale.objects.get(pk=done.id)
 
@@ -80,7 +85,10 @@ def given_back(made: Sale, by: str) -> None:
     sale.cancel(sale_id=made.id, by=by)
     refund = made.payment_set.get(kind="refund")
     payments.record_refund(
-        payment_id=refund.id, state=PaymentState.DONE, provider="stripe", provider_id="re_1"
+        payment_id=refund.id,
+        state=PaymentState.DONE,
+        provider="stripe",
+        provider_id=f"re_{refund.id}",
     )
 
 
@@ -103,6 +111,7 @@ TIDE = "(select id from store_handle where handle = 'tide')"
 MOON = "(select id from store_handle where handle = 'moon')"
 ONE = "(select min(id) from store_posting)"
 LAST_LEAF = "(select max(leaf_index) from store_event)"
+FIRST_PRICE = "(select min(seq) from store_event where type = 'PriceSet')"
 NEW_EVENT = (
     "insert into store_event (namespace_id, type, ref, at, entry) "
     "select namespace_id, '{type}', '{ref}', {at}, {entry} from store_event limit 1"
@@ -195,6 +204,8 @@ BREAKS: list[tuple[str, str]] = [
     ("O1", f"update store_sale set mechanism = 'offer' where id = {ESCROW}"),
     ("T1", "update store_event set entry = entry || 'x'::bytea where leaf_index = 0"),
     ("T2", "delete from store_event where type = 'SaleFunded'"),
+    ("T2", f"delete from store_event where type = 'PriceSet' and seq > {FIRST_PRICE}"),
+    ("T2", "delete from store_staffrole"),
     (
         "T2",
         "insert into store_event (namespace_id, type, ref, at, entry) select namespace_id, type,"
@@ -225,7 +236,7 @@ BREAKS: list[tuple[str, str]] = [
     ("T5", "update store_event set entry = entry || 'x'::bytea where leaf_index = 0"),
     (
         "T6",
-        "update store_event set leaf_index = null, at = at - interval '61 seconds'"
+        "update store_event set leaf_index = null, written_at = written_at - interval '61 seconds'"
         f" where leaf_index = {LAST_LEAF}",
     ),
     (

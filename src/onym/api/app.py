@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from functools import cached_property
 
+from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
@@ -72,6 +73,11 @@ def unreadable(_: HttpRequest, error: ValidationError) -> HttpResponse:
         for item in error.errors
     }
     return wire.problem(Malformed("the request cannot be read", fields=fields))
+
+
+@api.exception_handler(RequestDataTooBig)
+def too_big(_: HttpRequest, __: RequestDataTooBig) -> HttpResponse:
+    return wire.problem(Malformed("the request is too large"))
 
 
 @api.exception_handler(HttpError)

@@ -11,11 +11,11 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, dispute, invitation, lists, reclaim, stop, sweep
+from onym.flows import appeal, appraisal, dispute, invitation, lists, reclaim, stop, sweep
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
-from onym.queries import people
+from onym.queries import names, people
 from onym.queries import sale as sales
 from onym.queries.people import Caller
 
@@ -130,19 +130,21 @@ def new_sweep(request: HttpRequest, wish: NewSweep) -> HttpResponse:
 def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
     """Commit the candidates of a batch of private offers."""
     _last_look(request, wish.handle)
+    place = wire.place(request)
     recipients = [invitation.Recipient(r.mail, r.name, r.language) for r in wish.recipients]
     return wire.write(
         request,
         "desk",
         lambda who: queries.outcome(
             invitation.propose(
-                namespace=wire.place(request),
+                namespace=place,
                 handle=wish.handle,
                 by=who.id,
                 price=wish.price.money(),
                 criteria=wish.criteria,
                 recipients=recipients,
                 expires_in_days=wish.expires_in_days,
+                shown=appraisal.Shown(**names.beside_price(place, wish.handle)),
             )
         ),
     )

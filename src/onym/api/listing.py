@@ -10,9 +10,9 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.flows import appraisal, reclaim
 from onym.flows import listing as flow
-from onym.flows import reclaim
-from onym.queries import desk
+from onym.queries import desk, names
 from onym.queries import listing as queries
 from onym.queries import sale as sales
 
@@ -59,7 +59,10 @@ def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
         if not who.is_staff:
             row = flow.open_(namespace=place, handle=wish.handle, seller=who.id, price=price)
             return 201, queries.view(row)
-        made = flow.open_house(namespace=place, handle=wish.handle, by=who.id, price=price)
+        shown = appraisal.Shown(**names.beside_price(place, wish.handle))
+        made = flow.open_house(
+            namespace=place, handle=wish.handle, by=who.id, price=price, shown=shown
+        )
         return desk.outcome(made)
 
     return wire.write(request, "desk" if who.is_staff else "sell", run)

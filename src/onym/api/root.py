@@ -39,9 +39,9 @@ def refusing(view: View) -> View:
 @require_GET
 @refusing
 def log_file(_: HttpRequest, path: str) -> HttpResponse:
-    """Checkpoint, key, tiles and entries, as they lie on disk; full tiles never change."""
+    """Checkpoint, keys, tiles and entries, as they lie on disk; full tiles never change."""
     data = log.file(path)
-    is_text = path in ("checkpoint", "key")
+    is_text = path in ("checkpoint", "key", "witnesses")
     kind = "text/plain; charset=utf-8" if is_text else "application/octet-stream"
     answer = HttpResponse(data, content_type=kind)
     fixed = not is_text and ".p/" not in path

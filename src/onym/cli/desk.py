@@ -1,4 +1,4 @@
-"""`onym desk add`: who belongs to the handle team, in which role."""
+"""`onym desk add` and `onym desk remove`: who belongs to the handle team, in which role."""
 
 from __future__ import annotations
 
@@ -38,3 +38,16 @@ def add(
     people.grant(member=member.id, role=role)
     facts = {"member": member.id, "mail": mail, "role": role}
     click.echo(json.dumps(facts) if as_json else f"{mail} is {member.id} and has the role {role}")
+
+
+@command.command("remove")
+@click.argument("mail")
+@click.option("--role", type=click.Choice(sorted(access.ALLOWED)), required=True)
+@click.option("--namespace", metavar="N", default=lambda: settings.NAMESPACE)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def remove(mail: str, role: str, namespace: str, as_json: bool) -> None:
+    """Take a ROLE from MAIL, who stays a member."""
+    member = people.by_mail(namespace=namespace, mail=mail)
+    people.withdraw(member=member.id, role=role)
+    facts = {"member": member.id, "mail": mail, "role": role}
+    click.echo(json.dumps(facts) if as_json else f"{mail} no longer has the role {role}")

@@ -16,7 +16,7 @@ import click
 import requests
 
 from onym.core import events, record
-from onym.core.record import Check, Status
+from onym.core.leaves import Check, Status
 from onym.tlog import checkpoint, merkle, proof, tiles
 
 _SECONDS = 20
@@ -119,7 +119,10 @@ def _verify(
     head = _signed(report, read, pinned)
     if head is None:
         return
-    _cosigned(report, head, witnesses)
+    if witnesses:
+        _cosigned(report, head, witnesses)
+    else:
+        _cosigned_unpinned(report, head, read)
     source = tiles.Tiles(read, head.size)
     try:
         found = record.check(entry for _, entry in _watched(source, head))
@@ -179,9 +182,6 @@ def _signed(
 def _cosigned(
     report: Report, head: checkpoint.Checkpoint, witnesses: list[checkpoint.Verifier]
 ) -> None:
-    if not witnesses:
-        report.checks.append(Check(COSIGNED, Status.NO_SUBJECT, "no witness was named"))
-        return
     try:
         have = checkpoint.cosignatures(head.note, witnesses)
     except checkpoint.Unverified as fault:
@@ -189,6 +189,27 @@ def _cosigned(
         return
     missing = sorted({witness.name for witness in witnesses} - set(have))
     report.add(COSIGNED, f"missing: {', '.join(missing)}" if missing else "all", bad=bool(missing))
+
+
+def _cosigned_unpinned(report: Report, head: checkpoint.Checkpoint, read: tiles.Read) -> None:
+    """Who of the log's own list has cosigned: a wrong cosignature is wrong, a missing one is late.
+
+    The list shows nothing by itself: whoever wants a witness names it with --witness.
+    """
+    try:
+        keys = [checkpoint.Verifier.parse(line) for line in read("witnesses").decode().split()]
+        have = checkpoint.cosignatures(head.note, keys)
+    except FileNotFoundError:
+        keys, have = [], []
+    except (checkpoint.Unverified, UnicodeDecodeError) as fault:
+        report.add(COSIGNED, str(fault), bad=True)
+        return
+    missing = [key.name for key in keys if key.name not in have]
+    said = [f"by {', '.join(have)}"] if have else []
+    said += [f"not yet by {', '.join(missing)}"] if missing else []
+    detail = f"{', '.join(said)}; unpinned: name one with --witness" if said else ""
+    status = Status.OK if have else Status.NO_SUBJECT
+    report.checks.append(Check(COSIGNED, status, detail or "no witness was named"))
 
 
 # The receipt.

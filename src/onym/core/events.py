@@ -205,8 +205,8 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     ),
     "InvitationAccepted": (_shape("campaign position", "why"),),
     "InvitationClosed": (_shape("campaign position why"),),
-    "Appraised": (_shape("handle model", "tier low mid high", "price low mid high"),),
-    "PriceSet": (_shape("handle", "model opens approval", "", "price"),),
+    "Appraised": (_shape("model", "", "", "handle tier low mid high"),),
+    "PriceSet": (_shape("", "model opens approval", "", "handle price"),),
     "ListingOpened": (_shape("handle versions", "seller approval", "", "price"),),
     "OfferAccepted": (_shape("handle versions buyer seller", "", "", "price"),),
     "LotOpened": (

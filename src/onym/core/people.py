@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from onym.core.errors import HandleLocked, NotLinked, SecondPersonNeeded, StaffMayNot
+from onym.core.events import canonical
+from onym.tlog import merkle
 
 SECURITY_DELAY = timedelta(days=30)
 
@@ -60,3 +63,11 @@ def expect_second_person(*, proposer: Member, approver: Member) -> None:
     """Two people who are never linked; refuses `second_person_needed`."""
     if is_kin(proposer, approver):
         raise SecondPersonNeeded("the proposer and linked members may not approve")
+
+
+def staff_root(members: Iterable[str]) -> bytes:
+    """The Merkle root over the pseudonyms of everybody with a role of the desk.
+
+    A row is the canonical JSON of `[pseudonym]`; rows are sorted as bytes.
+    """
+    return merkle.root_of_rows(sorted(canonical([member]) for member in set(members)))

@@ -11,8 +11,8 @@ from onym.core.access import Action
 from onym.core.errors import Malformed, NotSignedIn, Refusal
 from onym.core.money import Money
 from onym.desk.page import Fields, expect, may, once, place_of, staff
+from onym.flows import appraisal, form, invitation, listing, reclaim
 from onym.flows import desk as flow
-from onym.flows import form, invitation, listing, reclaim
 from onym.flows.invitation import Recipient
 from onym.queries import desk as queries
 from onym.queries import names
@@ -66,8 +66,11 @@ def _last_look(request: HttpRequest, name: str, who: Caller) -> None:
 
 def _do(fields: Fields, name: str, who: Caller) -> object:
     place = settings.NAMESPACE
+    shown = appraisal.Shown(**names.beside_price(place, name))
     if fields["do"] == "list":
-        return listing.open_house(namespace=place, handle=name, by=who.id, price=_price(fields))
+        return listing.open_house(
+            namespace=place, handle=name, by=who.id, price=_price(fields), shown=shown
+        )
     if fields["do"] == "house":
         return flow.propose_house_purchase(
             namespace=place, handle=name, by=who.id, price=_price(fields)
@@ -80,6 +83,7 @@ def _do(fields: Fields, name: str, who: Caller) -> object:
         criteria=fields.get("criteria", "").strip()[:4_000],
         recipients=recipients(fields.get("recipients", "")),
         expires_in_days=_days(fields.get("days", "")),
+        shown=shown,
     )
 
 

@@ -24,8 +24,8 @@ from onym.core import sale as sales
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event, amount, instant
 from onym.core.money import Money
+from onym.flows import appraisal, names, record
 from onym.flows import listing as listings
-from onym.flows import names, record
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
@@ -62,9 +62,11 @@ def propose(
     criteria: str,
     recipients: Sequence[Recipient],
     expires_in_days: int,
+    shown: appraisal.Shown | None = None,
 ) -> Campaign | Approval:
     """Draft a campaign and commit its candidates; a dear price asks for a second person first.
 
+    `shown` is the appraisal that stood beside the price; both are committed before the candidates.
     Refuses `not_allowed`, `malformed`, `handle_unavailable`, `handle_locked`, amounts.
     """
     with transaction.atomic():
@@ -78,6 +80,7 @@ def propose(
             "criteria": criteria,
             "days": expires_in_days,
             "by": by,
+            **appraisal.payload(shown),
         }
         if not sale_flow.guidelines_of(namespace, now).needs_two(price):
             return _draft(row, asked=asked, recipients=recipients, approval=None, now=now)
@@ -153,7 +156,16 @@ def _draft(
     )
     for position, (salt, recipient) in enumerate(salted):
         _invite(campaign, position=position, salt=salt, recipient=recipient)
-    record.log(_committed(campaign, approval=approval), namespace=row.namespace_id, at=now)
+    set_ = appraisal.priced(
+        row,
+        ref=campaign.id,
+        price=Money(campaign.price_minor, campaign.currency),
+        shown=appraisal.read(asked),
+        approval=approval,
+        is_public=False,
+    )
+    commitment = _committed(campaign, approval=approval)
+    record.log(*set_, commitment, namespace=row.namespace_id, at=now)
     return campaign
 
 

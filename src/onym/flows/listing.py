@@ -13,7 +13,7 @@ from onym.core import sale as sales
 from onym.core.errors import NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import names, record
+from onym.flows import appraisal, names, record
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Approval, Handle, Listing, Member, Sale
@@ -30,7 +30,8 @@ def open_(*, namespace: str, handle: str, seller: str, price: Money) -> Listing:
         now = clock.now()
         member = Member.objects.get(pk=seller)
         _expect_may_sell(row, member=member.snapshot(), now=now)
-        return _open(row, seller=member, price=price, approval=None, now=now)
+        id_ = ids.new("lst")
+        return _open(row, id_=id_, seller=member, price=price, approval=None, now=now)
 
 
 def _expect_may_sell(row: Handle, *, member: people.Member, now: datetime) -> None:
@@ -42,9 +43,17 @@ def _expect_may_sell(row: Handle, *, member: people.Member, now: datetime) -> No
     people.expect_settled_security(member, now=now)
 
 
-def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing | Approval:
+def open_house(
+    *,
+    namespace: str,
+    handle: str,
+    by: str,
+    price: Money,
+    shown: appraisal.Shown | None = None,
+) -> Listing | Approval:
     """Staff list a released handle; from the published threshold on a second person is asked.
 
+    `shown` is the appraisal that stood beside the price; both enter the log before the listing.
     Refuses `not_allowed`, `release_stopped`…, and what `open_` refuses of handle and price.
     """
     with transaction.atomic():
@@ -54,8 +63,8 @@ def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing
         expect_house_may_sell(row)
         _check_price(row, price=price, now=now)
         if not sale_flow.guidelines_of(namespace, now).needs_two(price):
-            return _open(row, seller=house(namespace), price=price, approval=None, now=now)
-        payload = {"handle": row.handle, "price": amount(price)}
+            return _open_house(row, price=price, shown=shown, approval=None, now=now)
+        payload = {"handle": row.handle, "price": amount(price), **appraisal.payload(shown)}
         return record.propose(
             namespace=namespace,
             action="list",
@@ -71,8 +80,24 @@ def open_approved(approval: Approval, *, price: Money, handle: str, now: datetim
     """The listing that two people agreed on, with the approval's transaction around it."""
     row = names.touch(namespace=approval.namespace_id, handle=handle)
     expect_house_may_sell(row)
-    seller = house(approval.namespace_id)
-    return _open(row, seller=seller, price=price, approval=approval.id, now=now)
+    shown = appraisal.read(approval.payload)
+    return _open_house(row, price=price, shown=shown, approval=approval.id, now=now)
+
+
+def _open_house(
+    row: Handle,
+    *,
+    price: Money,
+    shown: appraisal.Shown | None,
+    approval: str | None,
+    now: datetime,
+) -> Listing:
+    id_, seller = ids.new("lst"), house(row.namespace_id)
+    set_ = appraisal.priced(
+        row, ref=id_, price=price, shown=shown, approval=approval, is_public=True
+    )
+    record.log(*set_, namespace=row.namespace_id, at=now)
+    return _open(row, id_=id_, seller=seller, price=price, approval=approval, now=now)
 
 
 def facts_of(row: Handle) -> dict[str, object]:
@@ -104,10 +129,9 @@ def _check_price(row: Handle, *, price: Money, now: datetime) -> None:
 
 
 def _open(
-    row: Handle, *, seller: Member, price: Money, approval: str | None, now: datetime
+    row: Handle, *, id_: str, seller: Member, price: Money, approval: str | None, now: datetime
 ) -> Listing:
     _check_price(row, price=price, now=now)
-    id_ = ids.new("lst")
     names.fill_slot(row, kind="listing", ref=id_, instead_of=None, now=now)
     listing = Listing.objects.create(
         id=id_,

@@ -8,6 +8,7 @@ that the files lack. docs/concepts/log.md.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.conf import settings
@@ -96,6 +97,28 @@ def _expect_not_behind(size: int) -> None:
             f"{size} leaves are published, but only {known} are known here: "
             "the database was restored to a time before the last checkpoint"
         )
+
+
+def cosign(*, key: checkpoint.Verifier, head: checkpoint.Checkpoint, lines: str) -> bool:
+    """Put the cosignature of the witness `key` under `head`, as it is served from then on.
+
+    False once another checkpoint is out. Lines by anybody else, or that `key` has not signed,
+    raise Unverified: nothing foreign gets into the checkpoint.
+    """
+    own = [f"{line}\n" for line in lines.splitlines() if line.startswith(f"\u2014 {key.name} ")]
+    signed = checkpoint.with_signatures(head.note, "".join(own))
+    if not own or not checkpoint.cosignatures(signed, [key]):
+        raise checkpoint.Unverified(f"{key.name} has not cosigned this checkpoint")
+    log = signer().verifier
+    return integrator.cosign(directory(), log, size=head.size, lines="".join(own))
+
+
+def name_witnesses(keys: Sequence[checkpoint.Verifier]) -> None:
+    """Publish who is asked to cosign: one verifier key a line, beside the checkpoint."""
+    directory().mkdir(parents=True, exist_ok=True)
+    fresh = directory() / f".witnesses.{os.getpid()}"
+    fresh.write_text("".join(f"{key}\n" for key in keys))
+    fresh.replace(directory() / "witnesses")
 
 
 def published_size() -> int:

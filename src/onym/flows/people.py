@@ -9,8 +9,10 @@ from datetime import datetime
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from onym.core import access
+from onym.core import access, people
 from onym.core.errors import Malformed, NotAllowed, NotFound
+from onym.core.events import Event
+from onym.flows import record
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     Kinship,
@@ -93,12 +95,45 @@ def kin(*, one: str, other: str, reason: str) -> None:
 
 
 def grant(*, member: str, role: str) -> None:
-    """A role of the desk. Refuses `malformed` for one that the table does not have."""
+    """A role of the desk; a second time is nothing. The set of staff is committed in the log.
+
+    Refuses `malformed` for a role that the table does not have, `not_found` for nobody.
+    """
     if role not in access.ALLOWED:
         raise Malformed(f"no such role; there are {', '.join(sorted(access.ALLOWED))}")
     with transaction.atomic():
+        place = rowlocks.namespace(_namespace_of(member)).id
         now = clock.now()
-        StaffRole.objects.get_or_create(member_id=member, role=role, defaults={"granted_at": now})
+        fresh = {"granted_at": now}
+        _, made = StaffRole.objects.get_or_create(member_id=member, role=role, defaults=fresh)
+        if made:
+            _commit_staff(place, now=now)
+
+
+def withdraw(*, member: str, role: str) -> None:
+    """Take a role of the desk away. Refuses `not_found` where the member does not have it."""
+    with transaction.atomic():
+        place = rowlocks.namespace(_namespace_of(member)).id
+        now = clock.now()
+        gone, _ = StaffRole.objects.filter(member_id=member, role=role).delete()
+        if not gone:
+            raise NotFound(f"this member does not have the role {role}")
+        _commit_staff(place, now=now)
+
+
+def _namespace_of(member: str) -> str:
+    found = Member.objects.filter(pk=member).values_list("namespace_id", flat=True).first()
+    if found is None:
+        raise NotFound("no such member")
+    return found
+
+
+def _commit_staff(place: str, *, now: datetime) -> None:
+    """Everybody with a role, whatever it is, by the root over their pseudonyms."""
+    rows = StaffRole.objects.filter(member__namespace_id=place)
+    staff = sorted(set(rows.values_list("member_id", flat=True)))
+    body = {"root": people.staff_root(staff).hex(), "count": len(staff)}
+    record.log(Event("StaffSetCommitted", place, body), namespace=place, at=now)
 
 
 def give_token(*, member: str, scopes: Iterable[str], token: str | None = None) -> str:

@@ -14,8 +14,8 @@ from onym.core import sale as core
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
+from onym.flows import appraisal, names, record
 from onym.flows import ledger as books
-from onym.flows import names, record
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
@@ -207,6 +207,8 @@ def settled_event(sale: Sale) -> Event:
     if sale.private:
         opening = record.opening("SaleAgreed", sale.id, "price")
         body["opens"] = [published("SaleAgreed", sale.id, "price", opening)]
+        if sale.mechanism == "invitation":
+            body["opens"] += appraisal.opened(sale.by)
     return Event("SaleSettled", sale.id, body)
 
 

@@ -1,4 +1,4 @@
-"""`python -m onym.jobs`: run jobs as they come and what the clock makes due, until told to stop."""
+"""`python -m onym.jobs`: run jobs as they come, what the clock makes due, and the public log."""
 
 from __future__ import annotations
 
@@ -22,17 +22,19 @@ async def _work() -> None:
 def main() -> None:
     """Set up Django and the outside world's adapters, then work."""
     django.setup()
-    from onym.jobs import clock, worker
+    from onym.jobs import clock, log, worker
 
     worker.load()
     stop = threading.Event()
     time_keeper = threading.Thread(target=clock.keep_time, args=(stop,), daemon=True)
     time_keeper.start()
+    log_keepers = log.start(stop)
     try:
         asyncio.run(_work())
     finally:
         stop.set()
-        time_keeper.join(timeout=3)
+        for thread in (time_keeper, log_keepers[0]):
+            thread.join(timeout=3)
 
 
 if __name__ == "__main__":

@@ -30,7 +30,6 @@ from onym.flows import (
 )
 from onym.jobs.queue import task
 from onym.queries import clock, due
-from onym.tlog.integrator import CannotSign
 
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 20.0
@@ -93,14 +92,13 @@ def run(item: due.Due) -> None:
 
 
 def keep_time(stop: threading.Event) -> None:
-    """The jobs process's own thread: due flows and the integrator, about once a second."""
+    """The jobs process's own thread: the flows that are due, about once a second."""
     rounds = Rounds()
     while not stop.wait(LOOK_SECONDS):
         close_old_connections()
         try:
             rounds.once()
-            log.integrate()
-        except (DatabaseError, CannotSign, OSError):
+        except (DatabaseError, OSError):
             log_.exception("what is due could not be done")
     close_old_connections()
 

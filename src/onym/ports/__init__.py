@@ -5,13 +5,14 @@ Each slot holds an adapter behind a typed protocol; see docs/guides/platform.md 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
 from onym.ports.mail import Mail
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
+from onym.ports.witness import Witness
 
 
 class SlotEmpty(RuntimeError):
@@ -21,6 +22,7 @@ class SlotEmpty(RuntimeError):
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
 _mail: list[Mail] = []
+_witnesses: list[Witness] = []
 
 
 def install(
@@ -28,12 +30,15 @@ def install(
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
     mail: Mail | None = None,
+    witnesses: Sequence[Witness] | None = None,
 ) -> None:
     """Fill slots, the first two by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
     if mail is not None:
         _mail[:] = [mail]
+    if witnesses is not None:
+        _witnesses[:] = witnesses
 
 
 def clear() -> None:
@@ -41,6 +46,7 @@ def clear() -> None:
     _payments.clear()
     _platforms.clear()
     _mail.clear()
+    _witnesses.clear()
 
 
 def payments(namespace: str) -> Payments:
@@ -64,3 +70,8 @@ def mail() -> Mail:
     if not _mail:
         raise SlotEmpty("no mail is installed")
     return _mail[0]
+
+
+def witnesses() -> tuple[Witness, ...]:
+    """Who is asked to cosign the log's checkpoints; there may be none."""
+    return tuple(_witnesses)

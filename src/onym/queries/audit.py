@@ -59,18 +59,25 @@ ORDER = [
 def run() -> list[Check]:
     """Every invariant in order, in one read-only snapshot that blocks nobody.
 
-    Must not be called inside a transaction: the snapshot is a transaction of its own.
+    The log's checkpoint is read first: its leaves had their places before it was signed, so the
+    snapshot knows all of them, however far the integrator gets meanwhile. Must not be called
+    inside a transaction: the snapshot is a transaction of its own.
     """
+    published = audit_log.published(Path(settings.DATA) / "log")
     with transaction.atomic(durable=True):
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read read only")
-        return look()
+        return _look(published)
 
 
 def look() -> list[Check]:
     """The same in whatever transaction the caller is in, seeing what that one sees."""
+    return _look(audit_log.published(Path(settings.DATA) / "log"))
+
+
+def _look(published: audit_log.Published) -> list[Check]:
     found = {id_: _ask(id_, promise, sql) for id_, promise, sql in _queries()}
-    for id_, promise, broken in audit_log.checks(Path(settings.DATA) / "log"):
+    for id_, promise, broken in audit_log.checks(published):
         found[id_] = _check(id_, promise, list(broken))
     found["H7"] = _two_people()
     for id_, why in NO_SUBJECT.items():

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from django.db import connection
 
-from onym.core import events
+from onym.core import events, people
 from onym.queries import names
-from onym.store.models import Event
+from onym.store.models import Event, StaffRole
 from onym.tlog import checkpoint, merkle, tiles
 
 LATE = "60 seconds"
@@ -19,7 +21,9 @@ MOST_NAMED = 1_000
 """Broken rows that are counted one by one; beyond that the rest adds nothing."""
 
 UNRECORDED = """
-with owed(ref, type) as (
+with first_price as (
+    select namespace_id, min(at) as at from store_event where type = 'PriceSet' group by 1
+), owed(ref, type) as (
     select id, 'SaleAgreed' from store_sale
     union all select id, 'SaleFunded' from store_sale where funded_at is not null
     union all select id, 'SaleSettled' from store_sale where state = 'settled'
@@ -36,6 +40,12 @@ with owed(ref, type) as (
                 and t.source is distinct from s.buyer_account_id
     union all select id, 'DirectoryImported' from store_directoryimport
     union all select id, 'AppealDecided' from store_appeal where state in ('upheld', 'rejected')
+    union all select l.id, 'PriceSet' from store_listing l
+              join store_member m on m.id = l.seller_id and m.is_house
+              join first_price p on p.namespace_id = l.namespace_id and l.opened_at > p.at
+    union all select c.id, 'PriceSet' from store_campaign c
+              join store_handle h on h.id = c.handle_id
+              join first_price p on p.namespace_id = h.namespace_id and c.committed_at > p.at
 )
 select o.type || ' of ' || o.ref || ' is missing' from owed o
 where not exists (select from store_event e where e.ref = o.ref and e.type = o.type)
@@ -66,29 +76,50 @@ where c.back = 1 and h.account_id is distinct from c.after
                   and (t.cause in ('platform', 'retained', 'restored') or t.held_to is not null))
 """
 
-WAITING = f"""
-select type || ' of ' || ref || ' waits since ' || at from store_event
-where leaf_index is null and at < clock_timestamp() - interval '{LATE}'
-      + coalesce((select offset_seconds from store_democlock where id = 1), 0)
-        * interval '1 second'
+LATE_EVENTS = f"""
+select type || ' of ' || ref || ' was written at ' || written_at || ' and is not published'
+from store_event
+where (leaf_index is null or leaf_index >= %s) and written_at < %s - interval '{LATE}'
 """  # noqa: S608 - constants of this file
 
 
-def checks(folder: Path) -> Iterator[tuple[str, str, Iterable[str]]]:
-    """(id, promise, broken rows in words) for T1 to T6."""
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The log's files as they stood at an instant of the machine's clock: the checkpoint if the
+    log's own key has signed it, or what is wrong with it."""
+
+    folder: Path
+    at: datetime
+    head: checkpoint.Checkpoint | None
+    trouble: str = ""
+
+
+def published(folder: Path) -> Published:
+    """What is published now; read before the snapshot of the rows that it is compared with.
+
+    What is not under it although it was written `LATE` before is late, whatever follows.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("select clock_timestamp()")
+        (at,) = cursor.fetchone()
     head, trouble = _head(folder)
-    size = head.size if head else 0
-    yield "T1", "the published tree is the rows' own, in their order", _tree(folder, head, trouble)
-    yield "T2", "every decision has its event, once", _rows(UNRECORDED)
+    return Published(folder, at, head, trouble)
+
+
+def checks(seen: Published) -> Iterator[tuple[str, str, Iterable[str]]]:
+    """(id, promise, broken rows in words) for T1 to T6."""
+    yield "T1", "the published tree is the rows' own, in their order", _tree(seen)
+    yield "T2", "every decision has its event, once", [*_rows(UNRECORDED), *_staff()]
     yield "T3", "import and hand-overs give the holders", [*_rows(HOLDERS), *_strangers()]
     yield "T4", "no leaf holds an unknown field or a mail address", islice(_misfits(), MOST_NAMED)
-    yield "T5", "one root per size", _roots(head)
-    yield "T6", f"an event is in the log within {LATE}", [*_rows(WAITING), *_unpublished(size)]
+    yield "T5", "one root per size", _roots(seen.head)
+    size = seen.head.size if seen.head else 0
+    yield "T6", f"an event is in the log within {LATE}", _rows(LATE_EVENTS, size, seen.at)
 
 
-def _rows(sql: str) -> list[str]:
+def _rows(sql: str, *values: Any) -> list[str]:
     with connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, values or None)
         return [what for (what,) in cursor.fetchmany(MOST_NAMED)]
 
 
@@ -108,11 +139,12 @@ def _entries(size: int) -> Iterator[bytes]:
     return (bytes(entry) for entry in rows.values_list("entry", flat=True).iterator(5_000))
 
 
-def _tree(folder: Path, head: checkpoint.Checkpoint | None, trouble: str) -> list[str]:
+def _tree(seen: Published) -> list[str]:
     """The files' entries are the rows' entries, and all files agree with the signed root."""
+    head = seen.head
     if head is None:
-        return [trouble] if trouble else []
-    read = tiles.Tiles(tiles.directory(folder), head.size)
+        return [seen.trouble] if seen.trouble else []
+    read = tiles.Tiles(tiles.directory(seen.folder), head.size)
     known = _entries(head.size)
     try:
         for index, entry in tiles.checked_entries(read, head.root):
@@ -158,15 +190,14 @@ def _misfit(type_: str, ref: str, entry: bytes) -> str | None:
     return events.misfit(leaf)
 
 
-def _unpublished(size: int) -> list[str]:
-    """Placed leaves that no checkpoint covers although they are late."""
-    late = """
-        select type || ' of ' || ref || ' has place ' || leaf_index || ', not published'
-        from store_event where leaf_index >= {size} and at < clock_timestamp()
-            + coalesce((select offset_seconds from store_democlock where id = 1), 0)
-              * interval '1 second' - interval '{late}'
-    """
-    return _rows(late.format(size=int(size), late=LATE))
+def _staff() -> Iterator[str]:
+    """Namespaces whose last committed staff is not the staff; none was committed in old ones."""
+    rows = Event.objects.filter(type="StaffSetCommitted").order_by("namespace_id", "-seq")
+    for row in rows.distinct("namespace_id"):
+        roles = StaffRole.objects.filter(member__namespace_id=row.namespace_id)
+        root = people.staff_root(roles.values_list("member_id", flat=True)).hex()
+        if events.read(bytes(row.entry)).body["root"] != root:
+            yield f"the staff of {row.namespace_id} is not the one committed last"
 
 
 def _strangers() -> Iterator[str]:

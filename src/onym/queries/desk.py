@@ -10,7 +10,7 @@ from onym.core import reclaim as reclaims
 from onym.core.handle import State
 from onym.core.money import Money
 from onym.core.policy import Outcome
-from onym.queries import invitation, listing, sale, standing
+from onym.queries import appraisal, invitation, listing, sale, standing
 from onym.store import clock
 from onym.store import reclaim as store
 from onym.store.models import (
@@ -68,8 +68,9 @@ def appeals(namespace: str, *, with_text: bool) -> list[dict[str, Any]]:
 
 
 def handle(namespace: str, name: str) -> dict[str, Any]:
-    """State and holder of a handle, without the appraisal that its public page has."""
-    found = standing.seen(namespace=namespace, handle=name)
+    """State of a handle, and what it may be worth, as it enters the log beside a price."""
+    now = clock.now()
+    found = standing.seen(namespace=namespace, handle=name, now=now)
     row = found.row
     return {
         "handle": found.handle,
@@ -77,6 +78,7 @@ def handle(namespace: str, name: str) -> dict[str, Any]:
         "state": found.standing.state.value,
         "locked": bool(row and row.locked_by),
         "appeal_open": bool(row and row.appeal_open),
+        "worth": appraisal.appraise(namespace, found.handle, account=found.account, now=now),
     }
 
 

@@ -8,7 +8,7 @@ from django.conf import settings
 
 from onym.core.errors import NotFound
 from onym.store.models import Event
-from onym.tlog import proof, tiles
+from onym.tlog import checkpoint, proof, tiles, witness
 
 
 def directory() -> Path:
@@ -18,12 +18,26 @@ def directory() -> Path:
 
 def file(path: str) -> bytes:
     """One public file of the log. Refuses `not_found` for anything else."""
-    if path not in ("checkpoint", "key") and not tiles.is_public(path):
+    if not tiles.is_public(path):
         raise NotFound("the log has no such file")
     try:
         return (directory() / path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NotFound("the log has no such file yet") from error
+
+
+def published() -> checkpoint.Checkpoint | None:
+    """The checkpoint as it is served, None before the first; Unverified if it cannot be read."""
+    try:
+        return checkpoint.Checkpoint.parse((directory() / tiles.CHECKPOINT).read_bytes())
+    except FileNotFoundError:
+        return None
+
+
+def submission(head: checkpoint.Checkpoint, *, old: int) -> bytes:
+    """What is sent to a witness that last cosigned size `old`: the checkpoint and its proof."""
+    read = tiles.Tiles(tiles.directory(directory()), head.size)
+    return witness.submission(head=head, old=old, read=read).encode()
 
 
 def receipt(ref: str) -> bytes:

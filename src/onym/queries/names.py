@@ -93,6 +93,21 @@ def policy(place: str, now: datetime) -> Policy:
     return _parsed(row.text, f"{row.name}/{row.version}") if row else appraisal.default_rules()
 
 
+def beside_price(place: str, name: str) -> dict[str, Any]:
+    """What staff see of a handle beside the price they set: model, tier, low, mid and high.
+
+    Refuses `handle_malformed`, `not_found` for the namespace.
+    """
+    now = clock.now()
+    found = standing.seen(namespace=place, handle=name, now=now)
+    worth = appraisal.appraise(place, found.handle, account=found.account, now=now)
+    return {
+        "model": f"onym/{appraisal.model().version}",
+        "tier": appraisal.tier(found.handle, rules=policy(place, now))["name"],
+        **{figure: worth[figure] for figure in ("low", "mid", "high")},
+    }
+
+
 @lru_cache(maxsize=16)
 def _parsed(text: str, source: str) -> Policy:
     return policies.read(text, source)

@@ -23,6 +23,7 @@ class Site(AppConfig):
             _install_payments()
         if importlib.util.find_spec("onym.ports.mail"):
             _install_mail()
+        _install_witnesses()
 
 
 def _install_platform() -> None:
@@ -53,3 +54,9 @@ def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
 
     ports.install(mail=DjangoMail())
+
+
+def _install_witnesses() -> None:
+    from onym.ports import witness
+
+    ports.install(witnesses=witness.parse(settings.WITNESSES))

@@ -20,6 +20,7 @@ from onym.core.money import Money
 from onym.core.sale import State
 from onym.flows import (
     appeal,
+    appraisal,
     clock,
     contacts,
     desk,
@@ -32,6 +33,7 @@ from onym.flows import (
     stop,
 )
 from onym.queries import clock as clocks
+from onym.queries import names as handles
 from onym.queries import sale as sales
 from onym.site.demo import NAMESPACE, Steps, write_whole
 from onym.store import reclaim as tokens
@@ -233,6 +235,7 @@ def _sale(team: str, handle: str, account: str, cents: int, end: str) -> None:
         criteria="Members of long standing whose own handle is longer.",
         recipients=[invitation.Recipient(mail, "", "en")],
         expires_in_days=14,
+        shown=appraisal.Shown(**handles.beside_price(NAMESPACE, handle)),
     )
     if isinstance(drafted, Approval):
         raise SystemExit("a pilot price needs no second person")

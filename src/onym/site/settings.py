@@ -61,6 +61,8 @@ BASE_URL = os.environ.get("ONYM_BASE_URL", "http://127.0.0.1:8000").rstrip("/")
 STREAM_URL = os.environ.get("ONYM_STREAM_URL", "http://127.0.0.1:8001").rstrip("/")
 # The name that the log signs under; fixed with the key when that is first made.
 LOG_ORIGIN = os.environ.get("ONYM_LOG_ORIGIN") or f"{urlsplit(BASE_URL).hostname}/log"
+# Who is asked to cosign the log: `URL VKEY`, apart by `;`. docs/guides/witnesses.md.
+WITNESSES = os.environ.get("ONYM_WITNESSES", "")
 ALLOWED_HOSTS = [
     *filter(None, os.environ.get("ONYM_HOSTS", "").split(",")),
     urlsplit(BASE_URL).hostname or "localhost",

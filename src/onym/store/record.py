@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+from django.db.models.functions import Now
 
 from onym.store.desk import Namespace
 from onym.store.people import Member
@@ -13,6 +14,7 @@ class Event(models.Model):
     """A fact that enters the log; `entry` is the leaf's bytes, `leaf_index` its place once there.
 
     `openings` (salts and values of commitments) is sealed and may be destroyed on its own.
+    `at` is market time; `written_at` is the machine's, which the log's promise is measured by.
     """
 
     seq = models.BigAutoField(primary_key=True)
@@ -20,6 +22,7 @@ class Event(models.Model):
     type = models.CharField(max_length=40)
     ref = models.CharField(max_length=60, db_index=True)
     at = models.DateTimeField()
+    written_at = models.DateTimeField(db_default=Now())
     entry = models.BinaryField()
     openings = models.BinaryField(null=True)
     leaf_index = models.BigIntegerField(null=True, unique=True)
