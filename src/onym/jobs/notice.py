@@ -15,6 +15,7 @@ from onym.flows import invitation as invitations
 from onym.flows import log, record
 from onym.jobs.queue import again, task
 from onym.ports.mail import Delivery, Message
+from onym.queries import brand
 from onym.queries import notice as letters
 
 
@@ -67,6 +68,7 @@ def render(kind: str, *, language: str, facts: Mapping[str, Any]) -> tuple[str, 
     """Subject, text and HTML of a letter of this kind; the HTML says what the text says."""
     with translation.override(language):
         context = {**facts, "base": settings.BASE_URL, "language": language}
+        context["team"] = brand.team_name()
         subject = " ".join(render_to_string(f"mail/{kind}.subject.txt", context).split())
         text = render_to_string(f"mail/{kind}.txt", context).strip() + "\n"
         rtl = translation.get_language_bidi()

@@ -95,6 +95,8 @@ def _build_words(data: Path) -> subprocess.Popen[bytes]:
 
 def _people() -> dict[str, dict[str, Any]]:
     """The namespace, its documents, and the six people of demo.json."""
+    from django.conf import settings
+
     from onym import ports
     from onym.core import guidelines
     from onym.flows import documents, people
@@ -105,7 +107,7 @@ def _people() -> dict[str, dict[str, Any]]:
         namespace=NAMESPACE,
         title="Handle Marketplace",
         profile="x",
-        currency="USD",
+        currency=settings.CURRENCY,
         custodian=custodian,
         phase="closed",
         release_stop=False,

@@ -20,7 +20,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
-from onym.queries import desk, people
+from onym.queries import brand, desk, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
@@ -102,6 +102,7 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
         "here": rest.split("/")[1] if rest.count("/") else "",
         "theme": theme if theme in THEMES else "",
         "themes": [(code, gettext(name)) for code, name in THEMES.items()],
+        "brand": brand.frame(),
     }
 
 

@@ -7,6 +7,7 @@ from django.urls import path, register_converter
 from django.utils import translation
 
 from onym.web import (
+    brand,
     design,
     documents,
     invitation,
@@ -48,4 +49,7 @@ urlpatterns = [
     path("problems/<slug:code>", problems.preferred, name="problem"),
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
     path("<lang:lang>/me", people.me, name="me"),
+    path("<lang:lang>/legal/<slug:page>", brand.legal, name="legal"),
+    path("brand.css", brand.sheet, name="brand-sheet"),
+    path("brand/logo", brand.logo, name="brand-logo"),
 ]

@@ -79,6 +79,10 @@ WORDS = {
     "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
+    # legal texts
+    "imprint": said("Imprint"),
+    "terms": said("Terms"),
+    "privacy": said("Privacy"),
     # reasons that protect an account, or leave it alone
     "memorial": said("the account is a memorial"),
     "verified": said("the account is verified"),
