@@ -8,6 +8,7 @@ from django.utils import translation
 
 from onym.web import (
     brand,
+    demo,
     design,
     documents,
     invitation,
@@ -50,6 +51,7 @@ urlpatterns = [
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
     path("<lang:lang>/me", people.me, name="me"),
     path("<lang:lang>/legal/<slug:page>", brand.legal, name="legal"),
+    path("<lang:lang>/demo/clock", demo.clock, name="demo-clock-page"),
     path("brand.css", brand.sheet, name="brand-sheet"),
     path("brand/logo", brand.logo, name="brand-logo"),
 ]

@@ -98,6 +98,40 @@ WORDS = {
     "changed_hands": said("it has changed hands"),
 }
 
+EVENTS = {
+    "AppealDecided": said("Appeals decided"),
+    "Approved": said("Approvals by a second person"),
+    "CandidatesCommitted": said("Lists of candidates sealed"),
+    "DirectoryImported": said("Account tables imported"),
+    "FeesPublished": said("Fee schedules published"),
+    "GuidelinesPublished": said("Guidelines published"),
+    "HandleWarned": said("Holders warned"),
+    "HousePurchase": said("House purchases"),
+    "InvitationAccepted": said("Private offers accepted"),
+    "InvitationClosed": said("Private offers ended"),
+    "InvitationSent": said("Private offers sent"),
+    "Kept": said("Handles kept"),
+    "ListingOpened": said("Handles put up for sale"),
+    "OfferAccepted": said("Offers accepted"),
+    "PhaseSet": said("Changes of phase"),
+    "PolicyPublished": said("Policies published"),
+    "ProtectedListChanged": said("Changes of the protected list"),
+    "ReleaseAnnounced": said("Releases announced"),
+    "Released": said("Handles released"),
+    "ReleaseStopSet": said("Release stop switched"),
+    "Resting": said("Handles at rest"),
+    "Restored": said("Handles given back"),
+    "Retired": said("Handles retired"),
+    "SaleAgreed": said("Sales agreed"),
+    "SaleClosed": said("Sales ended without a transfer"),
+    "SaleFunded": said("Sales paid"),
+    "SaleRefunded": said("Payments sent back"),
+    "SaleSettled": said("Sales settled"),
+    "SweepRecorded": said("Sweeps recorded"),
+    "TransferReadBack": said("Handles moved on the platform"),
+}
+"""Kinds of event, as the heading of a count."""
+
 REASONS = {
     "name that everybody knows": said("name that everybody knows"),
     "name of a brand": said("name of a brand"),

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from babel.core import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from django import template
 from django.utils import translation
 from django.utils.html import format_html
@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from onym.core.money import MINOR_DIGITS, Money
 from onym.queries import reasons
 from onym.web.problems import MEANINGS, TROUBLES
-from onym.web.words import WORDS, tier_reason
+from onym.web.words import EVENTS, WORDS, tier_reason
 
 register = template.Library()
 
@@ -51,6 +51,14 @@ def about(value: Money | None) -> SafeString:
 def number(value: float | None) -> str:
     """A number as the page's language writes it."""
     return "" if value is None else str(format_decimal(value, locale=_locale()))
+
+
+@register.filter
+def percent(value: int | None) -> str:
+    """Whole per cent, as the page's language writes them."""
+    if value is None:
+        return ""
+    return str(format_percent(Decimal(value) / 100, locale=_locale()))
 
 
 @register.filter
@@ -89,6 +97,12 @@ def word(code: str | None) -> str:
     if code and code.startswith("word_"):
         return f"{gettext(WORDS['word'])} ({code.removeprefix('word_')})"
     return gettext(WORDS[code]) if code in WORDS else str(code or "")
+
+
+@register.filter
+def event(type: str) -> str:
+    """A kind of event in words; one without words by its name."""
+    return gettext(EVENTS[type]) if type in EVENTS else type
 
 
 @register.filter
