@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from babel.dates import format_date
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -74,6 +76,11 @@ def render(kind: str, *, language: str, facts: Mapping[str, Any]) -> tuple[str, 
         rtl = translation.get_language_bidi()
         page = {"subject": subject, "text": text, "language": language, "rtl": rtl}
         return subject, text, render_to_string("mail/letter.html", page)
+
+
+def day(at: datetime, *, language: str) -> str:
+    """A day as the letters of this language write it."""
+    return str(format_date(at, "long", locale=language))
 
 
 @task("invitation.send")

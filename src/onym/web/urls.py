@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, register_converter
-from django.utils import translation
 
 from onym.web import (
     brand,
@@ -12,6 +11,7 @@ from onym.web import (
     design,
     documents,
     invitation,
+    language,
     names,
     offer,
     page,
@@ -25,9 +25,9 @@ from onym.web.page import Language
 register_converter(Language, "lang")
 
 
-def preferred(request: HttpRequest) -> HttpResponseRedirect:
+def preferred(request: HttpRequest) -> HttpResponse:
     """By the visitor's own preference."""
-    return HttpResponseRedirect(f"/{translation.get_language_from_request(request)[:2]}/")
+    return page.led_to(request, "/")
 
 
 urlpatterns = [
@@ -52,6 +52,7 @@ urlpatterns = [
     path("<lang:lang>/me", people.me, name="me"),
     path("<lang:lang>/legal/<slug:page>", brand.legal, name="legal"),
     path("<lang:lang>/demo/clock", demo.clock, name="demo-clock-page"),
+    path("<lang:lang>/language", language.choose, name="language"),
     path("brand.css", brand.sheet, name="brand-sheet"),
     path("brand/logo", brand.logo, name="brand-logo"),
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_noop as said
 
 WORDS = {
@@ -144,11 +145,19 @@ REASONS = {
 }
 """Sentences of the built-in policies' tiers."""
 
-COUNTED = {
-    r"dictionary word of (\S+) letters": said("dictionary word of %s letters"),
-    r"phrase of (\S+) words": said("phrase of %s words"),
-    r"short: (\S+) characters": said("short: %s characters"),
+COUNTED: dict[str, Callable[[int], str]] = {
+    r"dictionary word of (\S+) letters?": lambda count: ngettext(
+        "dictionary word of %(count)s letter", "dictionary word of %(count)s letters", count
+    ),
+    r"phrase of (\S+) words?": lambda count: ngettext(
+        "phrase of %(count)s word", "phrase of %(count)s words", count
+    ),
+    r"short: (\S+) characters?": lambda count: ngettext(
+        "short: %(count)s character", "short: %(count)s characters", count
+    ),
 }
+"""Sentences with a number in them, as the policies write them, and how each language counts."""
+
 SMALL = "zero,one,two,three,four,five,six,seven,eight,nine,ten,eleven,twelve".split(",")  # noqa: SIM905
 
 
@@ -156,11 +165,15 @@ def tier_reason(sentence: str) -> str:
     """Why a tier was given, in the page's language; an operator's own sentence as it stands."""
     if sentence in REASONS:
         return gettext(REASONS[sentence])
-    for pattern, template in COUNTED.items():
-        if found := re.fullmatch(pattern, sentence):
-            count = found[1]
-            local = gettext(template)
-            if local == template:
-                return sentence
-            return local % (SMALL.index(count) if count in SMALL else count)
+    for pattern, counted in COUNTED.items():
+        found = re.fullmatch(pattern, sentence)
+        count = _count(found[1]) if found else None
+        if count is not None and get_language() != "en":
+            return counted(count) % {"count": count}
     return sentence
+
+
+def _count(written: str) -> int | None:
+    if written in SMALL:
+        return SMALL.index(written)
+    return int(written) if written.isascii() and written.isdigit() else None

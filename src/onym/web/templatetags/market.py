@@ -7,6 +7,10 @@ from datetime import datetime
 from decimal import Decimal
 
 from babel.core import Locale
+
+
+@register.filter
+from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent
 from django import template
@@ -83,6 +87,21 @@ def day(value: datetime | str | None) -> SafeString:
 
 
 @register.filter
+def date(value: datetime | None) -> str:
+    """A day in words, in plain text."""
+    return str(format_date(value, "long", locale=_locale())) if value else ""
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """An instant in words, in plain text; UTC is named."""
+    if not value:
+        return ""
+    comma = "،" if _locale() == "ar" else ","
+    return f"{date(value)}{comma} {format_datetime(value, 'HH:mm', locale=_locale())} UTC"
+
+
+@register.filter
 def at(handle: str) -> SafeString:
     """A handle, isolated from the direction of the text around it."""
     return format_html('<bdi class="handle" dir="ltr">@{}</bdi>', handle)
@@ -95,7 +114,7 @@ def word(code: str | None) -> str:
     A word's factor names its language: `word_fr`.
     """
     if code and code.startswith("word_"):
-        return f"{gettext(WORDS['word'])} ({code.removeprefix('word_')})"
+        return gettext("dictionary word (%s)") % _language_name(code.removeprefix("word_"))
     return gettext(WORDS[code]) if code in WORDS else str(code or "")
 
 
@@ -135,6 +154,11 @@ def advice(code: str) -> str:
     """What one may do about a refusal."""
     known = MEANINGS | TROUBLES
     return gettext(known[code].then) if code in known else ""
+
+
+def _language_name(code: str) -> str:
+    """A language as the page's language calls it; one that nobody knows by its code."""
+    return str(Locale(_locale()).languages.get(code, code))
 
 
 def _locale() -> str:
