@@ -61,7 +61,6 @@ def open_house(*, namespace: str, handle: str, by: str, price: Money) -> Listing
             action="list",
             payload=payload,
             facts=facts_of(row),
-            summary=f"List {row.display} at {price.minor} {price.currency} (minor units)",
             by=by,
             now=now,
         )

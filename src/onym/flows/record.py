@@ -293,7 +293,6 @@ def propose(
     action: str,
     payload: Mapping[str, Any],
     facts: Mapping[str, Any],
-    summary: str,
     by: str,
     now: datetime,
 ) -> Approval:
@@ -303,16 +302,14 @@ def propose(
         namespace_id=namespace,
         action=action,
         payload=dict(payload),
-        summary=summary,
-        shown=shown(action=action, payload=payload, facts=facts, summary=summary),
+        facts=dict(facts),
+        shown=shown(action=action, payload=payload, facts=facts),
         proposed_by_id=by,
         proposed_at=now,
     )
 
 
-def shown(
-    *, action: str, payload: Mapping[str, Any], facts: Mapping[str, Any], summary: str
-) -> str:
-    """SHA-256 over the canonical JSON of what both people see."""
-    seen = {"action": action, "payload": payload, "facts": facts, "summary": summary}
+def shown(*, action: str, payload: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of what both people see, whichever language they read."""
+    seen = {"action": action, "payload": payload, "facts": facts}
     return hashlib.sha256(canonical(seen)).hexdigest()
