@@ -67,7 +67,7 @@ def test_colours_come_as_a_sheet_of_custom_properties(place: Any, settings: Any)
     assert address
     answer = Client().get(address[1])
     assert answer["Content-Type"].startswith("text/css")
-    assert "--accent: light-dark(#7a0019, #ffb4ab)" in answer.content.decode()
+    assert "--brand-light: #7a0019; --brand-dark: #ffb4ab" in answer.content.decode()
 
 
 def test_colours_are_checked_against_the_paper_that_the_pages_have() -> None:

@@ -57,7 +57,7 @@ class Brand:
         if not self.accents:
             return ""
         light, dark = (self.accents[theme] for theme in ("light", "dark"))
-        return f":root {{ --accent: light-dark({light}, {dark}); }}\n"
+        return f":root {{ --brand-light: {light}; --brand-dark: {dark}; }}\n"
 
 
 def accents(*, light: str, dark: str) -> dict[str, str]:

@@ -7,10 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 
 from babel.core import Locale
-
-
-@register.filter
-from babel import Locale
 from babel.dates import format_date, format_datetime
 from babel.numbers import format_currency, format_decimal, format_percent
 from django import template
