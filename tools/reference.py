@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from onym.core import errors, events
+from onym.site import environment
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "reference"
 MADE = "Written by tools/reference.py; do not edit."
@@ -31,9 +32,21 @@ def log_events() -> str:
     return "\n".join(f"- `{name}`" for name in sorted(events.TYPES))
 
 
+def settings() -> str:
+    """Every variable of the environment, by section."""
+    return "\n\n".join(
+        f"## {title}\n\n"
+        + table(
+            "Name", "Default", "Meaning", rows=[(f"`{s[0]}`", s[1] or "–", s[2]) for s in group]
+        )
+        for title, group in environment.GROUPS.items()
+    )
+
+
 PAGES = {
     "refusals": ("Refusals", refusals),
     "events": ("Events of the log", log_events),
+    "settings": ("Settings", settings),
 }
 
 

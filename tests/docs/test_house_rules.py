@@ -357,6 +357,7 @@ COVERED = {
     "src/onym/site/asgi.py": "tests/surfaces/test_supervisor.py",
     "src/onym/site/demo.py": "tests/surfaces/test_chain.py",
     "src/onym/site/demo_history.py": "tests/surfaces/test_chain.py",
+    "src/onym/site/demo_time.py": "tests/surfaces/test_demo_history.py",
     "src/onym/site/health.py": "tests/surfaces/test_supervisor.py",
     "src/onym/site/keys.py": "tests/surfaces/test_chain.py",
     "src/onym/site/launch.py": "tests/surfaces/test_supervisor.py",

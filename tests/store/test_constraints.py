@@ -85,7 +85,7 @@ def world(database: Any) -> None:
         member=buyer, route="r", key="k", payload_sha256=HASH, made_at=make.NOW
     )
     Approval.objects.create(
-        id="apr_1", namespace=place, action="list", payload={}, summary="", shown=HASH,
+        id="apr_1", namespace=place, action="list", payload={}, shown=HASH,
         proposed_by=staff, proposed_at=make.NOW,
     )  # fmt: skip
     DemoClock.objects.create(offset_seconds=0)

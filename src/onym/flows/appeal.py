@@ -251,5 +251,6 @@ def _tell(appeal: Appeal, kind: str, *, now: datetime, **facts: Any) -> None:
         member=appeal.member_id,
         account_id=appeal.account_id,
         address=known.email(appeal.account_id) if known and not appeal.member_id else None,
+        language=names.spoken_by(appeal.namespace_id, appeal.account_id),
         facts={"handle": appeal.handle.display, **facts},
     )

@@ -9,12 +9,13 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
-from onym.core.errors import Malformed, NotFound
+from onym.core.errors import InProgress, Malformed, NotFound
 from onym.flows import record
 from onym.store import clock, rowlocks
 from onym.store.models import DemoClock
 
 MOST_SECONDS = 400 * 86_400
+STEPS_DAYS = (1, 10, 30)
 
 
 def expect_demo() -> None:
@@ -34,6 +35,21 @@ def order_advance(*, seconds: int) -> datetime:
         target = clock.now() + timedelta(seconds=seconds)
         record.defer("clock.advance", lock="demo-clock", target=target.isoformat())
         return target
+
+
+def order_steps(*, days: int) -> datetime:
+    """The same for anybody in the demo: by 1, 10 or 30 days, one at a time.
+
+    Refuses `not_found` in production, `malformed`, `in_progress` while the clock is on its way.
+    """
+    expect_demo()
+    if days not in STEPS_DAYS:
+        raise Malformed(f"the clock steps {', '.join(map(str, STEPS_DAYS))} days ahead")
+    with transaction.atomic():
+        rowlocks.demo_clock()
+        if clock.stepping():
+            raise InProgress("the clock is on its way already")
+        return order_advance(seconds=days * 86_400)
 
 
 def set_ahead(*, to: datetime) -> datetime:

@@ -73,9 +73,7 @@ def _expect_open(approval: Approval) -> None:
 
 
 def _shown_now(approval: Approval, facts: Mapping[str, Any]) -> str:
-    return record.shown(
-        action=approval.action, payload=approval.payload, facts=facts, summary=approval.summary
-    )
+    return record.shown(action=approval.action, payload=approval.payload, facts=facts)
 
 
 def _price(approval: Approval) -> Money:
@@ -114,7 +112,6 @@ def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money
             action="house_purchase",
             payload={"handle": row.handle, "price": amount(price)},
             facts=listing.facts_of(row),
-            summary=f"The house buys {row.display} at {price.minor} {price.currency} (minor units)",
             by=by,
             now=now,
         )

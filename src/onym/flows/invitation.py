@@ -88,12 +88,8 @@ def propose(
         return record.propose(
             namespace=namespace,
             action="campaign",
-            payload={**asked, "recipients_sealed": sealed},
+            payload={**asked, "recipients_sealed": sealed, "candidates": len(recipients)},
             facts=listings.facts_of(row),
-            summary=(
-                f"Offer {row.display} at {price.minor} {price.currency} (minor units) "
-                f"to {len(recipients)} candidates"
-            ),
             by=by,
             now=now,
         )
@@ -120,7 +116,7 @@ def _seal_recipients(recipients: Sequence[Recipient]) -> str:
 
 def draft_approved(approval: Approval, *, now: datetime) -> Campaign:
     """The campaign that two people agreed on."""
-    asked = dict(approval.payload)
+    asked = {key: said for key, said in approval.payload.items() if key != "candidates"}
     plain = secrets.open_(
         bytes.fromhex(asked.pop("recipients_sealed")), place="approval.recipients"
     )

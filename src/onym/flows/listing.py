@@ -70,7 +70,6 @@ def open_house(
             action="list",
             payload=payload,
             facts=facts_of(row),
-            summary=f"List {row.display} at {price.minor} {price.currency} (minor units)",
             by=by,
             now=now,
         )

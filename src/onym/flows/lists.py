@@ -44,7 +44,6 @@ def propose(
             action="edit_list",
             payload={"list": name, "add": added, "remove": removed},
             facts=_facts(namespace, name),
-            summary=f"Change the {name} list: {len(added)} added, {len(removed)} removed",
             by=by,
             now=now,
         )

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 
 from onym.core import plan as plans
@@ -121,19 +120,12 @@ def _addressee(
     addressee = Addressee(
         handle=finding.handle,
         account_id=finding.account_id,
-        language=language_of(account),
+        language=names.language_of(account),
         key=f"{row.plan_id}/{finding.account_id}/{number}{again}",
         letter=None,
         facts=facts,
     )
     return addressee, _letter(row, addressee, address) if address else None
-
-
-def language_of(account: standing.Account | None) -> str:
-    """A language that the site speaks; the first one where the account's is none of them."""
-    spoken = [code for code, _ in settings.LANGUAGES]
-    wanted = str((account or {}).get("locale") or "").replace("_", "-").split("-")[0].lower()
-    return wanted if wanted in spoken else spoken[0]
 
 
 def _facts(

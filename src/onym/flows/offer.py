@@ -115,6 +115,7 @@ def _ask_holder(offer: Offer, *, token: str, now: datetime) -> None:
         member=link.member_id if link else None,
         account_id=offer.holder_account_id,
         address=address,
+        language=names.spoken_by(offer.namespace_id, offer.holder_account_id),
         facts={"offer": offer.id, "handle": offer.handle.display, "token_sealed": sealed},
     )
 
@@ -307,4 +308,5 @@ def _tell_other(offer: Offer, *, by: core.Turn, kind: str, now: datetime) -> Non
     link = Link.objects.filter(account_id=offer.holder_account_id, unlinked_at=None).first()
     member = link.member_id if link else None
     account = offer.holder_account_id
+    told["language"] = names.spoken_by(offer.namespace_id, account)
     record.notify(about=f"{offer.id}/{step}", member=member, account_id=account, **told)

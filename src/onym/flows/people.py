@@ -6,6 +6,7 @@ import secrets as random
 from collections.abc import Iterable
 from datetime import datetime
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 
@@ -67,6 +68,19 @@ def join(
             verified_at=now,
         )
         return member
+
+
+def speak(*, member: str, language: str) -> None:
+    """The language that a member reads: of their letters, and of addresses without one.
+
+    Refuses `malformed` one that the site does not speak.
+    """
+    if language not in dict(settings.LANGUAGES):
+        raise Malformed(f"languages are {', '.join(dict(settings.LANGUAGES))}")
+    with transaction.atomic():
+        row = rowlocks.member(member)
+        row.language = language
+        row.save(update_fields=["language"])
 
 
 def link(*, member: str, account_id: str, since: datetime | None = None) -> None:

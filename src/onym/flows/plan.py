@@ -59,13 +59,11 @@ def adopt(
         threshold = sale_flow.guidelines_of(namespace, now).approval["followers"]
         if not decisions.needs_two(most_followers=most, threshold=threshold):
             return _adopt(namespace, payload=payload, approval=None, now=now)
-        found = stocks.cached(stock)
         return record.propose(
             namespace=namespace,
             action="adopt_plan",
             payload=payload,
             facts=_facts(stock),
-            summary=f"Warn the holders of {found.rows} findings from {instant(starts_at)} on",
             by=by,
             now=now,
         )

@@ -115,6 +115,7 @@ def _tell(row: Handle, process: Reclaim, kind: str, *, now: datetime) -> None:
         now=now,
         account_id=process.account_id,
         address=known.email(process.account_id) if known else None,
+        language=names.spoken_by(row.namespace_id, process.account_id),
         facts={"handle": row.display},
     )
 

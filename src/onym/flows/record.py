@@ -89,14 +89,16 @@ def notify(
 ) -> None:
     """Order one message about `about`, by every channel that is named; a second time is nothing.
 
-    A member is told at every verified address; an account through the platform.
+    A member is told at every verified address; an account through the platform. `language` is of
+    whoever is told and is no member.
     """
     told: dict[str, Any] = {"namespace_id": namespace, "kind": kind, "about": about, "made_at": now}
     told["facts"] = dict(facts or {})
     if member is not None:
         row = Member.objects.get(pk=member)
+        language = row.language
         for mail in row.mailaddress_set.filter(replaced_at=None):
-            _notice(**told, channel="mail", address=mail.address, language=row.language)
+            _notice(**told, channel="mail", address=mail.address, language=language)
     if address is not None:
         _notice(**told, channel="mail", address=address, language=language)
     if account_id is not None:
@@ -291,7 +293,6 @@ def propose(
     action: str,
     payload: Mapping[str, Any],
     facts: Mapping[str, Any],
-    summary: str,
     by: str,
     now: datetime,
 ) -> Approval:
@@ -301,16 +302,14 @@ def propose(
         namespace_id=namespace,
         action=action,
         payload=dict(payload),
-        summary=summary,
-        shown=shown(action=action, payload=payload, facts=facts, summary=summary),
+        facts=dict(facts),
+        shown=shown(action=action, payload=payload, facts=facts),
         proposed_by_id=by,
         proposed_at=now,
     )
 
 
-def shown(
-    *, action: str, payload: Mapping[str, Any], facts: Mapping[str, Any], summary: str
-) -> str:
-    """SHA-256 over the canonical JSON of what both people see."""
-    seen = {"action": action, "payload": payload, "facts": facts, "summary": summary}
+def shown(*, action: str, payload: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of what both people see, whichever language they read."""
+    seen = {"action": action, "payload": payload, "facts": facts}
     return hashlib.sha256(canonical(seen)).hexdigest()

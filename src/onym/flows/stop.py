@@ -35,7 +35,6 @@ def set_stop(*, namespace: str, on: bool, by: str) -> Mapping[str, Any] | Approv
                 action="lift_stop",
                 payload={"on": False},
                 facts={"release_stop": True},
-                summary="Lift the release stop: what fell due meanwhile may be sold at once",
                 by=by,
                 now=now,
             )

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from babel.dates import format_date
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -15,6 +17,7 @@ from onym.flows import invitation as invitations
 from onym.flows import log, record
 from onym.jobs.queue import again, task
 from onym.ports.mail import Delivery, Message
+from onym.queries import brand
 from onym.queries import notice as letters
 
 
@@ -67,11 +70,17 @@ def render(kind: str, *, language: str, facts: Mapping[str, Any]) -> tuple[str, 
     """Subject, text and HTML of a letter of this kind; the HTML says what the text says."""
     with translation.override(language):
         context = {**facts, "base": settings.BASE_URL, "language": language}
+        context["team"] = brand.team_name()
         subject = " ".join(render_to_string(f"mail/{kind}.subject.txt", context).split())
         text = render_to_string(f"mail/{kind}.txt", context).strip() + "\n"
         rtl = translation.get_language_bidi()
         page = {"subject": subject, "text": text, "language": language, "rtl": rtl}
         return subject, text, render_to_string("mail/letter.html", page)
+
+
+def day(at: datetime, *, language: str) -> str:
+    """A day as the letters of this language write it."""
+    return str(format_date(at, "long", locale=language))
 
 
 @task("invitation.send")

@@ -88,7 +88,7 @@ def _written(wave: notices.Wave) -> Iterator[Notice]:
         own = {
             HANDLE: facts["handle"],
             LINK: facts["href"],
-            SEEN: f"{seen:%Y-%m-%d}" if seen else "",
+            SEEN: notice.day(seen, language=addressee.language) if seen else "",
         }
         common = {**facts, "handle": HANDLE, "href": LINK, "last_seen": SEEN if seen else ""}
         del common["keep"], common["last_seen_at"]

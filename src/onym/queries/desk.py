@@ -10,7 +10,7 @@ from onym.core import reclaim as reclaims
 from onym.core.handle import State
 from onym.core.money import Money
 from onym.core.policy import Outcome
-from onym.queries import appraisal, invitation, listing, sale, standing
+from onym.queries import appraisal, approval, invitation, listing, sale, standing
 from onym.store import clock
 from onym.store import reclaim as store
 from onym.store.models import (
@@ -42,7 +42,7 @@ def approval_view(row: Approval) -> dict[str, Any]:
     return {
         "id": row.id,
         "action": row.action,
-        "summary": row.summary,
+        "summary": approval.summary(action=row.action, payload=row.payload, facts=row.facts),
         "handle": row.payload.get("handle"),
         "price": Money(int(price["minor"]), price["currency"]) if price else None,
         "shown": row.shown,

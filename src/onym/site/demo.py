@@ -20,7 +20,7 @@ from typing import Any
 
 from onym.site import database
 
-HISTORY_DAYS = 96
+HISTORY_DAYS = 126
 """How far in the past the demo's market opened."""
 
 NAMESPACE = "demo"
@@ -44,17 +44,19 @@ def main() -> None:
         return
     words = _build_words(data)
     steps = Steps(data / "demo" / "steps.json")
+    from onym.site import demo_accounts as accounts
     from onym.site import demo_history as history
+    from onym.site import demo_time
 
-    steps.once("clock", lambda: history.begin(HISTORY_DAYS))
+    steps.once("clock", lambda: demo_time.begin(HISTORY_DAYS))
     people = steps.once("people", _people)
-    steps.once("directory", lambda: history.import_platform(data))
+    chosen = steps.once("directory", lambda: accounts.begin(data))
     if words.wait() != 0:
         raise SystemExit("the lexicon could not be built")
-    history.live(data, people, steps)
+    members = history.live(data, people, chosen, steps)
     steps.once("plan", lambda: history.announce(data, people))
-    history.arrive()
-    _write(data, people)
+    demo_time.arrive()
+    _write(data, people, members)
 
 
 class Steps:
@@ -95,17 +97,19 @@ def _build_words(data: Path) -> subprocess.Popen[bytes]:
 
 def _people() -> dict[str, dict[str, Any]]:
     """The namespace, its documents, and the six people of demo.json."""
+    from django.conf import settings
+
     from onym import ports
     from onym.core import guidelines
     from onym.flows import documents, people
-    from onym.site import demo_history as history
+    from onym.site.demo_time import now
 
     custodian = ports.platform(NAMESPACE).capabilities().custodian or "custodian"
     people.found(
         namespace=NAMESPACE,
         title="Handle Marketplace",
         profile="x",
-        currency="USD",
+        currency=settings.CURRENCY,
         custodian=custodian,
         phase="closed",
         release_stop=False,
@@ -117,7 +121,7 @@ def _people() -> dict[str, dict[str, Any]]:
     fees = core.joinpath("data/fees/onym-2026.toml").read_text()
     documents.publish(namespace=NAMESPACE, kind="fees", text=fees)
     documents.publish(namespace=NAMESPACE, kind="guidelines", text=guidelines.built_in())
-    since = history.now() - timedelta(days=LONG_AGO_DAYS)
+    since = now() - timedelta(days=LONG_AGO_DAYS)
     return {role: _person(role, since) for role in PEOPLE}
 
 
@@ -159,7 +163,7 @@ def _person(role: str, since: datetime) -> dict[str, Any]:
 ACCOUNTS = {"buyer": "1002", "seller": "1003", "acme": "1004"}
 
 
-def _write(data: Path, people: dict[str, Any]) -> None:
+def _write(data: Path, people: dict[str, Any], members: list[dict[str, Any]]) -> None:
     from django.conf import settings
 
     from onym.flows import log
@@ -174,6 +178,7 @@ def _write(data: Path, people: dict[str, Any]) -> None:
         "press": settings.PRESS_ADDRESS,
         "log_key": str(log.signer().verifier),
         "people": people,
+        "members": members,
     }
     write_whole(data / "demo.json", json.dumps(facts, indent=1))
 

@@ -1,4 +1,4 @@
-"""Django's settings, read from the environment once; docs/guides/running.md says which matter.
+"""Django's settings, read from the environment once; docs/reference/settings.md names them.
 
 Nothing here connects to a database: without DATABASE_URL the address is that of the embedded
 server of ONYM_DATA (default `data/`), whether it runs or not.
@@ -16,7 +16,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from onym.core.errors import Malformed
-from onym.site import embedded, files
+from onym.site import branding, embedded, files
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -187,6 +187,10 @@ PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
 
 # The namespace that paths without one mean, and that the adapters below belong to.
 NAMESPACE = os.environ.get("ONYM_NAMESPACE") or ("demo" if DEMO else "main")
+
+# The operator's name, colours, logo and legal texts; what is wrong with them is said at start.
+BRAND = branding.read(os.environ)
+CURRENCY = branding.currency(os.environ)
 
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")

@@ -28,3 +28,14 @@ def now() -> datetime:
         raise OffsetInProduction("the clock has an offset, but this is not the demo")
     market: datetime = instant.astimezone(UTC)
     return market
+
+
+def stepping() -> bool:
+    """Whether the demo's clock is on its way to an instant that somebody asked for."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select exists (select 1 from procrastinate_jobs "
+            "where task_name = 'clock.advance' and status in ('todo', 'doing'))"
+        )
+        found: bool = cursor.fetchone()[0]
+        return found

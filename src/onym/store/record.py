@@ -55,7 +55,7 @@ class Approval(models.Model):
     namespace = models.ForeignKey(Namespace, models.PROTECT)
     action = models.CharField(max_length=30)
     payload = models.JSONField()
-    summary = models.TextField()
+    facts = models.JSONField(default=dict)
     shown = models.CharField(max_length=64)
     proposed_by = models.ForeignKey(Member, models.PROTECT, related_name="+")
     proposed_at = models.DateTimeField()

@@ -15,12 +15,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
-from onym.queries import desk, people
+from onym.queries import brand, desk, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
@@ -102,6 +103,7 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
         "here": rest.split("/")[1] if rest.count("/") else "",
         "theme": theme if theme in THEMES else "",
         "themes": [(code, gettext(name)) for code, name in THEMES.items()],
+        "brand": brand.frame(),
     }
 
 
@@ -116,8 +118,24 @@ def theme(request: HttpRequest) -> HttpResponse:
 
 
 def _language(request: HttpRequest) -> str:
+    """The address's; without one, what the caller's program asks for."""
     found = PAGE.fullmatch(request.path_info)
     return found[1] if found else translation.get_language_from_request(request)[:2]
+
+
+def preferred(request: HttpRequest) -> str:
+    """The language to lead somebody to whose address names none: theirs, else their program's."""
+    who = people.asking(request)
+    if who and who.language in LOCAL_NAMES:
+        return who.language
+    return translation.get_language_from_request(request)[:2]
+
+
+def led_to(request: HttpRequest, path: str) -> HttpResponseRedirect:
+    """Lead to a page in the preferred language; another visitor may be led elsewhere."""
+    answer = HttpResponseRedirect(f"/{preferred(request)}{path}")
+    patch_vary_headers(answer, ["Accept-Language", "Cookie"])
+    return answer
 
 
 def lost(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's

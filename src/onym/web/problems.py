@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import get_language_from_request
 from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import NotFound
+from onym.web import page
 
 
 class Meaning(NamedTuple):
@@ -138,6 +138,6 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     return render(request, "problem.html", {"code": code, "meaning": meaning})
 
 
-def preferred(request: HttpRequest, code: str) -> HttpResponseRedirect:
+def preferred(request: HttpRequest, code: str) -> HttpResponse:
     """The bare address of a problem leads to the visitor's language."""
-    return HttpResponseRedirect(f"/{get_language_from_request(request)[:2]}/problems/{code}")
+    return page.led_to(request, f"/problems/{code}")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, register_converter
-from django.utils import translation
 
 from onym.web import (
+    brand,
+    demo,
     design,
     documents,
     invitation,
+    language,
     names,
     offer,
     page,
@@ -23,9 +25,9 @@ from onym.web.page import Language
 register_converter(Language, "lang")
 
 
-def preferred(request: HttpRequest) -> HttpResponseRedirect:
+def preferred(request: HttpRequest) -> HttpResponse:
     """By the visitor's own preference."""
-    return HttpResponseRedirect(f"/{translation.get_language_from_request(request)[:2]}/")
+    return page.led_to(request, "/")
 
 
 urlpatterns = [
@@ -48,4 +50,9 @@ urlpatterns = [
     path("problems/<slug:code>", problems.preferred, name="problem"),
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
     path("<lang:lang>/me", people.me, name="me"),
+    path("<lang:lang>/legal/<slug:page>", brand.legal, name="legal"),
+    path("<lang:lang>/demo/clock", demo.clock, name="demo-clock-page"),
+    path("<lang:lang>/language", language.choose, name="language"),
+    path("brand.css", brand.sheet, name="brand-sheet"),
+    path("brand/logo", brand.logo, name="brand-logo"),
 ]

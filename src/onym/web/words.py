@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
-from django.utils.translation import gettext
+from django.utils.translation import get_language, gettext, ngettext
 from django.utils.translation import gettext_noop as said
 
 WORDS = {
@@ -79,6 +80,10 @@ WORDS = {
     "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
+    # legal texts
+    "imprint": said("Imprint"),
+    "terms": said("Terms"),
+    "privacy": said("Privacy"),
     # reasons that protect an account, or leave it alone
     "memorial": said("the account is a memorial"),
     "verified": said("the account is verified"),
@@ -94,6 +99,40 @@ WORDS = {
     "changed_hands": said("it has changed hands"),
 }
 
+EVENTS = {
+    "AppealDecided": said("Appeals decided"),
+    "Approved": said("Approvals by a second person"),
+    "CandidatesCommitted": said("Lists of candidates sealed"),
+    "DirectoryImported": said("Account tables imported"),
+    "FeesPublished": said("Fee schedules published"),
+    "GuidelinesPublished": said("Guidelines published"),
+    "HandleWarned": said("Holders warned"),
+    "HousePurchase": said("House purchases"),
+    "InvitationAccepted": said("Private offers accepted"),
+    "InvitationClosed": said("Private offers ended"),
+    "InvitationSent": said("Private offers sent"),
+    "Kept": said("Handles kept"),
+    "ListingOpened": said("Handles put up for sale"),
+    "OfferAccepted": said("Offers accepted"),
+    "PhaseSet": said("Changes of phase"),
+    "PolicyPublished": said("Policies published"),
+    "ProtectedListChanged": said("Changes of the protected list"),
+    "ReleaseAnnounced": said("Releases announced"),
+    "Released": said("Handles released"),
+    "ReleaseStopSet": said("Release stop switched"),
+    "Resting": said("Handles at rest"),
+    "Restored": said("Handles given back"),
+    "Retired": said("Handles retired"),
+    "SaleAgreed": said("Sales agreed"),
+    "SaleClosed": said("Sales ended without a transfer"),
+    "SaleFunded": said("Sales paid"),
+    "SaleRefunded": said("Payments sent back"),
+    "SaleSettled": said("Sales settled"),
+    "SweepRecorded": said("Sweeps recorded"),
+    "TransferReadBack": said("Handles moved on the platform"),
+}
+"""Kinds of event, as the heading of a count."""
+
 REASONS = {
     "name that everybody knows": said("name that everybody knows"),
     "name of a brand": said("name of a brand"),
@@ -106,11 +145,19 @@ REASONS = {
 }
 """Sentences of the built-in policies' tiers."""
 
-COUNTED = {
-    r"dictionary word of (\S+) letters": said("dictionary word of %s letters"),
-    r"phrase of (\S+) words": said("phrase of %s words"),
-    r"short: (\S+) characters": said("short: %s characters"),
+COUNTED: dict[str, Callable[[int], str]] = {
+    r"dictionary word of (\S+) letters?": lambda count: ngettext(
+        "dictionary word of %(count)s letter", "dictionary word of %(count)s letters", count
+    ),
+    r"phrase of (\S+) words?": lambda count: ngettext(
+        "phrase of %(count)s word", "phrase of %(count)s words", count
+    ),
+    r"short: (\S+) characters?": lambda count: ngettext(
+        "short: %(count)s character", "short: %(count)s characters", count
+    ),
 }
+"""Sentences with a number in them, as the policies write them, and how each language counts."""
+
 SMALL = "zero,one,two,three,four,five,six,seven,eight,nine,ten,eleven,twelve".split(",")  # noqa: SIM905
 
 
@@ -118,11 +165,15 @@ def tier_reason(sentence: str) -> str:
     """Why a tier was given, in the page's language; an operator's own sentence as it stands."""
     if sentence in REASONS:
         return gettext(REASONS[sentence])
-    for pattern, template in COUNTED.items():
-        if found := re.fullmatch(pattern, sentence):
-            count = found[1]
-            local = gettext(template)
-            if local == template:
-                return sentence
-            return local % (SMALL.index(count) if count in SMALL else count)
+    for pattern, counted in COUNTED.items():
+        found = re.fullmatch(pattern, sentence)
+        count = _count(found[1]) if found else None
+        if count is not None and get_language() != "en":
+            return counted(count) % {"count": count}
     return sentence
+
+
+def _count(written: str) -> int | None:
+    if written in SMALL:
+        return SMALL.index(written)
+    return int(written) if written.isascii() and written.isdigit() else None

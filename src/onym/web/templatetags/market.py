@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from babel.core import Locale
 from babel.dates import format_date, format_datetime
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, format_percent
 from django import template
 from django.utils import translation
 from django.utils.html import format_html
@@ -18,7 +18,7 @@ from django.utils.translation import gettext
 from onym.core.money import MINOR_DIGITS, Money
 from onym.queries import reasons
 from onym.web.problems import MEANINGS, TROUBLES
-from onym.web.words import WORDS, tier_reason
+from onym.web.words import EVENTS, WORDS, tier_reason
 
 register = template.Library()
 
@@ -54,6 +54,14 @@ def number(value: float | None) -> str:
 
 
 @register.filter
+def percent(value: int | None) -> str:
+    """Whole per cent, as the page's language writes them."""
+    if value is None:
+        return ""
+    return str(format_percent(Decimal(value) / 100, locale=_locale()))
+
+
+@register.filter
 def when(value: datetime | str | None) -> SafeString:
     """An instant in UTC, readable and exact; text is RFC 3339."""
     if not value:
@@ -75,6 +83,21 @@ def day(value: datetime | str | None) -> SafeString:
 
 
 @register.filter
+def date(value: datetime | None) -> str:
+    """A day in words, in plain text."""
+    return str(format_date(value, "long", locale=_locale())) if value else ""
+
+
+@register.filter
+def moment(value: datetime | None) -> str:
+    """An instant in words, in plain text; UTC is named."""
+    if not value:
+        return ""
+    comma = "،" if _locale() == "ar" else ","
+    return f"{date(value)}{comma} {format_datetime(value, 'HH:mm', locale=_locale())} UTC"
+
+
+@register.filter
 def at(handle: str) -> SafeString:
     """A handle, isolated from the direction of the text around it."""
     return format_html('<bdi class="handle" dir="ltr">@{}</bdi>', handle)
@@ -87,8 +110,14 @@ def word(code: str | None) -> str:
     A word's factor names its language: `word_fr`.
     """
     if code and code.startswith("word_"):
-        return f"{gettext(WORDS['word'])} ({code.removeprefix('word_')})"
+        return gettext("dictionary word (%s)") % _language_name(code.removeprefix("word_"))
     return gettext(WORDS[code]) if code in WORDS else str(code or "")
+
+
+@register.filter
+def event(type: str) -> str:
+    """A kind of event in words; one without words by its name."""
+    return gettext(EVENTS[type]) if type in EVENTS else type
 
 
 @register.filter
@@ -121,6 +150,11 @@ def advice(code: str) -> str:
     """What one may do about a refusal."""
     known = MEANINGS | TROUBLES
     return gettext(known[code].then) if code in known else ""
+
+
+def _language_name(code: str) -> str:
+    """A language as the page's language calls it; one that nobody knows by its code."""
+    return str(Locale(_locale()).languages.get(code, code))
 
 
 def _locale() -> str:

@@ -1,0 +1,74 @@
+"""Every setting that the environment may hold, with what it means; docs/reference/settings.md."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Setting(NamedTuple):
+    """`default` as a person would write it; empty: none, or made by `onym up`."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+PLACE = (
+    Setting("ONYM_DATA", "`data/`", "Where keys, the log, imports and the embedded database lie"),
+    Setting("DATABASE_URL", "the embedded one's", "`postgresql://…` of a database of your own"),
+    Setting("ONYM_POOL", "0", "Database connections that a web process keeps"),
+    Setting("ONYM_BASE_URL", "`http://127.0.0.1:8000`", "Where the site is reached"),
+    Setting("ONYM_STREAM_URL", "`http://127.0.0.1:8001`", "Where live updates are reached"),
+    Setting("ONYM_HOSTS", "", "More host names that the site answers to, with commas between"),
+    Setting("ONYM_PROXY", "off", "A proxy in front says by `X-Forwarded-Proto` what it speaks"),
+    Setting("ONYM_NAMESPACE", "`main`, in the demo `demo`", "The namespace that pages mean"),
+    Setting("ONYM_LOG_ORIGIN", "host name of the site, `/log`", "The name the log signs under"),
+    Setting("ONYM_WITNESSES", "", "Who is asked to cosign the log: `URL VKEY`, apart by `;`"),
+    Setting("ONYM_LOG_LEVEL", "`WARNING`", "What the programs write about themselves"),
+    Setting("ONYM_SECRET_KEY", "kept in DATA", "What sessions and links are signed with"),
+    Setting("ONYM_FIELD_KEY", "kept in DATA", "What confidential fields are sealed with"),
+    Setting("ONYM_DEMO", "off", "The demo: a clock with an offset, sign-ins that are printed"),
+    Setting("ONYM_DEMO_CLOCK_FILE", "", "Where the demo's outside world reads the offset"),
+)
+BRAND = (
+    Setting("ONYM_SITE_NAME", "*Handle Marketplace*, translated", "The site's name"),
+    Setting("ONYM_SITE_NAME_EN", "", "The same in English; `_FR` and `_AR` likewise"),
+    Setting("ONYM_SITE_NAME_FR", "", "The site's name in French"),
+    Setting("ONYM_SITE_NAME_AR", "", "The site's name in Arabic"),
+    Setting("ONYM_TEAM_NAME", "*Handle Team*, translated", "How mails are signed; without @"),
+    Setting("ONYM_TEAM_NAME_EN", "", "The same in English"),
+    Setting("ONYM_TEAM_NAME_FR", "", "The same in French"),
+    Setting("ONYM_TEAM_NAME_AR", "", "The same in Arabic"),
+    Setting("ONYM_LOGO", "", "A picture beside the name: a file `.svg` or `.png`, 200 kB at most"),
+    Setting("ONYM_ACCENT_LIGHT", "", "Colour of links and buttons on light paper, as `#rrggbb`"),
+    Setting("ONYM_ACCENT_DARK", "", "The same on dark paper; both or none"),
+    Setting("ONYM_LEGAL", "", "A folder of legal texts, `imprint.en.md` and so on"),
+    Setting("ONYM_CURRENCY", "USD", "The currency that the namespace is founded with"),
+)
+MAIL = (
+    Setting("ONYM_MAIL_FROM", "`Handle Team <team@onym.example>`", "Sender of all letters"),
+    Setting("ONYM_PRESS", "`press@onym.example`", "The address that answers by itself"),
+    Setting("ONYM_MAIL_BACKEND", "SMTP", "Django's or django-anymail's back end"),
+    Setting("ONYM_SMTP_HOST", "`127.0.0.1`", "The mail server"),
+    Setting("ONYM_SMTP_PORT", "25", "Its port"),
+    Setting("ONYM_SMTP_USER", "", "Who signs in there"),
+    Setting("ONYM_SMTP_PASSWORD", "", "With which password"),
+    Setting("ONYM_SMTP_TLS", "off", "STARTTLS before anything is said"),
+    Setting("ONYM_INBOUND_SECRET", "", "What letters that come in are signed with"),
+)
+OUTSIDE = (
+    Setting("ONYM_PLATFORM_URL", "", "The platform's address"),
+    Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
+    Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
+    Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
+    Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),
+    Setting("ONYM_PAYMENTS_TIMEOUT", "20", "Seconds to wait for it"),
+    Setting("ONYM_MAILBOX_URL", "", "The demo's mailbox, linked from every page"),
+)
+GROUPS = {
+    "Place and process": PLACE,
+    "Brand": BRAND,
+    "Mail": MAIL,
+    "Outside world": OUTSIDE,
+}
+"""Title of a section of the reference → its settings."""
