@@ -210,3 +210,33 @@ def every_move_has_the_same_fence() -> None:
         return start(sale, row=row, now=now)
 
     transfer.start = stuck
+
+
+def money_goes_back_without_a_bar() -> None:
+    """A read that does not name the buyer is believed once time is over."""
+    from onym.core import transfer as core
+
+    after = core.after_read_back
+
+    def hasty(**asked: Any) -> core.Next:
+        found = after(**asked)
+        return core.Next.GIVE_UP if found is core.Next.BAR else found
+
+    core.after_read_back = hasty
+
+
+def the_bar_has_the_fence_of_the_move() -> None:
+    """It proves the read, but shuts nothing out."""
+
+    class Low:
+        def __init__(self, port: Any) -> None:
+            self._port = port
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._port, name)
+
+        def move(self, **asked: Any) -> Any:
+            lower = asked["fence"] - 1 if asked["to"] == asked["expected_holder"] else 0
+            return self._port.move(**asked | {"fence": lower or asked["fence"]})
+
+    ports.install(platforms={"demo": Low(ports.platform("demo"))})
