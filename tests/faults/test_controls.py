@@ -197,7 +197,7 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
         "one_transfer_per_fence",
     ),
     (bugs.money_goes_back_without_a_bar, old_news_gives_no_money_back, "refund"),
-    (bugs.the_bar_has_the_fence_of_the_move, a_late_copy_moves_nothing, "stale"),
+    (bugs.the_bar_never_reaches_the_platform, a_late_copy_moves_nothing, "stale"),
 ]
 CHECKS = list({check: None for _, check, _ in BUGS})
 
