@@ -18,6 +18,7 @@ from onym.core.transfer import State as TransferState
 from onym.flows import dispute, sale
 from onym.jobs import dispute as jobs
 from onym.ports.platform import SignedHttp
+from onym.queries import audit
 from onym.store.models import Handle, Payment, Sale, Tenure, Transfer
 
 __all__ = ["people", "place"]
@@ -67,6 +68,8 @@ def test_decided_for_the_buyer_the_handle_goes_back_before_the_money(
     assert (row.dispute_open, row.locked_by, row.account_id) == (False, None, "acc-moon")
     held = Tenure.objects.filter(handle=row).order_by("held_from")
     assert [tenure.account_id for tenure in held] == ["acc-moon", "acc-nadia", "acc-moon"]
+    (once,) = [check for check in audit.run() if check.id == "Q1"]
+    assert once.verdict is audit.Verdict.OK, str(once)
 
 
 def test_a_refused_return_leaves_it_for_the_desk_to_decide_anew(disputed: Sale, judge: str) -> None:
