@@ -15,7 +15,6 @@ from tests.flows.test_settlement import in_inspection, pass_days, violated
 from onym.core.guidelines import parse
 from onym.flows import clock as clocks
 from onym.flows import sale as sale_flow
-from onym.flows import settlement
 from onym.jobs import clock
 from onym.queries import due
 from onym.store.clock import now
@@ -80,7 +79,7 @@ def test_killed_anywhere_all_are_settled_or_none_and_the_next_start_settles_them
     at, seen = 0, []
     while True:
         at += 1
-        code = in_a_child(lambda at=at: _die_at(at))  # type: ignore[misc]
+        code = in_a_child(lambda at=at: _die_at(at))  # type: ignore[misc]  # bound now
         seen.append(tuple(states().items()))
         if code != KILLED:
             break
@@ -152,17 +151,6 @@ def test_the_clock_settles_none_that_is_early_disputed_or_accepted_meanwhile(pla
         assert found == ["disputed", "settled", "settled", "inspection"]
     assert Event.objects.filter(type="SaleSettled").count() == 2
     assert violated() == []
-
-
-def test_a_longer_list_is_several_commits_and_misses_nobody(
-    place: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(settlement, "MOST", 2)
-    in_inspection(place, 5)
-    pass_days(10)
-    ripe = due_now()
-    assert commits(lambda: clock.run_all(ripe)) == 3
-    assert states() == {"settled": 5}
 
 
 def test_sales_agreed_under_other_guidelines_keep_their_own_delays(place: Any) -> None:
