@@ -40,7 +40,7 @@ faults: install ## kill -9 at every step, and the seeded bugs that must be caugh
 	.venv/bin/pytest -m faults
 
 security: install ## the source under bandit, the tracked files searched for secrets
-	.venv/bin/bandit -q -ll -r src
+	.venv/bin/bandit -q -ll -c pyproject.toml -r src
 	.venv/bin/pytest tests/docs/test_house_rules.py -k secret
 
 lock: ## write the hashed requirements anew (needs uv)

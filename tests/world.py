@@ -261,9 +261,9 @@ class World:
         self.drain(hurry=True)
         while waiting := [item for item in due.until(until) if item not in done]:
             at = max(clock.set_ahead(to=waiting[0].at), waiting[0].at)
-            for item in (item for item in waiting if item.at <= at):
-                done.add(item)
-                clock_jobs.run(item)
+            ripe = [item for item in waiting if item.at <= at]
+            done.update(ripe)
+            clock_jobs.run_all(ripe)
             self.drain(hurry=True)
         return clock.set_ahead(to=until)
 

@@ -8,7 +8,7 @@ import pytest
 
 from onym.core import transfer
 from onym.core.errors import AlreadyClosed
-from onym.core.transfer import FINAL, TRANSITIONS, Look, State, Transfer
+from onym.core.transfer import FINAL, LAG, TRANSITIONS, Bar, Look, Next, State, Transfer
 
 FUNDED = datetime(2026, 6, 1, tzinfo=UTC)
 SWEPT = FUNDED - timedelta(days=90)
@@ -60,3 +60,47 @@ def test_only_steps_of_the_table_exist(before: State, after: State) -> None:
 def test_what_was_asked_for_is_never_abandoned() -> None:
     assert all(State.ABANDONED not in TRANSITIONS[s] for s in State if s is not State.PENDING)
     assert all(not TRANSITIONS[state] for state in FINAL)
+
+
+OVER = FUNDED + timedelta(days=1)
+DONE_BAR, OTHER_BAR = Bar(2, "a", True), Bar(2, "c", True)
+READS = [
+    # holder, state, answered at, bar, now, what follows
+    ("b", State.DONE, FUNDED, None, FUNDED, Next.DELIVERED),
+    ("b", State.REFUSED, FUNDED, None, OVER, Next.DELIVERED),
+    ("b", State.DONE, FUNDED, DONE_BAR, OVER, Next.DELIVERED),
+    ("a", State.REFUSED, FUNDED, None, FUNDED, Next.GIVE_UP),
+    ("a", State.DONE, FUNDED, None, OVER - SECOND, Next.AGAIN),
+    ("a", State.DONE, FUNDED, DONE_BAR, OVER - SECOND, Next.AGAIN),
+    ("a", State.DONE, OVER - LAG + SECOND, None, OVER, Next.AGAIN),
+    ("a", State.UNKNOWN, FUNDED, None, OVER, Next.AGAIN),
+    ("a", State.SENT, FUNDED, DONE_BAR, OVER, Next.AGAIN),
+    ("a", State.DONE, FUNDED, None, OVER, Next.BAR),
+    ("a", State.DONE, FUNDED, Bar(2, "a", None), OVER, Next.AGAIN),
+    ("a", State.DONE, FUNDED, Bar(2, "a", False), OVER, Next.BAR),
+    ("a", State.DONE, FUNDED, OTHER_BAR, OVER, Next.BAR),
+    (None, State.DONE, FUNDED, DONE_BAR, OVER, Next.BAR),
+    (None, State.DONE, FUNDED, Bar(2, None, True), OVER, Next.GIVE_UP),
+    ("a", State.DONE, FUNDED, DONE_BAR, OVER, Next.GIVE_UP),
+]
+
+
+@pytest.mark.parametrize(("holder", "state", "answered", "bar", "now", "follows"), READS)
+def test_after_a_move_that_was_done_money_goes_back_only_behind_a_bar(
+    holder: str | None,
+    state: State,
+    answered: datetime,
+    bar: Bar | None,
+    now: datetime,
+    follows: Next,
+) -> None:
+    said = transfer.after_read_back(
+        holder=holder,
+        to="b",
+        state=state,
+        answered_at=answered,
+        delivery_until=OVER,
+        bar=bar,
+        now=now,
+    )
+    assert said is follows

@@ -227,6 +227,17 @@ def test_a_move_to_the_present_holder_only_bars_earlier_writes(plaza, port):
     assert move(port, handle, seller, buyer, fence=7).code == "stale"
 
 
+def test_a_move_of_nobodys_handle_to_nobody_only_bars_earlier_writes(plaza, port):
+    buyer, _ = plaza.sign_up()
+    assert move(port, "nobodys_1", None, None, fence=8).done
+    assert port.holder(handle="nobodys_1").account_id is None
+    assert move(port, "nobodys_1", None, buyer, fence=7).code == "stale"
+    assert move(port, "nobodys_1", None, buyer, fence=9).done
+    assert move(port, "nobodys_1", None, None, fence=10).code == "stale"
+    assert move(port, "nobodys_1", buyer, None, fence=11).code == "malformed"
+    assert port.holder(handle="nobodys_1").account_id == buyer
+
+
 def test_the_account_to_be_renamed_must_hold_the_handle(plaza, port):
     (seller, handle), (buyer, _) = plaza.sign_up(), plaza.sign_up()
     said = move(port, handle, "1002", buyer, expected_holder=seller)

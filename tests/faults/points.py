@@ -34,12 +34,15 @@ class Points:
 
     def watch(self, world: Any) -> None:
         """From here on every statement, commit and outside call of this process is a point."""
-        connection.execute_wrappers.append(self._statement)
-        self._watch_commits()
+        self.watch_database()
         world.install(
             payments=Watched(world.out.payments(), self, "payments"),
             platform=Watched(world.out.platform(), self, "platform"),
         )
+
+    def watch_database(self) -> None:
+        connection.execute_wrappers.append(self._statement)
+        self._watch_commits()
 
     def _statement(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         self.reach(f"sql {' '.join(sql.split())[:60]}")

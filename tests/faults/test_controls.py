@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from tests import make
 from tests import world as worlds
-from tests.faults import bugs, test_kill, test_outside, test_races, ways
+from tests.faults import bugs, test_bar, test_kill, test_outside, test_races, ways
 from tests.faults.points import in_a_child
 
 from onym.core.errors import OwnHandle
@@ -133,6 +133,14 @@ def a_lie_frees_no_money(world: worlds.World) -> None:
     test_outside.test_a_platform_that_says_moved_and_did_not_gets_no_money_released(world)
 
 
+def old_news_gives_no_money_back(world: worlds.World) -> None:
+    test_bar.test_old_news_for_the_whole_time_to_deliver_gives_no_money_back(world)
+
+
+def a_late_copy_moves_nothing(world: worlds.World) -> None:
+    test_bar.test_a_copy_of_the_move_that_arrives_after_the_refund_comes_too_late(world)
+
+
 def an_unknown_move_keeps_the_money(world: worlds.World) -> None:
     test_outside.test_a_platform_that_never_answers_the_move_keeps_the_money_in_escrow_until_it_does(
         world
@@ -188,6 +196,8 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
         a_second_try_after_a_refund_moves_the_handle,
         "one_transfer_per_fence",
     ),
+    (bugs.money_goes_back_without_a_bar, old_news_gives_no_money_back, "refund"),
+    (bugs.the_bar_never_reaches_the_platform, a_late_copy_moves_nothing, "stale"),
 ]
 CHECKS = list({check: None for _, check, _ in BUGS})
 

@@ -230,7 +230,17 @@ def test_a_platform_that_says_moved_but_did_not_gets_no_money_released(
     with pytest.raises(AlreadyClosed):
         sale.accept(sale_id=made.id, by=made.buyer_id)
     step(24 * 3600)
-    assert transfer.record_read_back(transfer_id=order.id, holder="acc-moon")
+    for holder, done in (("acc-moon", False), ("acc-moon", True), ("acc-sun", True)):
+        assert not transfer.record_read_back(transfer_id=order.id, holder=holder)
+        order.refresh_from_db()
+        assert (order.bar_holder, order.bar_done) == (holder, None)
+        assert order.bar_fence == Handle.objects.get(handle="moon").fence > order.fence
+        assert not transfer.record_read_back(transfer_id=order.id, holder=holder), "not answered"
+        transfer.record_bar(transfer_id=order.id, fence=order.fence, done=True)
+        transfer.record_bar(transfer_id=order.id, fence=order.bar_fence, done=done)
+        transfer.record_bar(transfer_id=order.id, fence=order.bar_fence, done=not done)
+        assert Sale.objects.get(pk=made.id).state == State.DELIVERING
+    assert transfer.record_read_back(transfer_id=order.id, holder="acc-sun")
     assert Sale.objects.get(pk=made.id).state == State.REFUNDING
 
 

@@ -155,6 +155,9 @@ class Plaza:
             return Outcome(Answer.REFUSED, "stale_fence")
         if holder != wish["expected_holder"]:
             return Outcome(Answer.REFUSED, "wrong_holder")
+        self.fences[handle] = wish["fence"]
+        if holder == to:
+            return Outcome(Answer.DONE)
         self.before[handle] = (self.at, holder)
         old = self.handle_of(to)
         if old is not None:
@@ -162,7 +165,6 @@ class Plaza:
         if holder not in (None, "custodian"):
             self.holders[wish["placeholder"]] = holder
         self.holders[handle] = to
-        self.fences[handle] = wish["fence"]
         return Outcome(Answer.DONE)
 
     def unreserve(self, *, handle: str, key: str) -> Outcome:

@@ -28,7 +28,7 @@ import duckdb
 
 from onym.core import policy as rules
 from onym.sweep import compile as compiling
-from onym.sweep import engines, lookalikes, manifest
+from onym.sweep import engines, lookalikes, manifest, source
 
 ROUNDS = 5
 ROWS = 5_000_000
@@ -212,7 +212,8 @@ def _connected(folder: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             name if name in there else f"CAST(NULL AS {types[kind]}) AS {name}"
             for name, kind in compiling.schema().items()
         )
-        con.execute(f"CREATE TEMP VIEW stock AS SELECT {columns} FROM '{path}'").fetchall()
+        file = source.file_name(path)
+        con.execute(f"CREATE TEMP VIEW stock AS SELECT {columns} FROM {file}").fetchall()
         yield con
 
 

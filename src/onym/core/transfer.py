@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from onym.core.errors import AlreadyClosed
@@ -82,3 +82,57 @@ def last_look(
         return Look.GO
     is_news = known_last_seen is None or last_seen > known_last_seen
     return Look.RETURNED if is_news and last_seen < funded_at else Look.GO
+
+
+LAG = timedelta(hours=1)
+"""How far a platform's reads may lag behind its own answer that it moved a handle: so long a
+read that shows the old holder proves nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A move to whoever a read-back named: it changes nothing but the fence, and the platform
+    does it only while that account really holds the handle. `done` is None until it answers.
+    """
+
+    fence: int
+    holder: str | None
+    done: bool | None = None
+
+
+class Next(StrEnum):
+    """What follows from a read-back."""
+
+    DELIVERED = "delivered"  # the buyer holds the handle
+    AGAIN = "again"  # nothing is sure yet: ask again later
+    BAR = "bar"  # raise the fence before anything is given back
+    GIVE_UP = "give_up"  # the buyer does not hold it, and no write can still arrive
+
+
+def after_read_back(
+    *,
+    holder: str | None,
+    to: str,
+    state: State,
+    answered_at: datetime | None,
+    delivery_until: datetime | None,
+    bar: Bar | None,
+    now: datetime,
+) -> Next:
+    """Decides on a read that names `holder`. A refused move needs no bar: its answer is final.
+
+    After a *done* a read alone gives nothing back: the platform may show old news, or a copy of
+    the request may be under way. A bar that is done proves the read and shuts out the copy.
+    """
+    if holder == to:
+        return Next.DELIVERED
+    if state is State.REFUSED:
+        return Next.GIVE_UP
+    is_over = delivery_until is not None and now >= delivery_until
+    is_sure = state is State.DONE and now - (answered_at or now) >= LAG
+    if not (is_over and is_sure):
+        return Next.AGAIN
+    if bar is not None and bar.done is None:
+        return Next.AGAIN
+    is_barred = bar is not None and bar.done is True and bar.holder == holder
+    return Next.GIVE_UP if is_barred else Next.BAR

@@ -83,8 +83,9 @@ def asking(*, transfer_id: str) -> bool:
 def record_return(*, transfer_id: str, state: transfers.State, holder: str | None) -> bool:
     """What the platform answered and who holds the handle now. True when nothing is left to ask.
 
-    The money goes back only once the handle is seen where it came from; a refused return leaves
-    the sale disputed, for the desk to decide anew.
+    The money goes back only once the platform has answered and the handle is seen where it came
+    from: a read alone may be old news. A refused return leaves the sale disputed, for the desk to
+    decide anew.
     """
     with transaction.atomic():
         order = rowlocks.transfer(transfer_id)
@@ -92,11 +93,12 @@ def record_return(*, transfer_id: str, state: transfers.State, holder: str | Non
         sale = order.sale
         if sale is None or sale.state != core.State.DISPUTED or order.state not in OPEN:
             return True
-        if holder == order.to:
+        if holder == order.to and state is not transfers.State.UNKNOWN:
             transfer.set_state(order, transfers.State.DONE, now=now)
             _returned(order, sale, holder=holder, now=now)
             return True
-        transfer.set_state(order, state, reason="return", now=now)
+        known = transfers.State.REFUSED if state is transfers.State.REFUSED else None
+        transfer.set_state(order, known or transfers.State.UNKNOWN, reason="return", now=now)
         return state is transfers.State.REFUSED
 
 

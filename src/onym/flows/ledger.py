@@ -12,7 +12,7 @@ from onym.core import ledger as core
 from onym.core.money import Money
 from onym.core.sale import PayoutState
 from onym.flows import record
-from onym.store import clock, ids, rowlocks
+from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import BookAccount, Entry, Payout, Posting, Sale
 
 FINAL = (PayoutState.DONE, PayoutState.REFUSED)
@@ -46,40 +46,56 @@ def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
 
 def book_all(entries: Sequence[core.Entry], *, namespace: str, at: datetime) -> None:
     """`book` for many facts, in a fixed number of statements: the same rows, one lock order."""
-    accounts = _accounts(namespace, {(c, e.currency) for e in entries for c in e.postings})
+    names = {(code, entry.currency) for entry in entries for code in entry.postings}
+    accounts = _accounts(namespace, names)
     moved: dict[int, int] = defaultdict(int)
     for entry in entries:
         for code, minor in entry.postings.items():
-            account = accounts[code, entry.currency]
-            moved[account.pk] += minor if account.member_id else 0
-    held = rowlocks.books(a.pk for a in accounts.values() if a.member_id)
-    for row in held:
-        row.balance_minor = (row.balance_minor or 0) + moved[row.pk]
-    BookAccount.objects.bulk_update(held, ["balance_minor"])
+            if _member_of(code):
+                moved[accounts[code, entry.currency]] += minor
+    held = rowlocks.books(moved)
+    bulk.update(
+        BookAccount,
+        [{"id": a.pk, "balance_minor": (a.balance_minor or 0) + moved[a.pk]} for a in held],
+    )
     written = Entry.objects.bulk_create(
         Entry(namespace_id=namespace, kind=e.kind, ref=e.ref, provider_id=e.provider_id, at=at)
         for e in entries
     )
-    Posting.objects.bulk_create(
-        Posting(entry=row, account=accounts[code, e.currency], minor=minor, currency=e.currency)
-        for row, e in zip(written, entries, strict=True)
-        for code, minor in e.postings.items()
+    bulk.insert(
+        Posting,
+        [
+            {
+                "entry_id": row.pk,
+                "account_id": accounts[code, e.currency],
+                "minor": minor,
+                "currency": e.currency,
+            }
+            for row, e in zip(written, entries, strict=True)
+            for code, minor in e.postings.items()
+        ],
     )
 
 
-def _accounts(namespace: str, names: set[tuple[str, str]]) -> dict[tuple[str, str], BookAccount]:
+def _accounts(namespace: str, names: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """The keys of the accounts of these (code, currency); those that are not there are made."""
     codes = {code for code, _ in names}
     known = BookAccount.objects.filter(namespace_id=namespace, code__in=codes)
-    found = {(row.code, row.currency): row for row in known}
+    rows = known.values_list("code", "currency", "id")
+    found = {(code, currency): id_ for code, currency, id_ in rows}
     if names - found.keys():
         missing = [_fresh(namespace, *name) for name in sorted(names - found.keys())]
         BookAccount.objects.bulk_create(missing, ignore_conflicts=True)
-        found = {(row.code, row.currency): row for row in known.all()}
+        found = {(code, currency): id_ for code, currency, id_ in rows.all()}
     return found
 
 
+def _member_of(code: str) -> str | None:
+    return code.split(":")[1] if code.startswith("member:") else None
+
+
 def _fresh(namespace: str, code: str, currency: str) -> BookAccount:
-    member = code.split(":")[1] if code.startswith("member:") else None
+    member = _member_of(code)
     return BookAccount(
         namespace_id=namespace,
         code=code,
@@ -90,7 +106,7 @@ def _fresh(namespace: str, code: str, currency: str) -> BookAccount:
 
 
 def _account(*, namespace: str, code: str, currency: str) -> BookAccount:
-    member = code.split(":")[1] if code.startswith("member:") else None
+    member = _member_of(code)
     made = {"member_id": member, "balance_minor": 0 if member else None}
     return BookAccount.objects.get_or_create(
         namespace_id=namespace, code=code, currency=currency, defaults=made

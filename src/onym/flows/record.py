@@ -18,7 +18,7 @@ from procrastinate.contrib.django import app as jobs
 
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
 from onym.core.events import Event, Opening, canonical, seal
-from onym.store import clock, ids, rowlocks, secrets
+from onym.store import bulk, clock, ids, rowlocks, secrets
 from onym.store.models import Approval, IdempotentRequest, MailAddress, Member, Notice
 from onym.store.models import Event as EventRow
 
@@ -34,16 +34,16 @@ def log(*events: Event, namespace: str, at: datetime) -> None:
         sealed = seal(event, namespace=namespace, at=at, salt=lambda: os.urandom(32))
         openings = _openings(event, sealed.openings)
         rows.append(
-            EventRow(
-                namespace_id=namespace,
-                type=event.type,
-                ref=event.ref,
-                at=at,
-                entry=sealed.entry,
-                openings=openings,
-            )
+            {
+                "namespace_id": namespace,
+                "type": event.type,
+                "ref": event.ref,
+                "at": at,
+                "entry": sealed.entry,
+                "openings": openings,
+            }
         )
-    EventRow.objects.bulk_create(rows)
+    bulk.insert(EventRow, rows)
 
 
 def _openings(event: Event, openings: Mapping[str, Any]) -> bytes | None:
@@ -129,47 +129,57 @@ def notify_all(
     The caller holds the locks of what it is about, so that nobody else tells of it meanwhile.
     """
     orders = list(told)
-    mails: dict[str, list[MailAddress]] = {}
-    members = {member for member, _, _ in orders}
-    for mail in MailAddress.objects.filter(member_id__in=members, replaced_at=None):
-        mails.setdefault(mail.member_id, []).append(mail)
-    languages = dict(Member.objects.filter(pk__in=members).values_list("id", "language"))
     known = Notice.objects.filter(
         namespace_id=namespace, kind=kind, about__in={about for _, about, _ in orders}
     )
     done = set(known.values_list("about", "channel", "account_id", "address_index"))
-    fresh = {}
+    letters = {}
+    mails = _mails({member for member, _, _ in orders})
     for member, about, facts in orders:
-        for mail in mails.get(member, ()):
-            name = (about, "mail", None, mail.address_index)
+        for index, address, language in mails.get(member, ()):
+            name = (about, "mail", None, index)
             if name not in done:
-                fresh[name] = _letter(mail, about=about, facts=facts)
-                fresh[name].language = languages[member]
-    for row in fresh.values():
-        row.namespace_id, row.kind, row.made_at = namespace, kind, now
-    Notice.objects.bulk_create(fresh.values())
-    _defer_all("notice.send", [(row.id, {"notice_id": row.id}) for row in fresh.values()])
+                letters[name] = _letter(address, about=about, facts=facts) | {
+                    "namespace_id": namespace,
+                    "kind": kind,
+                    "address_index": index,
+                    "language": language,
+                    "made_at": now,
+                }
+    bulk.insert(Notice, list(letters.values()))
+    _defer_all("notice.send", [(row["id"], {"notice_id": row["id"]}) for row in letters.values()])
 
 
-def _letter(mail: MailAddress, *, about: str, facts: Mapping[str, Any]) -> Notice:
+def _mails(members: Iterable[str]) -> dict[str, list[tuple[str, str, str]]]:
+    """Where each member is written to: (index, address, language) of every verified address."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    rows = MailAddress.objects.filter(member_id__in=members, replaced_at=None)
+    for member, index, sealed, language in rows.values_list(
+        "member_id", "address_index", "address_sealed", "member__language"
+    ):
+        address = secrets.open_(sealed, place=MailAddress.place(member))
+        found.setdefault(member, []).append((index, address, language))
+    return found
+
+
+def _letter(address: str, *, about: str, facts: Mapping[str, Any]) -> dict[str, Any]:
     id_ = ids.new("ntc")
-    return Notice(
-        id=id_,
-        about=about,
-        facts=dict(facts),
-        channel="mail",
-        address_index=mail.address_index,
-        address_sealed=secrets.seal(mail.address, place=f"notice.address/{id_}"),
-    )
+    sealed = secrets.seal(address, place=f"notice.address/{id_}")
+    return {
+        "id": id_,
+        "about": about,
+        "facts": dict(facts),
+        "channel": "mail",
+        "address_sealed": sealed,
+    }
 
 
 def _defer_all(task: str, orders: Sequence[tuple[str, dict[str, Any]]]) -> None:
     """One job for each (lock, arguments), all in one statement."""
     if orders:
-        deferred = [jobs.configure_task(name=task, lock=lock).job for lock, _ in orders]
-        filled = zip(deferred, orders, strict=True)
+        job = jobs.configure_task(name=task).job
         jobs.job_manager.batch_defer_jobs(
-            [job.evolve(task_kwargs=arguments) for job, (_, arguments) in filled]
+            [job.evolve(lock=lock, task_kwargs=arguments) for lock, arguments in orders]
         )
 
 

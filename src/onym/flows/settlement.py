@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -16,7 +17,7 @@ from onym.core.guidelines import Guidelines
 from onym.flows import ledger as books
 from onym.flows import record
 from onym.flows import sale as sale_flow
-from onym.store import clock, ids, rowlocks
+from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import Handle, Payout, Sale, SaleSlot
 
 MOST = 500
@@ -52,17 +53,7 @@ def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:
         row.state = core.inspect(row.snapshot(), now=now).state
     books.book_all([sale_flow.entry_of(row) for row in rows], namespace=place, at=now)
     owed = [row for row in rows if not sale_flow.is_of_the_house(row) and row.proceeds_minor]
-    Payout.objects.bulk_create(
-        Payout(
-            id=ids.new("out"),
-            sale=row,
-            member_id=row.seller_id,
-            amount_minor=row.proceeds_minor,
-            currency=row.currency,
-            due_at=now + rules[row.versions["guidelines"]].withdrawal_delay(row.money("price")),
-        )
-        for row in owed
-    )
+    bulk.insert(Payout, [_payout(row, rules[row.versions["guidelines"]], now) for row in owed])
     for ref, pinned in rules.items():
         _unlock([r for r in rows if r.versions["guidelines"] == ref], rules=pinned, now=now)
     _finish(rows, now=now)
@@ -78,6 +69,17 @@ def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:
         kind="sale_settled",
         now=now,
     )
+
+
+def _payout(row: Sale, rules: Guidelines, now: datetime) -> dict[str, Any]:
+    return {
+        "id": ids.new("out"),
+        "sale_id": row.id,
+        "member_id": row.seller_id,
+        "amount_minor": row.proceeds_minor,
+        "currency": row.currency,
+        "due_at": now + rules.withdrawal_delay(row.money("price")),
+    }
 
 
 def _unlock(rows: list[Sale], *, rules: Guidelines, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import cast
 
 from django.db import transaction
@@ -211,16 +211,11 @@ def record_move(*, transfer_id: str, state: core.State, reason: str = "") -> Non
             sale_flow.write(sale, sales.move(sale.snapshot(), sales.State.DELIVERY_UNKNOWN))
 
 
-LAG = timedelta(hours=1)
-"""How far a platform's reads may lag behind its own answer that it moved a handle: so long a
-read that shows the old holder proves nothing, and refunding on it would give handle and money."""
-
-
 def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
     """Who holds the handle now, as the platform says. True when nothing is left to be asked.
 
     The buyer does: the handle has moved and inspection begins. Somebody else does: once the
-    platform has refused the move, or time is over after a known answer, the money goes back.
+    platform has refused the move, or time is over and the fence is raised, the money goes back.
     """
     with transaction.atomic():
         row = rowlocks.transfer(transfer_id)
@@ -231,17 +226,41 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
         row.read_back_account_id, row.read_back_at = holder, now
         row.save()
         sale.read_back_at = now
-        if holder == sale.buyer_account_id:
-            _delivered(row, holder=holder, now=now)
-            return True
-        is_over = sale.delivery_until is not None and now >= sale.delivery_until
-        is_sure = row.state == core.State.DONE and now - (row.answered_at or now) >= LAG
-        gives_up = row.state == core.State.REFUSED or (is_sure and is_over)
-        if gives_up:
+        follows = core.after_read_back(
+            holder=holder,
+            to=sale.buyer_account_id,
+            state=core.State(row.state),
+            answered_at=row.answered_at,
+            delivery_until=sale.delivery_until,
+            bar=row.bar(),
+            now=now,
+        )
+        if follows is core.Next.DELIVERED:
+            _delivered(row, holder=sale.buyer_account_id, now=now)
+        elif follows is core.Next.BAR:
+            _order_bar(row, holder=holder)
+        elif follows is core.Next.GIVE_UP:
             sale_flow.give_up(sale, holder=holder, why="not_delivered", now=now)
             if holder != row.expected_holder:
                 _recognise(sale.handle, holder=holder, now=now)
-        return gives_up
+        return follows in (core.Next.DELIVERED, core.Next.GIVE_UP)
+
+
+def _order_bar(row: Transfer, *, holder: str | None) -> None:
+    """A fence above the move's, for the job to raise on the platform before it reads again."""
+    row.handle.fence += 1
+    row.handle.save(update_fields=["fence"])
+    row.bar_fence, row.bar_holder, row.bar_done = row.handle.fence, holder, None
+    row.save(update_fields=["bar_fence", "bar_holder", "bar_done"])
+
+
+def record_bar(*, transfer_id: str, fence: int, done: bool) -> None:
+    """What the platform said of the bar with this fence; of an older one nothing is kept."""
+    with transaction.atomic():
+        row = rowlocks.transfer(transfer_id)
+        if row.bar_fence == fence and row.bar_done is None:
+            row.bar_done = done
+            row.save(update_fields=["bar_done"])
 
 
 DELIVERING = (sales.State.DELIVERING, sales.State.DELIVERY_UNKNOWN)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, close_old_connections
@@ -26,6 +26,7 @@ from onym.flows import (
     payments,
     reclaim,
     sale,
+    settlement,
     transfer,
 )
 from onym.jobs.queue import task
@@ -58,6 +59,11 @@ FLOWS: dict[str, Callable[[str], None]] = {
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 
+TOGETHER: dict[str, Callable[[Sequence[str]], object]] = {
+    "sale.inspected": lambda ids: settlement.inspected_all(sale_ids=ids),
+}
+"""Flows that answer many deadlines in one commit, with the outcome that one by one has."""
+
 log_ = logging.getLogger(__name__)
 
 
@@ -69,16 +75,43 @@ class Rounds:
 
     def once(self) -> int:
         """Run every flow that is due now and was not tried lately; answers how many."""
-        ran = 0
-        for item in due.until(clock.now()):
-            if time.monotonic() - self._tried.get(item, -AGAIN_SECONDS) < AGAIN_SECONDS:
-                continue
-            self._tried[item] = time.monotonic()
-            run(item)
-            ran += 1
+        started = time.monotonic()
+        fresh = [
+            item
+            for item in due.until(clock.now())
+            if started - self._tried.get(item, -AGAIN_SECONDS) >= AGAIN_SECONDS
+        ]
+        self._tried.update(dict.fromkeys(fresh, started))
+        run_all(fresh)
         if len(self._tried) > 10_000:
             self._tried.clear()
-        return ran
+        return len(fresh)
+
+
+def run_all(items: Iterable[due.Due]) -> None:
+    """Every flow of `items` in turn; those that may share a commit come last, together."""
+    shared: dict[str, list[due.Due]] = {}
+    for item in items:
+        if item.what in TOGETHER:
+            shared.setdefault(item.what, []).append(item)
+        else:
+            run(item)
+    for found in shared.values():
+        _run_together(found)
+
+
+def _run_together(items: Sequence[due.Due]) -> None:
+    """All in one flow; if one of them spoils it, each half by itself, down to the one."""
+    if len(items) == 1:
+        run(items[0])
+        return
+    try:
+        TOGETHER[items[0].what]([item.id for item in items])
+    except Exception as fault:  # it is told of when it runs alone
+        log_.info("%d × %s not together: %s", len(items), items[0].what, fault)
+        half = len(items) // 2
+        _run_together(items[:half])
+        _run_together(items[half:])
 
 
 def run(item: due.Due) -> None:
@@ -87,7 +120,7 @@ def run(item: due.Due) -> None:
         FLOWS[item.what](item.id)
     except Refusal as refusal:
         log_.info("%s %s: %s", item.what, item.id, refusal.code)
-    except DatabaseError:
+    except Exception:
         log_.exception("%s %s", item.what, item.id)
 
 
@@ -114,11 +147,9 @@ def advance(*, target: str) -> None:
         if not waiting:
             break
         now = clocks.set_ahead(to=waiting[0].at)
-        for item in waiting:
-            if item.at > now:
-                break
-            done.add(item)
-            run(item)
+        ripe = [item for item in waiting if item.at <= now]
+        done.update(ripe)
+        run_all(ripe)
         settle()
     clocks.set_ahead(to=until)
     log.integrate()

@@ -26,7 +26,7 @@ def take_back(*, transfer_id: str, attempt: int = 0) -> None:
         fence=order.fence,
         key=order.id,
     )
-    state = State.REFUSED if said.refused else State.UNKNOWN
+    state = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
     try:
         holder = platform.holder(handle=order.handle).account_id
     except PlatformUnavailable:

@@ -46,8 +46,34 @@ def _step(order: orders.Order, platform: Platform) -> bool:
         )
         answered = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
         transfer.record_move(transfer_id=order.id, state=answered, reason=said.code or "")
+    if _read_back(order, platform):
+        return True
+    return _bar(order.id, platform) and _read_back(order, platform)
+
+
+def _read_back(order: orders.Order, platform: Platform) -> bool:
     holder = platform.holder(handle=order.handle).account_id
     return transfer.record_read_back(transfer_id=order.id, holder=holder)
+
+
+def _bar(transfer_id: str, platform: Platform) -> bool:
+    """Raise the fence where that was ordered before a refund. True once the platform answered."""
+    order = orders.order(transfer_id)
+    if order is None or order.bar is None or order.bar.done is not None:
+        return False
+    bar = order.bar
+    said = platform.move(
+        handle=order.handle,
+        source=bar.holder,
+        to=bar.holder,
+        placeholder=None,
+        expected_holder=bar.holder,
+        fence=bar.fence,
+        key=f"{order.id}-bar-{bar.fence}",
+    )
+    if not said.unknown:
+        transfer.record_bar(transfer_id=order.id, fence=bar.fence, done=said.done)
+    return not said.unknown
 
 
 def _look(order: orders.Order, platform: Platform) -> Look:

@@ -146,7 +146,7 @@ class Platform(Protocol):
         *,
         handle: str,
         source: str | None,
-        to: str,
+        to: str | None,
         placeholder: str | None,
         expected_holder: str | None,
         fence: int,
@@ -236,7 +236,7 @@ class SignedHttp:
         *,
         handle: str,
         source: str | None,
-        to: str,
+        to: str | None,
         placeholder: str | None,
         expected_holder: str | None,
         fence: int,
@@ -247,7 +247,8 @@ class SignedHttp:
 
         Refused as `stale` when somebody else than `expected_holder` holds it or a fence as high
         was already used. `retain` keeps the old handle of `to` with the custodian. A move to the
-        present holder changes nothing but the fence: it bars every earlier write.
+        present holder (None where nobody is) changes nothing but the fence: it bars every
+        earlier write.
         """
         wish = {
             "from": source,

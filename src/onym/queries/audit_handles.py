@@ -209,7 +209,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         group by sale_id, kind having count(*) > 1
         union all
         select sale_id || ': ' || count(*) || ' moves' from store_transfer
-        where state = 'done' and sale_id is not null group by sale_id having count(*) > 1
+        where state = 'done' and sale_id is not null group by sale_id, "to" having count(*) > 1
         union all
         select 'job ' || id || ' (' || task_name || ') failed for good'
         from procrastinate_jobs where status = 'failed'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from onym.core.transfer import State
+from onym.core.transfer import Bar, State
 from onym.store.models import Handle, Transfer
 
 
@@ -21,6 +21,7 @@ class Order:
     placeholder: str
     expected_holder: str | None
     fence: int
+    bar: Bar | None
 
 
 def order(transfer_id: str) -> Order | None:
@@ -49,6 +50,7 @@ def _order(row: Transfer) -> Order:
         placeholder=row.placeholder,
         expected_holder=row.expected_holder,
         fence=row.fence,
+        bar=row.bar(),
     )
 
 

@@ -72,7 +72,7 @@ def socket_directory(data_dir: Path) -> Path:
     if len(os.fsencode(near)) <= LONGEST_SOCKET_DIRECTORY:
         return near
     mark = hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]
-    return Path("/tmp") / f"onym-{os.geteuid()}-{mark}"  # noqa: S108 - ours alone, see _private
+    return Path("/tmp") / f"onym-{os.geteuid()}-{mark}"  # noqa: S108 # nosec B108 # see _private
 
 
 def password(data_dir: Path) -> str:

@@ -75,7 +75,12 @@ class MailAddress(models.Model):
 
     @property
     def address(self) -> str:
-        return secrets.open_(self.address_sealed, place=f"mailaddress.address/{self.member_id}")
+        return secrets.open_(self.address_sealed, place=self.place(self.member_id))
+
+    @staticmethod
+    def place(member: str) -> str:
+        """The associated data under which a member's address is sealed."""
+        return f"mailaddress.address/{member}"
 
 
 class Link(models.Model):

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from django.db import connection
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
 from onym.store.desk import Namespace
@@ -101,25 +101,39 @@ def transfer(id_: str) -> Transfer:
 def sales(ids: Iterable[str]) -> list[Sale]:
     """Many sales at once, in the order of `ids`: all their handles first, then the sales."""
     wanted = list(ids)
-    handles = Handle.objects.filter(sale__id__in=wanted).order_by("id")
-    held = {row.pk: row for row in handles.select_for_update(of=("self",))}
-    rows = Sale.objects.select_related("buyer", "seller", "namespace").filter(id__in=wanted)
-    found = {row.id: row for row in rows.order_by("id").select_for_update(of=("self",))}
+    held = {row.pk: row for row in _handles_of(wanted)}
+    rows = Sale.objects.filter(id__in=wanted).order_by("id").select_for_update()
+    found = {row.id: row for row in rows}
+    members = Member.objects.in_bulk(
+        {id_ for row in found.values() for id_ in (row.buyer_id, row.seller_id)}
+    )
+    places = Namespace.objects.in_bulk({row.namespace_id for row in found.values()})
     for row in found.values():
-        row.handle = held[row.handle_id]
+        row.handle, row.namespace = held[row.handle_id], places[row.namespace_id]
+        row.buyer, row.seller = members[row.buyer_id], members[row.seller_id]
     return [found[id_] for id_ in wanted if id_ in found]
 
 
 def payouts(ids: Iterable[str]) -> list[Payout]:
-    """Many payouts at once, in the order of `ids`: handles, sales, then the payouts."""
+    """Many payouts at once, in the order of `ids`: handles, sales, then the payouts.
+
+    Of `payout.sale` only its namespace is read.
+    """
     wanted = list(ids)
-    owners = Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True)
-    held = {row.id: row for row in sales(owners)}
+    owners = list(Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True))
+    list(_handles_of(owners).values_list("pk"))
+    sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id")
+    held = {row.id: row for row in sales_.select_for_update()}
     rows = Payout.objects.filter(id__in=wanted).order_by("id").select_for_update()
     found = {row.id: row for row in rows}
     for row in found.values():
         row.sale = held[row.sale_id]
     return [found[id_] for id_ in wanted if id_ in found]
+
+
+def _handles_of(sales: list[str]) -> QuerySet[Handle]:
+    owned = Handle.objects.filter(sale__id__in=sales)
+    return owned.order_by("id").select_for_update(of=("self",))
 
 
 def account(*, namespace: str, account_id: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
@@ -17,17 +18,19 @@ from django.conf import settings
 def seal(text: str, *, place: str) -> bytes:
     """`place` is `table.column/key`; opening under another place fails."""
     nonce = os.urandom(12)
-    return nonce + AESGCM(_key("seal")).encrypt(nonce, text.encode(), place.encode())
+    return nonce + _cipher(settings.FIELD_KEY).encrypt(nonce, text.encode(), place.encode())
 
 
 def open_(sealed: bytes | memoryview, *, place: str) -> str:
     sealed = bytes(sealed)
-    return AESGCM(_key("seal")).decrypt(sealed[:12], sealed[12:], place.encode()).decode()
+    cipher = _cipher(settings.FIELD_KEY)
+    return cipher.decrypt(sealed[:12], sealed[12:], place.encode()).decode()
 
 
 def index(text: str, *, purpose: str) -> str:
     """Keyed digest of `text`, case-folded, for equality look-ups only."""
-    return hmac.new(_key(f"index/{purpose}"), text.casefold().encode(), hashlib.sha256).hexdigest()
+    key = _key(settings.FIELD_KEY, f"index/{purpose}")
+    return hmac.new(key, text.casefold().encode(), hashlib.sha256).hexdigest()
 
 
 def digest(token: str) -> str:
@@ -35,5 +38,10 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _key(purpose: str) -> bytes:
-    return hmac.new(settings.FIELD_KEY.encode(), purpose.encode(), hashlib.sha256).digest()
+@lru_cache(maxsize=4)
+def _cipher(field_key: str) -> AESGCM:
+    return AESGCM(_key(field_key, "seal"))
+
+
+def _key(field_key: str, purpose: str) -> bytes:
+    return hmac.new(field_key.encode(), purpose.encode(), hashlib.sha256).digest()

@@ -30,9 +30,18 @@ class Transfer(models.Model):
     answered_at = models.DateTimeField(null=True)
     read_back_account_id = models.TextField(null=True)
     read_back_at = models.DateTimeField(null=True)
+    bar_fence = models.BigIntegerField(null=True)
+    bar_holder = models.TextField(null=True)
+    bar_done = models.BooleanField(null=True)
 
     class Meta:
         constraints = (
             CheckConstraint(name="transfer_state", condition=Q(state__in=list(core.State))),
             UniqueConstraint(name="one_transfer_per_fence", fields=("handle", "fence")),
         )
+
+    def bar(self) -> core.Bar | None:
+        """The last bar that was ordered before a refund."""
+        if self.bar_fence is None:
+            return None
+        return core.Bar(fence=self.bar_fence, holder=self.bar_holder, done=self.bar_done)

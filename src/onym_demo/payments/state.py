@@ -97,11 +97,11 @@ class State:
         self, kind: str, *, account: str = "", where: dict[str, str], limit: int = -1
     ) -> list[JSON]:
         """Newest first. `where` maps JSON paths such as `$.status` to the text they must equal."""
-        wanted = "".join(f" AND body ->> '{path}' = ?" for path in where)
+        wanted = " AND body ->> ? = ?" * len(where)
         rows = self.db.execute(
             f"SELECT body FROM objects WHERE kind = ? AND account = ?{wanted}"  # noqa: S608
             " ORDER BY seq DESC LIMIT ?",
-            (kind, account, *where.values(), limit),
+            (kind, account, *(part for pair in where.items() for part in pair), limit),
         )
         return [json.loads(row["body"]) for row in rows]
 

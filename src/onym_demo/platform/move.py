@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ class Move:
     """What a move asks for, checked for form."""
 
     source: str | None
-    to: str
+    to: str | None
     placeholder: str | None
     expected_holder: str | None
     fence: int
@@ -25,14 +26,20 @@ class Move:
 
 
 def read_move(wish: Mapping[str, Any]) -> Move:
-    """Refused as malformed: a missing name, a fence that is no positive number."""
-    names = [wish.get(name) for name in ("from", "placeholder", "expected_holder")]
-    fence, retain, to = wish.get("fence"), wish.get("retain", False), wish.get("to")
-    if not all(isinstance(name, str | None) for name in names) or not isinstance(to, str):
+    """Refused as malformed: a missing name, a fence that is no positive number.
+
+    `to` is null only together with `expected_holder`: nobody holds the handle, and nobody gets it.
+    """
+    names = [wish.get(name) for name in ("from", "to", "placeholder", "expected_holder")]
+    fence, retain = wish.get("fence"), wish.get("retain", False)
+    if not all(isinstance(name, str | None) for name in names) or "to" not in wish:
         raise Problem(422, "malformed", "from, to, placeholder, expected_holder are strings")
+    if names[1] is None and names[3] is not None:
+        raise Problem(422, "malformed", "to is null only where nobody holds the handle")
     if not isinstance(fence, int) or isinstance(fence, bool) or not 0 < fence < 2**63:
         raise Problem(422, "malformed", "fence is a positive whole number")
-    return Move(names[0], to, names[1], names[2], fence, retain is True)
+    source, to, placeholder, expected = names
+    return Move(source, to, placeholder, expected, fence, retain is True)
 
 
 def move(db: sqlite3.Connection, name: str, wish: Mapping[str, Any], *, now: int) -> dict[str, Any]:
@@ -44,14 +51,17 @@ def move(db: sqlite3.Connection, name: str, wish: Mapping[str, Any], *, now: int
     """
     asked, held = read_move(wish), handle.find(db, name)
     _check_turn(held, asked)
-    to = account.need(db, asked.to)
+    to = None if asked.to is None else account.need(db, asked.to)
     placeholder = None
-    if held.account_id != to["id"]:
+    if to is not None and held.account_id != to["id"]:
         if to["status"] != "active":
             raise Problem(422, "account_unavailable", f"account {asked.to} is {to['status']}")
         placeholder = _displace(db, held, asked, now=now)
         _settle(db, held, to, asked, now=now)
-    handle.put(db, held.canonical, held.display, to["id"], fence=asked.fence)
+        held = dataclasses.replace(held, account_id=to["id"], leads_to=None)
+    handle.put(
+        db, held.canonical, held.display, held.account_id, fence=asked.fence, leads_to=held.leads_to
+    )
     return {
         "handle": held.canonical,
         "account_id": asked.to,
