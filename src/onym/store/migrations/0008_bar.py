@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("store", "0005_limits")]
+    dependencies = [("store", "0007_approval_facts")]
 
     operations = [
         migrations.AddField("transfer", "bar_fence", models.BigIntegerField(null=True)),
