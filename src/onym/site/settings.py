@@ -109,7 +109,10 @@ TEMPLATES = [
         "DIRS": [HERE / "web" / "templates", HERE / "desk" / "templates"],
         "APP_DIRS": False,
         "OPTIONS": {
-            "libraries": {"market": "onym.web.templatetags.market"},
+            "libraries": {
+                "market": "onym.web.templatetags.market",
+                "chart": "onym.web.templatetags.chart",
+            },
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",

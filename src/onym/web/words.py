@@ -79,6 +79,11 @@ WORDS = {
     "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
+    # verdicts
+    "keep": said("in use"),
+    "warn": said("would be warned"),
+    "reclaim": said("could be freed"),
+    "retire": said("would be retired"),
     # reasons that protect an account, or leave it alone
     "memorial": said("the account is a memorial"),
     "verified": said("the account is verified"),
