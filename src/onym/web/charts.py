@@ -191,7 +191,7 @@ def steps(moments: Sequence[Moment], *, say: Say) -> Chart:
     for (_, level), (x, y) in pairwise(spots):
         corners += [(x, level), (x, y)]
     marks: list[Mark] = [*_axis(most, LINE, say), *_axis(0, LINE + PLOT, say)]
-    marks.append(Path(tuple(corners), "chart-line series-1"))
+    marks.append(Path(tuple(corners), "chart-line"))
     marks += [Dot(x, y, "chart-point series-1") for x, y in spots]
     marks.append(Text(0, LINE * 2 + PLOT, ordered[0].label))
     if len(ordered) > 1:

@@ -7,8 +7,10 @@ from django.urls import path, register_converter
 from django.utils import translation
 
 from onym.web import (
+    crawlers,
     design,
     documents,
+    feeds,
     invitation,
     names,
     offer,
@@ -17,6 +19,7 @@ from onym.web import (
     problems,
     reclaim,
     sale,
+    share,
 )
 from onym.web.page import Language
 
@@ -48,4 +51,14 @@ urlpatterns = [
     path("problems/<slug:code>", problems.preferred, name="problem"),
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
     path("<lang:lang>/me", people.me, name="me"),
+    path("<lang:lang>/feeds/<slug:what>.<slug:form>", feeds.feed, name="feed"),
+    path("og/site.png", share.site, name="site-picture"),
+    path("og/<str:handle>.png", share.handle, name="handle-picture"),
+    path("robots.txt", crawlers.robots, name="robots"),
+    path("sitemap.xml", crawlers.sitemap, name="sitemap"),
+    path("site.webmanifest", crawlers.manifest, name="manifest"),
+    path("favicon.ico", crawlers.icon, {"name": "favicon.ico"}, name="favicon"),
+    path("apple-touch-icon.png", crawlers.icon, {"name": "apple-touch-icon.png"}, name="touch"),
+    path(".well-known/security.txt", crawlers.security, name="security"),
+    path(".well-known/change-password", crawlers.change_password, name="change-password"),
 ]

@@ -9,15 +9,15 @@ from decimal import Decimal
 from typing import Any
 
 from babel.dates import format_date
-from babel.numbers import format_currency, format_decimal, format_percent
+from babel.numbers import format_decimal, format_percent
 from django import template
 from django.utils import translation
 from django.utils.translation import gettext
 
-from onym.core.money import MINOR_DIGITS, Money
+from onym.core.money import Money
 from onym.web import charts
 from onym.web.charts import Chart, Moment, Period, Point
-from onym.web.templatetags.market import cause, word
+from onym.web.templatetags.market import cause, plain_money, word
 
 register = template.Library()
 FIGURE = "charts/figure.html"
@@ -151,8 +151,7 @@ def _signed(tenths: int) -> str:
 
 
 def _money(amount: Money) -> str:
-    whole = Decimal(amount.minor).scaleb(-MINOR_DIGITS[amount.currency])
-    return _apart(str(format_currency(whole, amount.currency, locale=_locale())))
+    return _apart(plain_money(amount))
 
 
 def _apart(text: str) -> str:
