@@ -38,6 +38,16 @@ urlpatterns = [
     path("<lang:lang>/@<str:handle>", names.handle, name="handle"),
     path("<lang:lang>/policies", documents.policies, name="policies"),
     path("<lang:lang>/fees", documents.fees, name="fees"),
+    path("<lang:lang>/guidelines", documents.guidelines, name="guidelines"),
+    *(
+        path(
+            f"<lang:lang>/{kind}/<str:id>/<int:version>",
+            documents.version,
+            {"kind": kind},
+            name=f"{kind}-version",
+        )
+        for kind in documents.KINDS
+    ),
     path("<lang:lang>/sales/<str:id>", sale.sale, name="sale"),
     path("<lang:lang>/offers", offer.offers, name="offers"),
     path("<lang:lang>/offers/<str:token>", offer.offer, name="offer"),
