@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from onym.queries import feeds
 from onym.web.page import LOCAL_NAMES
 
-PAGES = ("", "search", "policies", "fees", "guidelines")
+PAGES = ("", "search", "policies", "fees", "guidelines", "log")
 PRIVATE = ("desk/", "me", "offers", "sales/", "invitations/", "keep/", "unsubscribe/", "sign-in")
 MOST = 10_000
 DAY_SECONDS = 86_400
