@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+from babel.dates import format_timedelta
 from babel.numbers import format_decimal, format_percent
-from babel.units import format_unit
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as said
 
@@ -261,15 +261,20 @@ def _money(minor: int, currency: str) -> str:
 
 
 def _days(count: object) -> str:
-    return str(format_unit(int(str(count)), "duration-day", locale=_locale()))
+    return _spelled(timedelta(days=int(str(count))), "day")
 
 
 def _time(period: timedelta) -> str:
     """Whole days as days, what is shorter as hours."""
     if period.days >= 1 and not period.seconds:
         return _days(period.days)
-    hours = round(period.total_seconds()) // 3600
-    return str(format_unit(hours, "duration-hour", locale=_locale()))
+    return _spelled(period, "hour")
+
+
+def _spelled(period: timedelta, unit: Literal["day", "hour"]) -> str:
+    """A period in one unit; none is ever large enough to be told in the next."""
+    never = 10**9
+    return str(format_timedelta(period, granularity=unit, threshold=never, locale=_locale()))
 
 
 def _locale() -> str:
