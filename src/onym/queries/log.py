@@ -90,14 +90,6 @@ def receipt(ref: str) -> bytes:
         raise NotFound("it is on its way into the log") from error
 
 
-def head() -> checkpoint.Checkpoint | None:
-    """The checkpoint that is published now; None before the first."""
-    try:
-        return checkpoint.Checkpoint.parse((directory() / tiles.CHECKPOINT).read_bytes())
-    except FileNotFoundError:
-        return None
-
-
 def entries(
     *, type_: str = "", handle: str = "", before: int | None = None, limit: int
 ) -> list[Entry]:

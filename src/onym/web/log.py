@@ -31,7 +31,7 @@ def log(request: HttpRequest) -> HttpResponse:
         limit=SHOWN + 1,
     )
     told = {
-        "head": queries.head(),
+        "head": queries.published(),
         "types": types,
         "asked": asked,
         "entries": found[:SHOWN],
