@@ -239,7 +239,8 @@ def test_rows_have_no_logic_in_save() -> None:
     above = modules(
         *(f"src/onym/{floor}" for floor in ("api", "web", "desk", "cli", "jobs", "queries"))
     )
-    called = [hit for path in above for hit in found(path, r"\.save\(")]
+    rows = [path for path in above if path.name != "picture.py"]  # what is saved there is a PNG
+    called = [hit for path in rows for hit in found(path, r"\.save\(")]
     expect_none(overridden + called)
 
 

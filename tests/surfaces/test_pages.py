@@ -19,11 +19,15 @@ from onym.core.reclaim import Ending
 from onym.flows import desk, form, listing, offer, people
 from onym.store.models import Listing, Offer, Sale
 from onym.web import (
+    crawlers,
     documents,
+    feeds,
     invitation,
+    log,
     names,
     problems,
     reclaim,
+    share,
     urls,
     words,
 )
@@ -321,7 +325,20 @@ def test_these_pages_ask_the_database_at_most_twelve_times(
     assert len(asked) <= MOST, "\n".join(query["sql"][:150] for query in asked)
 
 
-VIEWS = (documents, invitation, names, offers, members, problems, reclaim, sales)
+VIEWS = (
+    crawlers,
+    documents,
+    feeds,
+    invitation,
+    log,
+    names,
+    offers,
+    members,
+    problems,
+    reclaim,
+    sales,
+    share,
+)
 
 
 def test_every_view_has_an_address() -> None:

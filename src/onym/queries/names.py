@@ -69,6 +69,20 @@ def handle(place: str, name: str) -> dict[str, Any]:
     return view
 
 
+def card(place: str, name: str) -> dict[str, Any]:
+    """What a preview of a handle says: its name, state, tier and sale. Refusals as `handle`."""
+    now = clock.now()
+    found = standing.seen(namespace=place, handle=name, now=now)
+    row, account = found.row, found.account
+    return {
+        "handle": found.handle,
+        "display": row.display if row else account["display"] if account else found.handle,
+        "state": found.standing.state.value,
+        "tier": appraisal.tier(found.handle, rules=policy(place, now)),
+        "sale": _sale(row),
+    }
+
+
 def _brief(place: str, found: standing.Seen, *, now: datetime) -> dict[str, Any]:
     row, account = found.row, found.account
     holder = row.account_id if row else account["account_id"] if account else None

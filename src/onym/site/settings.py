@@ -109,7 +109,11 @@ TEMPLATES = [
         "DIRS": [HERE / "web" / "templates", HERE / "desk" / "templates"],
         "APP_DIRS": False,
         "OPTIONS": {
-            "libraries": {"market": "onym.web.templatetags.market"},
+            "libraries": {
+                "market": "onym.web.templatetags.market",
+                "chart": "onym.web.templatetags.chart",
+                "share": "onym.web.templatetags.share",
+            },
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.template.context_processors.i18n",
@@ -160,6 +164,7 @@ CONTENT_SECURITY_POLICY = {
         "img-src": [SELF],
         "font-src": [SELF],
         "connect-src": [SELF, STREAM_URL],
+        "manifest-src": [SELF],
         "form-action": [SELF],
         "base-uri": [NONE],
         "frame-ancestors": [NONE],
@@ -183,6 +188,8 @@ EMAIL_HOST_PASSWORD = os.environ.get("ONYM_SMTP_PASSWORD", "")
 EMAIL_USE_TLS = flag("ONYM_SMTP_TLS")
 EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = os.environ.get("ONYM_MAIL_FROM", "Handle Team <team@onym.example>")
+# Whom to tell about a weakness (RFC 9116): an address of a page, or mailto:.
+SECURITY_CONTACT = os.environ.get("ONYM_SECURITY_CONTACT", "mailto:security@onym.example")
 PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
 
 # The namespace that paths without one mean, and that the adapters below belong to.

@@ -7,11 +7,14 @@ from django.urls import path, register_converter
 
 from onym.web import (
     brand,
+    crawlers,
     demo,
     design,
     documents,
+    feeds,
     invitation,
     language,
+    log,
     names,
     offer,
     page,
@@ -19,6 +22,7 @@ from onym.web import (
     problems,
     reclaim,
     sale,
+    share,
 )
 from onym.web.page import Language
 
@@ -37,6 +41,16 @@ urlpatterns = [
     path("<lang:lang>/@<str:handle>", names.handle, name="handle"),
     path("<lang:lang>/policies", documents.policies, name="policies"),
     path("<lang:lang>/fees", documents.fees, name="fees"),
+    path("<lang:lang>/guidelines", documents.guidelines, name="guidelines"),
+    *(
+        path(
+            f"<lang:lang>/{kind}/<str:id>/<int:version>",
+            documents.version,
+            {"kind": kind},
+            name=f"{kind}-version",
+        )
+        for kind in documents.KINDS
+    ),
     path("<lang:lang>/sales/<str:id>", sale.sale, name="sale"),
     path("<lang:lang>/offers", offer.offers, name="offers"),
     path("<lang:lang>/offers/<str:token>", offer.offer, name="offer"),
@@ -55,4 +69,16 @@ urlpatterns = [
     path("<lang:lang>/language", language.choose, name="language"),
     path("brand.css", brand.sheet, name="brand-sheet"),
     path("brand/logo", brand.logo, name="brand-logo"),
+    path("<lang:lang>/feeds/<slug:what>.<slug:form>", feeds.feed, name="feed"),
+    path("<lang:lang>/log", log.log, name="log"),
+    path("<lang:lang>/log/<int:leaf>", log.leaf, name="leaf"),
+    path("og/site.png", share.site, name="site-picture"),
+    path("og/<str:handle>.png", share.handle, name="handle-picture"),
+    path("robots.txt", crawlers.robots, name="robots"),
+    path("sitemap.xml", crawlers.sitemap, name="sitemap"),
+    path("site.webmanifest", crawlers.manifest, name="manifest"),
+    path("favicon.ico", crawlers.icon, {"name": "favicon.ico"}, name="favicon"),
+    path("apple-touch-icon.png", crawlers.icon, {"name": "apple-touch-icon.png"}, name="touch"),
+    path(".well-known/security.txt", crawlers.security, name="security"),
+    path(".well-known/change-password", crawlers.change_password, name="change-password"),
 ]

@@ -84,6 +84,11 @@ WORDS = {
     "imprint": said("Imprint"),
     "terms": said("Terms"),
     "privacy": said("Privacy"),
+    # verdicts
+    "keep": said("in use"),
+    "warn": said("would be warned"),
+    "reclaim": said("could be freed"),
+    "retire": said("would be retired"),
     # reasons that protect an account, or leave it alone
     "memorial": said("the account is a memorial"),
     "verified": said("the account is verified"),

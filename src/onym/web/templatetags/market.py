@@ -28,9 +28,13 @@ def money(value: Money | None) -> SafeString:
     """An amount with its currency, as the page's language writes it, in one piece."""
     if value is None:
         return SafeString("")
+    return format_html('<bdi dir="ltr" class="money">{}</bdi>', plain_money(value))
+
+
+def plain_money(value: Money) -> str:
+    """The same where there is no markup."""
     whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
-    shown = str(format_currency(whole, value.currency, locale=_locale())).replace("\u200f", "")
-    return format_html('<bdi dir="ltr" class="money">{}</bdi>', shown)
+    return str(format_currency(whole, value.currency, locale=_locale())).replace("\u200f", "")
 
 
 @register.filter
