@@ -47,6 +47,11 @@ BRAND = (
 )
 MAIL = (
     Setting("ONYM_MAIL_FROM", "`Handle Team <team@onym.example>`", "Sender of all letters"),
+    Setting(
+        "ONYM_SECURITY_CONTACT",
+        "the sender of letters",
+        "Who is told of weak points; `security.txt`",
+    ),
     Setting("ONYM_PRESS", "`press@onym.example`", "The address that answers by itself"),
     Setting("ONYM_MAIL_BACKEND", "SMTP", "Django's or django-anymail's back end"),
     Setting("ONYM_SMTP_HOST", "`127.0.0.1`", "The mail server"),
