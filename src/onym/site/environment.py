@@ -49,7 +49,7 @@ MAIL = (
     Setting("ONYM_MAIL_FROM", "`Handle Team <team@onym.example>`", "Sender of all letters"),
     Setting(
         "ONYM_SECURITY_CONTACT",
-        "the sender of letters",
+        "`mailto:security@onym.example`",
         "Who is told of weak points; `security.txt`",
     ),
     Setting("ONYM_PRESS", "`press@onym.example`", "The address that answers by itself"),
