@@ -12,7 +12,7 @@ from onym.core.policies import reading as policies
 from onym.core.policies.model import Policy
 from onym.queries import appraisal, ground, standing, trend
 from onym.queries.ground import Ground
-from onym.store.models import Handle, Link, Namespace, Tenure
+from onym.store.models import Link, Namespace
 from onym.sweep import directory as directories
 
 HREFS = {"listing": "/listings/", "sale": "/sales/", "lot": "/lots/", "drop": "/drops/"}
@@ -133,23 +133,19 @@ def sale_of(row: Any) -> dict[str, Any] | None:
     return brief
 
 
-def _tenures(found: Handle | None, account: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    if found is not None:
-        rows = Tenure.objects.filter(handle=found).order_by("held_from")
-        return [
-            {
-                "account_id": row.account_id,
-                "held_from": row.held_from,
-                "held_to": row.held_to,
-                "cause": row.cause,
-            }
-            for row in rows
-        ]
+def _tenures(row: Any, account: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if row is not None:
+        ends = ("held_from", "held_to")
+        return [one | {end: _instant(one[end]) for end in ends} for one in row.tenures]
     if account is None:
         return []
     since = account["created_at"] or datetime(1970, 1, 1, tzinfo=UTC)
     one = {"account_id": account["account_id"], "held_from": since, "held_to": None}
     return [one | {"cause": "registered"}]
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
 
 def tenure_line(tenures: list[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from onym.store.models import Namespace, Plan, PlanPart, Reclaim
 def progress(*, plan_id: str) -> dict[str, int]:
     """How many findings of a plan stand where: counted by part, not by handle."""
     row = Plan.objects.get(pk=plan_id)
-    return _progress(ground.of(row.namespace_id), row)
+    return counts(ground.of(row.namespace_id), row)
 
 
 def overview(*, namespace: str | Ground, chosen: str = "") -> list[dict[str, Any]]:
@@ -35,23 +35,24 @@ def overview(*, namespace: str | Ground, chosen: str = "") -> list[dict[str, Any
             "stages": [
                 {"percent": p, "starts_at": datetime.fromisoformat(at)} for p, at in row.stages
             ],
-            "progress": _progress(looked, row) if row.id == which else None,
+            "progress": counts(looked, row) if row.id == which else None,
         }
         for row in rows
     ]
 
 
-def _progress(looked: Ground, row: Plan) -> dict[str, int]:
+def counts(looked: Ground, row: Plan) -> dict[str, int]:
+    """The same of a plan of the ground."""
     made, stops, now = looked.made[row.id], looked.stops, looked.now
-    counts: Counter[str] = Counter()
+    found: Counter[str] = Counter()
     for part, kept in zip(made.parts, row.ordered_parts(), strict=True):
         classes: list[tuple[int | None, int]] = [*part.resting, (None, kept.retiring)]
         for resting, count in classes:
             stands = core.state_of_part(part, resting_days=resting, plan=made, stops=stops, now=now)
-            counts[stands.state.value] += count
+            found[stands.state.value] += count
     for process in Reclaim.objects.filter(plan=row).select_related("handle"):
-        _move(counts, process, made=made, stops=stops, now=now)
-    return {name: count for name, count in sorted(counts.items()) if count}
+        _move(found, process, made=made, stops=stops, now=now)
+    return {name: count for name, count in sorted(found.items()) if count}
 
 
 def _move(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Case, OuterRef, Q, Subquery, When
 
 from onym.core import near, reading
 from onym.core.names import canon, skeleton
 from onym.queries import appraisal, ground, names, standing
 from onym.queries.ground import Ground
+from onym.store.models import Watch
 
 MOST = 8
 LOOKED_AT = 200
@@ -31,14 +32,20 @@ def similar(place: str | Ground, name: str) -> list[dict[str, Any]]:
     return with_similar(ground.of(place), name)[1]
 
 
-def with_similar(looked: Ground, name: str) -> tuple[standing.Seen, list[dict[str, Any]]]:
-    """The handle itself and the similar ones, looked at together."""
+def with_similar(
+    looked: Ground, name: str, *, viewer: str | None = None
+) -> tuple[standing.Seen, list[dict[str, Any]]]:
+    """The handle itself and the similar ones, looked at together.
+
+    `row.viewers_watch` is the id of the watch that the member `viewer` has on it.
+    """
     canonical = canon(name, looked.place.profile)
     words = _words(canonical)
-    rows = standing.touched(looked).filter(Q(handle=canonical) | _near(canonical, words))
-    known = {row.handle: row for row in rows.order_by("handle")[:LOOKED_AT]}
-    if canonical not in known:  # a very common word may have crowded it out
-        known |= {row.handle: row for row in standing.touched(looked).filter(handle=canonical)}
+    mine = Watch.objects.filter(handle=OuterRef("pk"), member=viewer).values("pk")
+    rows = standing.touched(looked).annotate(viewers_watch=Subquery(mine[:1]))
+    rows = rows.filter(Q(handle=canonical) | _near(canonical, words))
+    own_first = rows.order_by(Case(When(handle=canonical, then=0), default=1), "handle")
+    known = {row.handle: row for row in own_first[:LOOKED_AT]}
     candidates = {*known, *_listed(looked, canonical)} - {canonical}
     whys = {one: why for one in candidates if (why := _why(canonical, one, words))}
     nearest = sorted(whys, key=lambda one: (WHYS.index(whys[one]), one))[:MOST]
@@ -74,7 +81,8 @@ def _why(canonical: str, other: str, words: frozenset[str]) -> str | None:
         return "skeleton"
     if near.is_one_edit(canonical, other):
         return "one_edit"
-    return "word" if words & _words(other) else None
+    shared = any(other.startswith(word) or other.endswith(word) for word in words)
+    return "word" if shared else None
 
 
 def _item(seen: standing.Seen, why: str) -> dict[str, Any]:

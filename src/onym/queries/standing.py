@@ -8,7 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import JSONObject
 
 from onym.core import plan as plans
 from onym.core import reclaim as core
@@ -17,7 +19,7 @@ from onym.core.names import canon
 from onym.core.policy import Outcome
 from onym.queries import ground
 from onym.queries.ground import Ground
-from onym.store.models import Handle, ListEntry, Listing, Offer, Plan, Reclaim, Sale
+from onym.store.models import Handle, ListEntry, Listing, Offer, Plan, Reclaim, Sale, Tenure
 from onym.sweep import stock as stocks
 
 LISTS = {
@@ -27,6 +29,8 @@ LISTS = {
     "reserved": State.RESERVED,
 }
 """The operator's lists, strongest first."""
+
+TENURE = ("account_id", "held_from", "held_to", "cause")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,10 +98,11 @@ def stand(found: Ground, names: list[str], rows: Mapping[str, Handle]) -> dict[s
 
 
 def touched(found: Ground) -> Any:
-    """Rows with their sale slot, what fills it, and how many have offered for them."""
+    """Rows with their sale slot, what fills it, their tenures, and how many have offered."""
     slot = OuterRef("saleslot__ref")
     listing = Listing.objects.filter(pk=slot)
     offers = Offer.objects.filter(handle=OuterRef("pk")).order_by().values("handle")
+    tenures = Tenure.objects.filter(handle=OuterRef("pk")).order_by("held_from")
     return (
         Handle.objects.filter(namespace=found.place)
         .select_related("saleslot")
@@ -105,6 +110,7 @@ def touched(found: Ground) -> Any:
             price_minor=Subquery(listing.values("price_minor")[:1]),
             price_currency=Subquery(listing.values("currency")[:1]),
             mechanism=Subquery(Sale.objects.filter(pk=slot).values("mechanism")[:1]),
+            tenures=ArraySubquery(tenures.values_list(JSONObject(**{f: f for f in TENURE}))),
             demand=Subquery(offers.annotate(count=Count("pk")).values("count")),
         )
     )

@@ -63,8 +63,9 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
 
 
 def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpResponse:
-    told: dict[str, Any] = page(ground.under(request), name)
-    who, holder = people.asking(request), told["handle"]["holder"]
+    who = people.asking(request)
+    told: dict[str, Any] = page(ground.under(request), name, viewer=who.id if who else None)
+    holder = told["handle"]["holder"]
     told |= {
         "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
         "refusal": refusal,

@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 from onym.core.errors import NotFound
 from onym.flows import limits
 from onym.flows import people as flow
-from onym.queries import ground, ledger, names, people
+from onym.queries import ground, ledger, names, people, watch
 from onym.queries import sale as sales
 
 
@@ -67,5 +67,6 @@ def me(request: HttpRequest) -> HttpResponse:
         "accounts": [account for account in accounts if account],
         "sales": found["items"],
         "statement": ledger.statement(who.id),
+        "alerts": watch.alerts(who.id),
     }
     return render(request, "me.html", told)
