@@ -194,6 +194,7 @@ def _stock(place: Any, found: list[str], now: datetime) -> Path:
         for name in sorted(found)
     ]
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), sweep / "findings-0.parquet")
+    digest = hashlib.sha256((sweep / "findings-0.parquet").read_bytes()).hexdigest()
     swept = {
         "policy": {"id": "x-2023", "version": 1},
         "profile": place.profile,
@@ -201,11 +202,9 @@ def _stock(place: Any, found: list[str], now: datetime) -> Path:
         "rows": 200,
         "verdicts": {"keep": 200 - len(rows), "reclaim": len(rows)},
         "partitions": [
-            {"file": "findings-0.parquet", "rows": len(rows), "sha256": "", "digest": ""}
+            {"file": "findings-0.parquet", "rows": len(rows), "sha256": digest, "digest": digest}
         ],
     }
-    digest = hashlib.sha256((sweep / "findings-0.parquet").read_bytes()).hexdigest()
-    swept["partitions"][0] |= {"sha256": digest, "digest": digest}  # type: ignore[index]
     (sweep / "manifest.json").write_text(json.dumps(swept))
     with duckdb.connect(config={"threads": 1}) as con:
         return snapshot.write_stock(con, sweep, sweep / "stock").path
