@@ -37,6 +37,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "invitation": ("invitations/{invitation}",),
     "unsubscribe": ("unsubscribe/{invitation}",),
     "keep": ("keep/{keep}",),
+    "design": ("design",),
+    "theme": ("theme",),
     "watches": ("watches",),
     "alerts": ("alerts/{alerts}",),
     "sign-in": ("sign-in",),
