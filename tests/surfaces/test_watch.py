@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test import Client
 from tests import lived_in, make
 
@@ -327,25 +327,31 @@ def test_a_button_watches_and_unwatches_and_my_market_shows_it(place: Any, selle
     assert Client().post("/en/watches", press)["Location"].startswith("/en/sign-in")
 
 
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "update store_watch set prefix = 'x' where handle_id is not null",
-        "update store_watch set handle_id = null",
-        "update store_watch set handle_id = null, prefix = 'x', max_price_minor = 0",
-        "update store_watchhit set what = 'gone'",
-        "insert into store_watchhit (watch_id, handle_id, what, about, at) "
-        "select watch_id, handle_id, what, about, at from store_watchhit",
-    ],
-)
-def test_the_database_refuses_half_a_watch_and_a_second_hit(
-    place: Any, seller: Any, member: Any, statement: str
-) -> None:
-    from django.db import IntegrityError
+REFUSED_BY = {
+    "watch_of_a_handle_or_a_search": "update store_watch set handle_id = null",
+    "watch_price": "update store_watch set handle_id = null, max_price_minor = 0",
+    "hit_what": "update store_watchhit set what = 'gone'",
+    "one_hit": "insert into store_watchhit (watch_id, handle_id, what, about, at) "
+    "select watch_id, handle_id, what, about, at from store_watchhit",
+    "one_watch": "insert into store_watch (id, namespace_id, member_id, handle_id, prefix, tier, "
+    "mail, made_at) select 'wch_2', namespace_id, member_id, handle_id, prefix, tier, mail, "
+    "made_at from store_watch",
+}
 
+
+@pytest.mark.parametrize("name", REFUSED_BY)
+def test_the_database_refuses_half_a_watch_and_a_second_hit(
+    place: Any, seller: Any, member: Any, name: str
+) -> None:
     watch.handle(namespace="demo", handle="moon", by=member.id)
     row = Handle.objects.get(handle="moon")
     watch.note(watch.Hit("freed", "x", row, store_clock.now()))
     assert WatchHit.objects.count() == 1
-    with pytest.raises(IntegrityError), connection.cursor() as cursor:
-        cursor.execute(statement)
+    with pytest.raises(IntegrityError) as told, connection.cursor() as cursor:
+        cursor.execute(REFUSED_BY[name])
+    assert f'"{name}"' in str(told.value)
+
+
+def test_every_named_constraint_of_watches_has_its_row() -> None:
+    named = [c.name for model in (Watch, WatchHit) for c in model._meta.constraints]
+    assert sorted(named) == sorted(REFUSED_BY)
