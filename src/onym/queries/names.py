@@ -98,18 +98,17 @@ def rules(looked: Ground) -> Policy:
     return _parsed(row.text, f"{row.name}/{row.version}") if row else appraisal.default_rules()
 
 
-def beside_price(place: str, name: str) -> dict[str, Any]:
+def beside_price(place: str | Ground, name: str) -> dict[str, Any]:
     """What staff see of a handle beside the price they set: model, tier, low, mid and high.
 
     Refuses `handle_malformed`, `not_found` for the namespace.
     """
-    now = clock.now()
-    found = standing.seen(namespace=place, handle=name, now=now)
-    worth = appraisal.appraise(place, found.handle, account=found.account, now=now)
+    looked = ground.of(place)
+    seen = brief(looked, standing.seen(namespace=looked, handle=name))
     return {
         "model": f"onym/{appraisal.model().version}",
-        "tier": appraisal.tier(found.handle, rules=policy(place, now))["name"],
-        **{figure: worth[figure] for figure in ("low", "mid", "high")},
+        "tier": seen["tier"]["name"],
+        **{figure: seen["appraisal"][figure] for figure in ("low", "mid", "high")},
     }
 
 
