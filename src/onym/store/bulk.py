@@ -30,10 +30,11 @@ _UPDATE = sql.SQL(
 def insert(model: type[Model], rows: Sequence[Row]) -> None:
     """Write `rows` in their order; all name the same columns, foreign keys by `…_id`.
 
-    A column that is not named takes its field's default.
+    A column that is not named takes its field's default; the database gives those that are its.
     """
     if rows:
-        defaults = {f.attname: f.get_default() for f in _fields(model) if f.attname not in rows[0]}
+        left = [f for f in _fields(model) if f.attname not in rows[0] and not f.has_db_default()]
+        defaults = {f.attname: f.get_default() for f in left}
         columns = tuple(defaults | dict(rows[0]))
         _execute(_insertion(model, columns), [defaults | dict(row) for row in rows])
 

@@ -7,7 +7,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0005_limits"),
+        ("store", "0008_bar"),
     ]
 
     operations = [
