@@ -381,6 +381,7 @@ COVERED = {
     "src/onym/store/record.py": "tests/store/test_constraints.py",
     "src/onym/store/sale.py": "tests/store/test_constraints.py",
     "src/onym/store/transfer.py": "tests/store/test_constraints.py",
+    "src/onym/web/looking.py": "tests/queries/test_search.py",
     "src/onym_demo/phrases.py": "tests/demo/test_sample.py",
 }
 

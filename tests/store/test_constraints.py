@@ -191,8 +191,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
 }
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
-ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal"}
-"""Tables of reclaim: tests/store/test_reclaim.py."""
+ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
+"""Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py."""
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -12,7 +12,7 @@ from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.operation import Operation
 
-from onym.api import desk, invitation, ledger, listing, names, offer, reclaim, sale, wire
+from onym.api import desk, invitation, ledger, listing, names, offer, reclaim, sale, watch, wire
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,7 @@ ROUTERS: tuple[Router, ...] = (
     invitation.router,
     sale.router,
     ledger.router,
+    watch.router,
     desk.router,
 )
 

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.queries import names
+from onym.queries import search as queries
 
 router = Router(tags=["handles"])
 
@@ -18,14 +19,16 @@ class Search(Schema):
     """What to look for; prefix and exact without facets cover every account of the platform."""
 
     model_config = ConfigDict(extra="forbid")
-    q: str = Field("", max_length=100)
+    q: str = Field("", max_length=100, pattern=r"^[^\x00]*$")
     match: Literal["prefix", "exact", "fuzzy"] = "prefix"
     tier: Literal["", "standard", "priority", "rare"] = ""
     min_length: int = Field(0, ge=0, le=100)
     max_length: int = Field(0, ge=0, le=100)
-    sale: Literal["", "listing", "sale"] = ""
-    max_price_minor: int = Field(0, ge=0)
-    sort: Literal["", "handle", "price"] = ""
+    sale: Literal[
+        "", "any", "listing", "sale", "invitation", "offer", "english", "sealed", "falling", "drop"
+    ] = ""
+    max_price_minor: int = Field(0, ge=0, le=10**15)
+    sort: Literal["", "handle", "price", "-price", "length", "listed"] = ""
     limit: int = Field(50, ge=1, le=100)
     cursor: str = Field("", max_length=400)
 
@@ -33,8 +36,10 @@ class Search(Schema):
 @router.get("/handles", auth=None)
 def search(request: HttpRequest, asked: Query[Search]) -> HttpResponse:
     """Handles that match, in order; `covers` says whether untouched handles were looked at."""
-    wish = asked.dict(exclude={"cursor"})
-    found = names.search(wire.place(request), after=wire.after(asked.cursor), **wish)
+    wish = queries.Wish(**asked.dict(exclude={"cursor", "limit"}))
+    found = queries.search(
+        wire.place(request), wish, after=wire.after(asked.cursor), limit=asked.limit
+    )
     return wire.respond(200, wire.page(found))
 
 

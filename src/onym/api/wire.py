@@ -139,9 +139,12 @@ def cursor(after: str | None) -> str | None:
 def after(given: str) -> str:
     """The place that a cursor stands for. Refuses `malformed`."""
     try:
-        return base64.urlsafe_b64decode(given.encode()).decode() if given else ""
+        text = base64.urlsafe_b64decode(given.encode()).decode() if given else ""
     except ValueError as error:
         raise Malformed("the cursor is not one of ours") from error
+    if "\0" in text:
+        raise Malformed("the cursor is not one of ours")
+    return text
 
 
 def page(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from onym.flows import appraisal, form, invitation, listing, reclaim
 from onym.flows import desk as flow
 from onym.flows.invitation import Recipient
 from onym.queries import desk as queries
-from onym.queries import names
+from onym.queries import ground, names
 from onym.queries.people import Caller
 
 ACTIONS = {
@@ -30,7 +30,7 @@ def stock(request: HttpRequest) -> HttpResponse:
     """Released handles that may be sold, what is worth most first."""
     staff(request)
     q = request.GET.get("q", "").strip().lstrip("@").replace("\0", "")[:100]
-    found = queries.stock(settings.NAMESPACE, q=q)
+    found = queries.stock(ground.under(request), q=q)
     return render(request, "desk/stock.html", {"q": q, "stock": found})
 
 
@@ -46,7 +46,7 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
         except Refusal as error:
             refusal = error
     told = {
-        "handle": queries.handle(settings.NAMESPACE, handle),
+        "handle": queries.handle(ground.under(request), handle),
         "may": may(who),
         "typed": request.POST,
         "refusal": refusal,

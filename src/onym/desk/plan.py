@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from onym.desk.page import staff
+from onym.queries import ground
 from onym.queries import plan as queries
 
 
 def plans(request: HttpRequest) -> HttpResponse:
     """The newest plan, or the one that is asked for, as a table of counts."""
     staff(request)
-    found = queries.overview(namespace=settings.NAMESPACE, chosen=request.GET.get("plan", ""))
+    found = queries.overview(namespace=ground.under(request), chosen=request.GET.get("plan", ""))
     return render(request, "desk/plans.html", {"plans": found})

@@ -13,7 +13,7 @@ from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import invitation, listing, names, offer, record, standing
+from onym.flows import invitation, listing, names, offer, record, standing, watch
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Listing, Sale, Tenure, Transfer
@@ -344,4 +344,5 @@ def let_go(*, handle_id: int) -> None:
         row.state = handle.State.FREE
         row.retained_for = row.retained_until = row.redirect_to = None
         row.save()
+        watch.note(watch.Hit("freed", key, row, now))
         record.defer("transfer.unreserve", lock=key, handle_id=row.id, key=key)

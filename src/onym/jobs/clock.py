@@ -28,6 +28,7 @@ from onym.flows import (
     sale,
     settlement,
     transfer,
+    watch,
 )
 from onym.jobs.queue import task
 from onym.queries import clock, due
@@ -56,6 +57,8 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "reclaim.rest": lambda id_: part.rest(part_id=int(id_)),
     "reclaim.release": lambda id_: part.release(**_pair(id_, "part_id", "resting_days")),
     "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
+    "watch.gather": lambda id_: watch.gather(namespace=id_),
+    "watch.tell": lambda id_: watch.tell(member=id_),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
@@ -13,9 +13,7 @@ from django.conf import settings
 
 from onym.core import appraisal, policies, policy, reading
 from onym.core.lexicon import Lexicon
-from onym.core.money import Money
 from onym.core.policies.model import Policy
-from onym.store.models import Offer, Sale
 from onym.sweep import lexicon as lexicons
 
 YEAR_SECONDS = 365.25 * 86_400
@@ -51,9 +49,12 @@ def default_rules() -> Policy:
 
 
 def appraise(
-    namespace: str, handle: str, *, account: Mapping[str, Any] | None, now: datetime
+    handle: str, *, account: Mapping[str, Any] | None, demand: int | None, now: datetime
 ) -> dict[str, Any]:
-    """Low, mid, high, base and factors; the level is the namespace's currency's default."""
+    """Low, mid, high, base and factors; the level is the namespace's currency's default.
+
+    `demand` counts those who have offered; None or 0 counts neither way.
+    """
     age = None
     if account and account.get("created_at"):
         age = (now - account["created_at"]).total_seconds() / YEAR_SECONDS
@@ -63,7 +64,7 @@ def appraise(
         model=model(),
         refs=account.get("inbound_refs") if account else None,
         age=age,
-        demand=Offer.objects.filter(namespace_id=namespace, handle__handle=handle).count() or None,
+        demand=demand or None,
     )
     return {
         "low": found.low,
@@ -74,17 +75,12 @@ def appraise(
     }
 
 
-def comparables(namespace: str, handle: str) -> list[dict[str, Any]]:
-    """Public settled sales of this namespace that resemble the handle most."""
-    rows = Sale.objects.filter(namespace_id=namespace, state="settled").exclude(
-        handle__handle=handle
-    )
+def comparables(handle: str, sold: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the settled sales (`handle`, `price`, `at`) that resemble the handle most."""
     known = [
-        appraisal.Comparable(
-            handle=row.handle.handle, price=Money(row.price_minor, row.currency), at=row.closed_at
-        )
-        for row in rows.select_related("handle").order_by("-closed_at")[:200]
-        if row.closed_at
+        appraisal.Comparable(handle=sale["handle"], price=sale["price"], at=sale["at"])
+        for sale in sold
+        if sale["handle"] != handle
     ]
     found = appraisal.nearest(handle, known, lexicon=known_words(), count=MOST_COMPARABLES)
     return [{"handle": sale.handle, "price": sale.price, "at": sale.at} for sale in found]

@@ -10,9 +10,8 @@ from onym.core import reclaim as reclaims
 from onym.core.handle import State
 from onym.core.money import Money
 from onym.core.policy import Outcome
-from onym.queries import appraisal, approval, invitation, listing, sale, standing
-from onym.store import clock
-from onym.store import reclaim as store
+from onym.queries import appraisal, approval, ground, invitation, listing, sale, standing
+from onym.queries.ground import Ground
 from onym.store.models import (
     Appeal,
     Approval,
@@ -20,7 +19,6 @@ from onym.store.models import (
     Document,
     Handle,
     Listing,
-    Namespace,
     Plan,
     Sale,
 )
@@ -67,10 +65,10 @@ def appeals(namespace: str, *, with_text: bool) -> list[dict[str, Any]]:
     ]
 
 
-def handle(namespace: str, name: str) -> dict[str, Any]:
+def handle(namespace: str | Ground, name: str) -> dict[str, Any]:
     """State of a handle, and what it may be worth, as it enters the log beside a price."""
-    now = clock.now()
-    found = standing.seen(namespace=namespace, handle=name, now=now)
+    looked = ground.of(namespace)
+    found = standing.seen(namespace=looked, handle=name)
     row = found.row
     return {
         "handle": found.handle,
@@ -78,17 +76,23 @@ def handle(namespace: str, name: str) -> dict[str, Any]:
         "state": found.standing.state.value,
         "locked": bool(row and row.locked_by),
         "appeal_open": bool(row and row.appeal_open),
-        "worth": appraisal.appraise(namespace, found.handle, account=found.account, now=now),
+        "worth": appraisal.appraise(
+            found.handle,
+            account=found.account,
+            demand=getattr(row, "demand", None),
+            now=looked.now,
+        ),
     }
 
 
-def stock(namespace: str, *, q: str) -> list[dict[str, Any]]:
+def stock(namespace: str | Ground, *, q: str) -> list[dict[str, Any]]:
     """Released handles that begin with `q`, touched or not, what is appraised highest first.
 
     At most `SCANNED` findings of each plan are looked at: a longer beginning finds the rest.
     """
-    found = {row["handle"]: row for row in _released(namespace, start=q.lower())}
-    rows = Handle.objects.filter(namespace_id=namespace).select_related("saleslot")
+    looked = ground.of(namespace)
+    found = {row["handle"]: row for row in _released(looked, start=q.lower())}
+    rows = Handle.objects.filter(namespace=looked.place).select_related("saleslot")
     swept = {row.handle: found.pop(row.handle) for row in rows.filter(handle__in=list(found))}
     for row in rows.filter(handle__startswith=q.lower(), state=State.RELEASED)[:SCANNED]:
         known = swept.get(row.handle) or _brief(row.handle, row.display)
@@ -96,12 +100,11 @@ def stock(namespace: str, *, q: str) -> list[dict[str, Any]]:
     return sorted(found.values(), key=_worth)[:SHOWN]
 
 
-def _released(namespace: str, *, start: str) -> Iterator[dict[str, Any]]:
+def _released(looked: Ground, *, start: str) -> Iterator[dict[str, Any]]:
     """What the plans in use have set free, as if nobody had touched any of it."""
-    place, now = Namespace.objects.get(pk=namespace), clock.now()
-    stops = store.stops(namespace)
-    for plan in store.plans_of(namespace):
-        made, opened = plan.snapshot(), stocks.cached(Path(plan.path))
+    place = looked.place
+    for plan in looked.plans:
+        made, opened = looked.made[plan.id], stocks.cached(Path(plan.path))
         for row in opened.prefix(start, limit=SCANNED):
             finding = reclaims.Finding(
                 handle=row["canonical"],
@@ -111,7 +114,7 @@ def _released(namespace: str, *, start: str) -> Iterator[dict[str, Any]]:
                 reasons=tuple(row["reasons"] or ()),
                 resting_days=row["resting_days"],
             )
-            stands = reclaims.state(finding, plan=made, stops=stops, now=now)
+            stands = reclaims.state(finding, plan=made, stops=looked.stops, now=looked.now)
             if stands.state is State.RELEASED:
                 mid = row["appraisal_mid_minor"]
                 worth = Money(mid, place.currency) if mid else None
@@ -155,16 +158,17 @@ def outcome(made: Any) -> tuple[int, Any]:
     return 200, made
 
 
-def switches(namespace: str) -> dict[str, Any]:
+def switches(namespace: str | Ground) -> dict[str, Any]:
     """Phase and release stop, as every page shows them."""
-    row = Namespace.objects.get(pk=namespace)
+    looked = ground.of(namespace)
+    row = looked.place
     return {
         "namespace": row.id,
         "title": row.title,
         "phase": row.phase,
         "release_stop": row.release_stop,
         "currency": row.currency,
-        "now": clock.now(),
+        "now": looked.now,
     }
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from onym.core.sale import State
-from onym.queries import plan
+from onym.queries import plan, watch
 from onym.store.models import Handle, Invitation, Offer, Payout, Sale
 
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
@@ -65,6 +65,10 @@ def _reclaim(at: datetime) -> list[Due]:
     return [Due(*item) for item in plan.due(at)]
 
 
+def _watches(at: datetime) -> list[Due]:
+    return [Due(*item) for item in watch.due(at)]
+
+
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
@@ -75,4 +79,5 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _payouts,
     _retained,
     _reclaim,
+    _watches,
 ]

@@ -5,48 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-from onym.core.errors import HandleMalformed, NotFound
 from onym.core.money import Money
-from onym.core.names import canon
 from onym.core.policies import reading as policies
 from onym.core.policies.model import Policy
-from onym.queries import appraisal, standing
-from onym.store import clock
-from onym.store.desk import document
-from onym.store.models import (
-    DirectoryImport,
-    Handle,
-    Link,
-    Listing,
-    Namespace,
-    Sale,
-    SaleSlot,
-    Tenure,
-)
+from onym.queries import appraisal, ground, standing, trend
+from onym.queries.ground import Ground
+from onym.store.models import Link, Namespace
 from onym.sweep import directory as directories
 
-MOST = 100
 HREFS = {"listing": "/listings/", "sale": "/sales/", "lot": "/lots/", "drop": "/drops/"}
 
 
 def namespace(id_: str) -> Namespace:
     """The namespace. Refuses `not_found`."""
-    row = Namespace.objects.filter(pk=id_).first()
-    if row is None:
-        raise NotFound("no such namespace")
-    return row
+    return ground.of(id_).place
 
 
-def directory(place: str) -> directories.Directory | None:
+def directory(place: str | Ground) -> directories.Directory | None:
     """The last import's snapshot."""
-    row = DirectoryImport.objects.filter(namespace_id=place).order_by("-at", "-id").first()
-    return directories.cached(Path(row.path)) if row else None
+    return ground.of(place).directory
 
 
-def account(place: str, account_id: str) -> Mapping[str, Any] | None:
+def account(place: str | Ground, account_id: str) -> Mapping[str, Any] | None:
     """An account of the last import."""
     known = directory(place)
     return known.by_account(account_id) if known else None
@@ -58,67 +40,75 @@ def accounts_of(member: str) -> tuple[str, ...]:
     return tuple(rows.values_list("account_id", flat=True))
 
 
-def handle(place: str, name: str) -> dict[str, Any]:
+def handle(place: str | Ground, name: str) -> dict[str, Any]:
     """The whole handle object. Refuses `handle_malformed`, `not_found` for the namespace."""
-    now = clock.now()
-    found = standing.seen(namespace=place, handle=name, now=now)
-    view = _brief(place, found, now=now)
+    looked = ground.of(place)
+    found = standing.seen(namespace=looked, handle=name)
+    return whole(looked, found, trend.settled(looked.id, handle=found.handle))
+
+
+def whole(looked: Ground, found: standing.Seen, sold: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same of a handle that was looked at; `sold` are settled sales to compare it with."""
+    view = brief(looked, found)
     view["tenures"] = _tenures(found.row, found.account)
     view["valid_since"] = view["tenures"][-1]["held_from"] if view["holder"] else None
-    view["appraisal"]["comparables"] = appraisal.comparables(place, found.handle)
+    view["appraisal"]["comparables"] = appraisal.comparables(found.handle, sold)
     return view
 
 
-def card(place: str, name: str) -> dict[str, Any]:
+def card(place: str | Ground, name: str) -> dict[str, Any]:
     """What a preview of a handle says: its name, state, tier and sale. Refusals as `handle`."""
-    now = clock.now()
-    found = standing.seen(namespace=place, handle=name, now=now)
-    row, account = found.row, found.account
+    looked = ground.of(place)
+    found = standing.seen(namespace=looked, handle=name)
     return {
         "handle": found.handle,
-        "display": row.display if row else account["display"] if account else found.handle,
+        "display": found.display,
         "state": found.standing.state.value,
-        "tier": appraisal.tier(found.handle, rules=policy(place, now)),
-        "sale": _sale(row),
+        "tier": appraisal.tier(found.handle, rules=rules(looked)),
+        "sale": sale_of(found.row),
     }
 
 
-def _brief(place: str, found: standing.Seen, *, now: datetime) -> dict[str, Any]:
-    row, account = found.row, found.account
-    holder = row.account_id if row else account["account_id"] if account else None
+def brief(looked: Ground, found: standing.Seen) -> dict[str, Any]:
+    """A handle object without `tenures` and `comparables`: the items of `GET /handles`."""
+    row = found.row
     return {
-        "namespace": place,
+        "namespace": looked.id,
         "handle": found.handle,
-        "display": row.display if row else account["display"] if account else found.handle,
+        "display": found.display,
         "state": found.standing.state.value,
         "locked": bool(row and row.locked_by),
-        "holder": {"account_id": holder} if holder else None,
-        "tier": appraisal.tier(found.handle, rules=policy(place, now)),
-        "appraisal": appraisal.appraise(place, found.handle, account=account, now=now),
-        "sale": _sale(row),
+        "holder": {"account_id": found.holder} if found.holder else None,
+        "tier": appraisal.tier(found.handle, rules=rules(looked)),
+        "appraisal": appraisal.appraise(
+            found.handle,
+            account=found.account,
+            demand=getattr(row, "demand", None),
+            now=looked.now,
+        ),
+        "sale": sale_of(row),
         "redirect_to": row.redirect_to if row else None,
         "changed_hands_at": row.changed_hands_at if row else None,
     }
 
 
-def policy(place: str, now: datetime) -> Policy:
+def rules(looked: Ground) -> Policy:
     """The policy in force, parsed; the built-in one while none is published."""
-    row = document(namespace=place, kind="policy", at=now)
+    row = looked.policy()
     return _parsed(row.text, f"{row.name}/{row.version}") if row else appraisal.default_rules()
 
 
-def beside_price(place: str, name: str) -> dict[str, Any]:
+def beside_price(place: str | Ground, name: str) -> dict[str, Any]:
     """What staff see of a handle beside the price they set: model, tier, low, mid and high.
 
     Refuses `handle_malformed`, `not_found` for the namespace.
     """
-    now = clock.now()
-    found = standing.seen(namespace=place, handle=name, now=now)
-    worth = appraisal.appraise(place, found.handle, account=found.account, now=now)
+    looked = ground.of(place)
+    seen = brief(looked, standing.seen(namespace=looked, handle=name))
     return {
         "model": f"onym/{appraisal.model().version}",
-        "tier": appraisal.tier(found.handle, rules=policy(place, now))["name"],
-        **{figure: worth[figure] for figure in ("low", "mid", "high")},
+        "tier": seen["tier"]["name"],
+        **{figure: seen["appraisal"][figure] for figure in ("low", "mid", "high")},
     }
 
 
@@ -127,36 +117,25 @@ def _parsed(text: str, source: str) -> Policy:
     return policies.read(text, source)
 
 
-def _sale(found: Handle | None) -> dict[str, Any] | None:
-    slot = SaleSlot.objects.filter(handle=found).first() if found else None
+def sale_of(row: Any) -> dict[str, Any] | None:
+    """What fills the sale slot of a row, as `standing.touched` gives it; None: nothing."""
+    slot = getattr(row, "saleslot", None)
     if slot is None:
         return None
-    mechanism = slot.kind
-    if slot.kind == "sale":
-        mechanism = Sale.objects.values_list("mechanism", flat=True).get(pk=slot.ref)
     brief: dict[str, Any] = {
         "id": slot.ref,
-        "mechanism": mechanism,
+        "mechanism": row.mechanism if slot.kind == "sale" else slot.kind,
         "href": f"{HREFS[slot.kind]}{slot.ref}",
     }
     if slot.kind == "listing":
-        listing = Listing.objects.get(pk=slot.ref)
-        brief["price"] = Money(listing.price_minor, listing.currency)
+        brief["price"] = Money(row.price_minor, row.price_currency)
     return brief
 
 
-def _tenures(found: Handle | None, account: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    if found is not None:
-        rows = Tenure.objects.filter(handle=found).order_by("held_from")
-        return [
-            {
-                "account_id": row.account_id,
-                "held_from": row.held_from,
-                "held_to": row.held_to,
-                "cause": row.cause,
-            }
-            for row in rows
-        ]
+def _tenures(row: Any, account: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    if row is not None:
+        ends = ("held_from", "held_to")
+        return [one | {end: _instant(one[end]) for end in ends} for one in row.tenures]
     if account is None:
         return []
     since = account["created_at"] or datetime(1970, 1, 1, tzinfo=UTC)
@@ -164,98 +143,36 @@ def _tenures(found: Handle | None, account: Mapping[str, Any] | None) -> list[di
     return [one | {"cause": "registered"}]
 
 
-def search(
-    place: str,
-    *,
-    q: str = "",
-    match: str = "prefix",
-    tier: str = "",
-    min_length: int = 0,
-    max_length: int = 0,
-    sale: str = "",
-    max_price_minor: int = 0,
-    sort: str = "",
-    after: str = "",
-    limit: int = 50,
-) -> dict[str, Any]:
-    """Handles that match, in order; `covers` says whether untouched ones were looked at.
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text).astimezone(UTC) if text else None
 
-    Exact and prefix without facets cover everything, facets and fuzzy those with a row.
+
+def tenure_line(tenures: list[dict[str, Any]], *, now: datetime) -> list[dict[str, Any]]:
+    """Tenures and the gaps between them on one line from the first day to now, in order.
+
+    Each piece has `account_id` (None: nobody), `held_from`, `held_to`, `cause` and its share of
+    the line in thousandths; the shares sum to 1000 unless the line is empty.
     """
-    row = namespace(place)
-    limit = max(1, min(limit, MOST))
-    faceted = bool(tier or min_length or max_length or sale or max_price_minor or sort)
-    if match in ("prefix", "exact") and not faceted and q:
-        names = _everywhere(row, q=q, exact=match == "exact", after=after, limit=limit + 1)
-        covers = "everything"
-    else:
-        names = _touched(
-            row,
-            q=q,
-            match=match,
-            sale=sale,
-            lengths=(min_length, max_length),
-            max_price_minor=max_price_minor,
-            sort=sort,
-            after=after,
-            limit=limit + 1,
-        )
-        covers = "touched"
-    items = [_item(row, name) for name in names[:limit]]
-    if tier:
-        items = [item for item in items if item["tier"]["name"] == tier]
-    following = names[limit - 1] if len(names) > limit else None
-    return {"items": items, "next": following, "covers": covers}
+    pieces: list[dict[str, Any]] = []
+    for tenure in tenures:
+        end = pieces[-1]["held_to"] if pieces else tenure["held_from"]
+        if end < tenure["held_from"]:
+            gap = {"held_from": end, "held_to": tenure["held_from"], "cause": "nobody"}
+            pieces.append({"account_id": None, **gap})
+        pieces.append(tenure | {"held_to": tenure["held_to"] or max(now, tenure["held_from"])})
+    if pieces and pieces[-1]["held_to"] < now:
+        gap = {"held_from": pieces[-1]["held_to"], "held_to": now, "cause": "nobody"}
+        pieces.append({"account_id": None, **gap})
+    return _shared(pieces)
 
 
-def _item(place: Namespace, canonical: str) -> dict[str, Any]:
-    now = clock.now()
-    return _brief(place.id, standing.seen(namespace=place.id, handle=canonical, now=now), now=now)
-
-
-def _everywhere(place: Namespace, *, q: str, exact: bool, after: str, limit: int) -> list[str]:
-    try:
-        start = canon(q, place.profile)
-    except HandleMalformed:
-        return []
-    if exact:
-        return [start]
-    rows = Handle.objects.filter(namespace=place, handle__startswith=start)
-    if after:
-        rows = rows.filter(handle__gt=after)
-    touched = list(rows.order_by("handle").values_list("handle", flat=True)[:limit])
-    known = directory(place.id)
-    found = known.prefix(start, after=after or None, limit=limit) if known else []
-    return sorted({*touched, *(account["canonical"] for account in found)})[:limit]
-
-
-def _touched(
-    place: Namespace,
-    *,
-    q: str,
-    match: str,
-    sale: str,
-    lengths: tuple[int, int],
-    max_price_minor: int,
-    sort: str,
-    after: str,
-    limit: int,
-) -> list[str]:
-    rows = Handle.objects.filter(namespace=place)
-    if q and match == "fuzzy":
-        rows = rows.filter(handle__trigram_similar=q.lower())
-    elif q:
-        rows = rows.filter(handle__startswith=q.lower())
-    if sale:
-        rows = rows.filter(saleslot__kind=sale)
-    if max_price_minor:
-        priced = {"listing__state": "open", "listing__price_minor__lte": max_price_minor}
-        rows = rows.filter(**priced)
-    if lengths[0]:
-        rows = rows.filter(handle__length__gte=lengths[0])
-    if lengths[1]:
-        rows = rows.filter(handle__length__lte=lengths[1])
-    if after:
-        rows = rows.filter(handle__gt=after)
-    order = {"price": "listing__price_minor"}.get(sort, "handle")
-    return list(rows.order_by(order, "handle").values_list("handle", flat=True)[:limit])
+def _shared(pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Cumulative rounding, so that the shares always fill the line."""
+    start = pieces[0]["held_from"] if pieces else None
+    whole = (pieces[-1]["held_to"] - start).total_seconds() if pieces else 0.0
+    done, shown = 0, []
+    for piece in pieces:
+        until = (piece["held_to"] - start).total_seconds() / whole if whole else 1.0
+        shown.append(piece | {"share": round(1000 * until) - done})
+        done = round(1000 * until)
+    return shown

@@ -6,10 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
+from babel.numbers import format_currency
 from django.conf import settings
 
+from onym.core.money import MINOR_DIGITS
 from onym.queries import reasons
 from onym.store import secrets
 from onym.store.models import Invitation, Notice, Suppression
@@ -40,13 +43,15 @@ def letter(notice_id: str) -> Letter | None:
     address = ""
     if row.address_sealed:
         address = secrets.open_(bytes(row.address_sealed), place=f"notice.address/{row.id}")
+    facts = _facts(row)
     return Letter(
         id=row.id,
         namespace=row.namespace_id,
         kind=row.kind,
         channel=row.channel,
         language=row.language,
-        facts=_facts(row),
+        facts=facts,
+        headers=_unsubscribe(facts.get("unsubscribe")),
         account_id=row.account_id,
         address=address,
         suppressed=_suppressed(row.namespace_id, row.address_index),
@@ -63,8 +68,19 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
     for name in [name for name in made if name.endswith("_at") and made[name]]:
         made[name] = datetime.fromisoformat(made[name])
     made["why"] = reasons.phrases(made.get("reasons", ()), language=language)
+    if "hits" in made:
+        made["hits"] = [_hit(hit, language=language) for hit in made["hits"]]
     href = _href(made, language=language, namespace=namespace)
     return made | ({"href": href} if href else {})
+
+
+def _hit(hit: Mapping[str, Any], *, language: str) -> dict[str, Any]:
+    """A line of a letter about watches, with the price as its language writes it."""
+    price = hit["price"]
+    if price is None:
+        return {**hit}
+    money = Decimal(price["minor"]).scaleb(-MINOR_DIGITS[price["currency"]])
+    return {**hit, "price": str(format_currency(money, price["currency"], locale=language))}
 
 
 def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None:
@@ -75,6 +91,9 @@ def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None
         return f"{base}/offers/{token}"
     if keep:
         return f"{base}/keep/{keep_token(namespace=namespace, **keep)}"
+    if "alerts" in facts:
+        facts["unsubscribe"] = f"{base}/alerts/{facts.pop('alerts')}"
+        return f"{base}/me"
     return f"{base}/sales/{facts['sale']}" if "sale" in facts else None
 
 
@@ -115,8 +134,13 @@ def invitation_letter(invitation_id: str) -> Letter:
             "expires_at": row.expires_at,
         },
         address=mail,
-        headers={
-            "List-Unsubscribe": f"<{unsubscribe}>",
-            "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-        },
+        headers=_unsubscribe(unsubscribe),
     )
+
+
+def _unsubscribe(href: str | None) -> dict[str, str]:
+    """One-click unsubscribe (RFC 8058), for letters that one can end."""
+    if href is None:
+        return {}
+    one_click = "List-Unsubscribe=One-Click"
+    return {"List-Unsubscribe": f"<{href}>", "List-Unsubscribe-Post": one_click}

@@ -9,20 +9,23 @@ from typing import Any
 
 from onym.core import plan as plans
 from onym.core import reclaim as core
-from onym.core.plan import DAY, Stop
-from onym.store import clock
+from onym.core.plan import Stop
+from onym.queries import ground
+from onym.queries.ground import Ground
 from onym.store import reclaim as store
 from onym.store.models import Namespace, Plan, PlanPart, Reclaim
 
 
 def progress(*, plan_id: str) -> dict[str, int]:
     """How many findings of a plan stand where: counted by part, not by handle."""
-    return _progress(Plan.objects.get(pk=plan_id))
+    row = Plan.objects.get(pk=plan_id)
+    return counts(ground.of(row.namespace_id), row)
 
 
-def overview(*, namespace: str, chosen: str = "") -> list[dict[str, Any]]:
+def overview(*, namespace: str | Ground, chosen: str = "") -> list[dict[str, Any]]:
     """Every plan, the newest sweep first; counts stand by the `chosen` one, else by the first."""
-    rows = store.plans_of(namespace)
+    looked = ground.of(namespace)
+    rows = looked.plans
     which = chosen if chosen in {row.id for row in rows} else rows[0].id if rows else ""
     return [
         {
@@ -32,23 +35,24 @@ def overview(*, namespace: str, chosen: str = "") -> list[dict[str, Any]]:
             "stages": [
                 {"percent": p, "starts_at": datetime.fromisoformat(at)} for p, at in row.stages
             ],
-            "progress": _progress(row) if row.id == which else None,
+            "progress": counts(looked, row) if row.id == which else None,
         }
         for row in rows
     ]
 
 
-def _progress(row: Plan) -> dict[str, int]:
-    made, stops, now = row.snapshot(), store.stops(row.namespace_id), clock.now()
-    counts: Counter[str] = Counter()
+def counts(looked: Ground, row: Plan) -> dict[str, int]:
+    """The same of a plan of the ground."""
+    made, stops, now = looked.made[row.id], looked.stops, looked.now
+    found: Counter[str] = Counter()
     for part, kept in zip(made.parts, row.ordered_parts(), strict=True):
         classes: list[tuple[int | None, int]] = [*part.resting, (None, kept.retiring)]
         for resting, count in classes:
             stands = core.state_of_part(part, resting_days=resting, plan=made, stops=stops, now=now)
-            counts[stands.state.value] += count
+            found[stands.state.value] += count
     for process in Reclaim.objects.filter(plan=row).select_related("handle"):
-        _move(counts, process, made=made, stops=stops, now=now)
-    return {name: count for name, count in sorted(counts.items()) if count}
+        _move(found, process, made=made, stops=stops, now=now)
+    return {name: count for name, count in sorted(found.items()) if count}
 
 
 def _move(
@@ -73,30 +77,23 @@ def _move(
         counts[process.handle.state] += 1
 
 
-def countdown(*, namespace: str) -> dict[str, Any]:
+def countdown(*, namespace: str | Ground) -> dict[str, Any]:
     """The public page: the stages of every plan, and whether the stop holds all of them back."""
-    now = clock.now()
+    looked = ground.of(namespace)
     return {
-        "stop": plans.is_on(store.stops(namespace), now=now),
+        "stop": plans.is_on(looked.stops, now=looked.now),
         "plans": [
             {
                 "plan": plan.id,
                 "policy": plan.policy_ref,
                 "stages": [
-                    {"percent": percent, "starts_at": at, "releases_from": _first(plan, at)}
+                    {"percent": percent, "starts_at": at, "releases_from": at + plan.first_rest}
                     for percent, at in ((p, datetime.fromisoformat(t)) for p, t in plan.stages)
                 ],
             }
-            for plan in store.plans_of(namespace)
+            for plan in looked.plans
         ],
     }
-
-
-def _first(plan: Plan, starts_at: datetime) -> datetime:
-    """The earliest release of a stage: the notice period and the shortest rest in the plan."""
-    rests = [days for part in plan.planpart_set.all() for days, _ in part.resting]
-    days: int = plan.periods["notice_days"][0] + min(rests, default=0)
-    return starts_at + days * DAY
 
 
 # What the clock makes due

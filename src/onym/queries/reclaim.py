@@ -14,68 +14,61 @@ from onym.core.errors import NotFound
 from onym.core.handle import State
 from onym.core.plan import Stop
 from onym.core.policy import Outcome
-from onym.queries import reasons, standing
+from onym.queries import ground, reasons, standing
+from onym.queries.ground import Ground
 from onym.queries.standing import Seen
-from onym.store import clock
 from onym.store import reclaim as store
-from onym.store.desk import document
-from onym.store.models import (
-    DirectoryImport,
-    Document,
-    Plan,
-    Reclaim,
-)
+from onym.store.models import Document, Plan, Reclaim
 
 
-def answer(*, namespace: str, handle: str, policy_id: str | None = None) -> dict[str, Any]:
+def answer(*, namespace: str | Ground, handle: str, policy_id: str | None = None) -> dict[str, Any]:
     """The body of `GET /handles/{handle}/reclaim`: reason codes and the earliest date only.
 
     `policy_id` asks what another published policy would say; default is that of the plan in use.
     Refuses `handle_malformed`, `not_found` for an unknown policy.
     """
-    now = clock.now()
-    found = standing.seen(namespace=namespace, handle=handle, now=now)
-    row = _policy(namespace, policy_id, found, now=now)
-    given = _verdict(namespace, found, row, now=now)
-    stopped = _stopped_by(namespace, found, given)
+    looked = ground.of(namespace)
+    return answer_of(looked, standing.seen(namespace=looked, handle=handle), policy_id=policy_id)
+
+
+def answer_of(looked: Ground, found: Seen, *, policy_id: str | None = None) -> dict[str, Any]:
+    """The same about a handle that was looked at already."""
+    row = _policy(looked, policy_id, found)
+    given = _verdict(looked, found, row)
     return {
         "handle": found.handle,
         "verdict": given.verdict.value,
         "reasons": list(given.reasons),
         "policy": {"id": row.name, "version": row.version},
-        "earliest_at": _wire(_earliest(namespace, found, row, given, now=now)),
-        "stopped_by": stopped,
+        "earliest_at": _wire(_earliest(looked, found, row, given)),
+        "stopped_by": _stopped_by(looked, found, given),
     }
 
 
-def _policy(namespace: str, policy_id: str | None, found: Seen, *, now: datetime) -> Document:
-    newest = next(iter(store.plans_of(namespace)), None)
+def _policy(looked: Ground, policy_id: str | None, found: Seen) -> Document:
+    newest = next(iter(looked.plans), None)
     plan = found.plan or newest
-    wanted = policy_id or (plan.policy_name if plan else None)
-    row = document(namespace=namespace, kind="policy", at=now, name=wanted)
+    row = looked.policy(policy_id or (plan.policy_name if plan else None))
     if row is None:
         raise NotFound("no such policy is published here")
     return row
 
 
-def _verdict(namespace: str, found: Seen, row: Document, *, now: datetime) -> policy.Verdict:
+def _verdict(looked: Ground, found: Seen, row: Document) -> policy.Verdict:
     """The policy's verdict on what the directory knows, as of when the directory was read."""
     told = _decided(found) or _swept(found, row)
     if told is not None:
         return told
     account = dict(found.account or {})
-    listed = standing.listed(namespace, found.handle)
-    account |= {"protected_list": listed is State.PROTECTED}
-    account |= {"reserved_list": listed is State.RESERVED}
-    as_of = _as_of(namespace, now=now)
-    return policy.verdict(policy.parse(row.text, row.name), account, as_of)
+    account |= {"protected_list": found.listed is State.PROTECTED}
+    account |= {"reserved_list": found.listed is State.RESERVED}
+    return policy.verdict(policy.parse(row.text, row.name), account, _as_of(looked))
 
 
-def _as_of(namespace: str, *, now: datetime) -> datetime:
-    last = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
-    newest = next(iter(store.plans_of(namespace)), None)
-    known = [last.at if last else None, newest.as_of if newest else None]
-    return min(max((at for at in known if at), default=now), now)
+def _as_of(looked: Ground) -> datetime:
+    newest = next(iter(looked.plans), None)
+    known = [looked.imported_at, newest.as_of if newest else None]
+    return min(max((at for at in known if at), default=looked.now), looked.now)
 
 
 def _decided(found: Seen) -> policy.Verdict | None:
@@ -87,7 +80,7 @@ def _decided(found: Seen) -> policy.Verdict | None:
         return None
     if row.account_id != found.account["account_id"]:
         return policy.Verdict(verdict=Outcome.KEEP, reasons=("changed_hands",))
-    if Reclaim.objects.filter(handle=row, account_id=row.account_id).exists():
+    if any(process.account_id == row.account_id for process in found.processes):
         return policy.Verdict(verdict=Outcome.KEEP, reasons=("kept",))
     return None
 
@@ -102,15 +95,14 @@ def _swept(found: Seen, row: Document) -> policy.Verdict | None:
     )
 
 
-def _stopped_by(namespace: str, found: Seen, given: policy.Verdict) -> list[str]:
+def _stopped_by(looked: Ground, found: Seen, given: policy.Verdict) -> list[str]:
     """What keeps a handle that may be reclaimed from being released, whatever the date."""
     if given.verdict not in core.TAKEN:
         return []
-    on = plans.is_on(store.stops(namespace), now=clock.now())
     row, process = found.row, found.process
     waits = process is not None and process.listed_at is not None
     facts = {
-        "release_stop": on,
+        "release_stop": plans.is_on(looked.stops, now=looked.now),
         "appeal_open": row is not None and row.appeal_open,
         "dispute_open": row is not None and row.dispute_open,
         "no_channel": waits and process is not None and process.confirmed_by_id is None,
@@ -118,22 +110,11 @@ def _stopped_by(namespace: str, found: Seen, given: policy.Verdict) -> list[str]
     return [code for code, holds in facts.items() if holds]
 
 
-def _earliest(
-    namespace: str, found: Seen, row: Document, given: policy.Verdict, *, now: datetime
-) -> datetime | None:
+def _earliest(looked: Ground, found: Seen, row: Document, given: policy.Verdict) -> datetime | None:
     """When it could be released if nothing changes and the stop were lifted now."""
-    plan, finding = found.plan, found.finding
+    plan, finding, now = found.plan, found.finding, looked.now
     if plan is not None and finding is not None and plan.policy_name == row.name:
-        lifted = tuple(
-            stop if stop.until else Stop(stop.since, max(now, stop.since))
-            for stop in store.stops(namespace)
-        )
-        if finding.resting_days is None:
-            return None
-        if found.process is None:
-            made = plan.snapshot()
-            return core.state(finding, plan=made, stops=lifted, now=now).release_at
-        return _of_process(found.process, finding, plan, lifted, now=now)
+        return _planned(looked, found, plan, finding)
     if given.earliest_at is None or given.verdict is Outcome.PROTECTED:
         return None
     running = given.verdict in core.TAKEN and given.resting_days is not None
@@ -143,19 +124,20 @@ def _earliest(
     return max(given.earliest_at, now + timedelta(days=days))
 
 
-def _of_process(
-    process: Reclaim,
-    finding: core.Finding,
-    plan: Plan,
-    stops: tuple[Stop, ...],
-    *,
-    now: datetime,
-) -> datetime | None:
+def _planned(looked: Ground, found: Seen, plan: Plan, finding: core.Finding) -> datetime | None:
+    now, made = looked.now, looked.made[plan.id]
+    lifted = tuple(
+        stop if stop.until else Stop(stop.since, max(now, stop.since)) for stop in looked.stops
+    )
+    if finding.resting_days is None:
+        return None
+    if found.process is None:
+        return core.state(finding, plan=made, stops=lifted, now=now).release_at
     stands = core.standing(
-        process.snapshot(),
+        found.process.snapshot(),
         finding=finding,
-        plan=plan.snapshot(),
-        stops=stops,
+        plan=made,
+        stops=lifted,
         appeal_open=False,
         now=now,
     )
@@ -187,13 +169,13 @@ class KeepPage:
 def keep_page(*, token: str, language: str) -> KeepPage:
     """What the link's page says; looking changes nothing. Refuses `not_found`."""
     claim = store.read_keep_token(token)
-    plan = Plan.objects.filter(pk=claim.plan, namespace_id=claim.namespace).first()
+    looked = ground.of(claim.namespace)
+    plan = next((plan for plan in looked.plans if plan.id == claim.plan), None)
     if plan is None:
         raise NotFound("this link is not one of ours")
-    found = standing.seen(namespace=claim.namespace, handle=claim.handle)
+    found = standing.seen(namespace=looked, handle=claim.handle)
     finding = found.finding or standing.finding_in(plan, found.handle)
-    holder = found.row.account_id if found.row else (found.account or {}).get("account_id")
-    account = found.account
+    holder, account = found.holder, found.account
     return KeepPage(
         namespace=claim.namespace,
         handle=account["display"] if account else found.handle,

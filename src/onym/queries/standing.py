@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import JSONObject
+
 from onym.core import plan as plans
 from onym.core import reclaim as core
-from onym.core.errors import NotFound
 from onym.core.handle import State
 from onym.core.names import canon
 from onym.core.policy import Outcome
-from onym.store import clock
-from onym.store import reclaim as store
-from onym.store.models import (
-    DirectoryImport,
-    Handle,
-    ListEntry,
-    Namespace,
-    Plan,
-    Reclaim,
-)
-from onym.sweep import directory as directories
+from onym.queries import ground
+from onym.queries.ground import Ground
+from onym.store.models import Handle, ListEntry, Listing, Offer, Plan, Reclaim, Sale, Tenure
 from onym.sweep import stock as stocks
 
 LISTS = {
@@ -35,10 +30,16 @@ LISTS = {
 }
 """The operator's lists, strongest first."""
 
+TENURE = ("account_id", "held_from", "held_to", "cause")
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A handle as anybody may see it: its standing, whose it is, and what decides about it."""
+    """A handle as anybody may see it: its standing, whose it is, and what decides about it.
+
+    `row` brings its sale slot with it, `processes` are all its ways through reclaim, and `listed`
+    is the state that the operator's lists would give it.
+    """
 
     handle: str
     standing: core.Standing
@@ -47,69 +48,124 @@ class Seen:
     plan: Plan | None = None
     finding: core.Finding | None = None
     process: Reclaim | None = None
+    processes: tuple[Reclaim, ...] = ()
+    listed: State | None = None
+
+    @property
+    def holder(self) -> str | None:
+        """The account that holds it now."""
+        if self.row is not None:
+            return self.row.account_id
+        return self.account["account_id"] if self.account else None
+
+    @property
+    def display(self) -> str:
+        if self.row is not None:
+            return self.row.display
+        return str(self.account["display"]) if self.account else self.handle
 
 
-def seen(*, namespace: str, handle: str, now: datetime | None = None) -> Seen:
+def seen(*, namespace: str | Ground, handle: str) -> Seen:
     """Where a handle stands, touched or not: the row wins, then the lists, then plan and directory.
 
     Refuses `handle_malformed`, `not_found` for the namespace.
     """
-    place = Namespace.objects.filter(pk=namespace).first()
-    if place is None:
-        raise NotFound("no such namespace")
-    canonical = canon(handle, place.profile)
-    at = now or clock.now()
-    row = Handle.objects.filter(namespace_id=namespace, handle=canonical).first()
-    account = _account(namespace, canonical)
-    if row is not None:
-        return _of_row(row, account, now=at)
-    return _untouched(namespace, canonical, account, now=at)
+    found = ground.of(namespace)
+    canonical = canon(handle, found.place.profile)
+    return seen_all(found, [canonical])[canonical]
 
 
-def _account(namespace: str, canonical: str) -> Mapping[str, Any] | None:
-    known = _directory(namespace)
-    return known.by_handle(canonical) if known else None
+def seen_all(found: Ground, names: Iterable[str]) -> dict[str, Seen]:
+    """The same for many canonical handles, in their order and in a fixed number of statements."""
+    wanted = list(dict.fromkeys(names))
+    rows = {row.handle: row for row in touched(found).filter(handle__in=wanted)}
+    return stand(found, wanted, rows)
 
 
-def _directory(namespace: str) -> directories.Directory | None:
-    row = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
-    return directories.cached(Path(row.path)) if row else None
+def stand(found: Ground, names: list[str], rows: Mapping[str, Handle]) -> dict[str, Seen]:
+    """Where handles stand whose rows, as `touched` gives them, are read already."""
+    lists = _lists(found, names)
+    processes = _processes(found, rows.values())
+    views = {}
+    for name in names:
+        row, listed = rows.get(name), lists.get(name)
+        account = found.directory.by_handle(name) if found.directory else None
+        if row is None:
+            views[name] = _untouched(found, name, account, listed)
+        else:
+            views[name] = _of_row(found, row, account, listed, processes.get(row.pk, ()))
+    return views
+
+
+def touched(found: Ground) -> Any:
+    """Rows with their sale slot, what fills it, their tenures, and how many have offered."""
+    slot = OuterRef("saleslot__ref")
+    listing = Listing.objects.filter(pk=slot)
+    offers = Offer.objects.filter(handle=OuterRef("pk")).order_by().values("handle")
+    tenures = Tenure.objects.filter(handle=OuterRef("pk")).order_by("held_from")
+    return (
+        Handle.objects.filter(namespace=found.place)
+        .select_related("saleslot")
+        .annotate(
+            price_minor=Subquery(listing.values("price_minor")[:1]),
+            price_currency=Subquery(listing.values("currency")[:1]),
+            mechanism=Subquery(Sale.objects.filter(pk=slot).values("mechanism")[:1]),
+            tenures=ArraySubquery(tenures.values_list(JSONObject(**{f: f for f in TENURE}))),
+            demand=Subquery(offers.annotate(count=Count("pk")).values("count")),
+        )
+    )
+
+
+def _lists(found: Ground, names: list[str]) -> dict[str, State]:
+    entries: dict[str, set[str]] = {}
+    rows = ListEntry.objects.filter(namespace=found.place, handle__in=names)
+    for handle, name in rows.values_list("handle", "list"):
+        entries.setdefault(handle, set()).add(name)
+    return {
+        handle: next(state for name, state in LISTS.items() if name in on)
+        for handle, on in entries.items()
+    }
+
+
+def _processes(found: Ground, rows: Iterable[Handle]) -> dict[int, tuple[Reclaim, ...]]:
+    handles = {row.pk: row for row in rows}
+    if not handles:
+        return {}
+    by_handle: dict[int, tuple[Reclaim, ...]] = {}
+    plans_by_id: dict[str, Plan] = {}
+    for process in Reclaim.objects.filter(handle__in=handles).order_by("pk"):
+        plans_by_id = plans_by_id or {plan.id: plan for plan in found.plans}
+        process.handle, process.plan = handles[process.handle_id], plans_by_id[process.plan_id]
+        by_handle[process.handle_id] = (*by_handle.get(process.handle_id, ()), process)
+    return by_handle
 
 
 def _untouched(
-    namespace: str, canonical: str, account: Mapping[str, Any] | None, *, now: datetime
+    found: Ground, canonical: str, account: Mapping[str, Any] | None, listed: State | None
 ) -> Seen:
-    state = listed(namespace, canonical)
-    if state is not None:
-        return Seen(canonical, core.Standing(state), account=account)
+    if listed is not None:
+        return Seen(canonical, core.Standing(listed), account=account, listed=listed)
     if account is None:
         return Seen(canonical, core.Standing(State.FREE))
-    governs = _governing(namespace, canonical, ended=None)
+    governs = _governing(found, canonical, ended=None)
     if governs is None or not _applies(governs, account):
         return Seen(canonical, core.HELD, account=account)
     plan, finding = governs
-    stands = core.state(finding, plan=plan.snapshot(), stops=store.stops(namespace), now=now)
+    stands = core.state(finding, plan=found.made[plan.id], stops=found.stops, now=found.now)
     return Seen(canonical, stands, account=account, plan=plan, finding=finding)
 
 
-def listed(namespace: str, canonical: str) -> State | None:
-    """The state that the strongest of the operator's lists gives the handle."""
-    entries = ListEntry.objects.filter(namespace_id=namespace, handle=canonical)
-    found = set(entries.values_list("list", flat=True))
-    return next((state for name, state in LISTS.items() if name in found), None)
-
-
 def _governing(
-    namespace: str, canonical: str, *, ended: datetime | None
+    found: Ground, canonical: str, *, ended: datetime | None
 ) -> tuple[Plan, core.Finding] | None:
-    rows = {plan.id: plan for plan in store.plans_of(namespace)}
+    rows = {plan.id: plan for plan in found.plans}
 
-    def found() -> Iterator[tuple[plans.Plan, core.Finding | None]]:
+    def findings() -> Iterator[tuple[plans.Plan, core.Finding | None]]:
         for plan in rows.values():
-            made = plan.snapshot()
+            made = found.made[plan.id]
             yield made, finding_in(plan, canonical) if core.is_younger(made, ended) else None
 
-    decides = core.governing(found())
+    decides = core.governing(findings())
     return (rows[decides[0].id], decides[1]) if decides else None
 
 
@@ -138,31 +194,48 @@ def _applies(governs: tuple[Plan, core.Finding], account: Mapping[str, Any] | No
     return account["account_id"] == finding.account_id and not (sign and sign > plan.as_of)
 
 
-def _of_row(row: Handle, account: Mapping[str, Any] | None, *, now: datetime) -> Seen:
-    process = store.open_process(row)
+def _of_row(
+    found: Ground,
+    row: Handle,
+    account: Mapping[str, Any] | None,
+    listed: State | None,
+    processes: tuple[Reclaim, ...],
+) -> Seen:
+    process = next((one for one in processes if one.ended_at is None), None)
+    own = core.Standing(State(row.state))
+    plain = Seen(row.handle, own, row, account, processes=processes, listed=listed)
     if process is not None and core.is_open(process.snapshot(), row.snapshot()):
-        finding = process.finding()
-        stands = core.standing(
-            process.snapshot(),
-            finding=finding,
-            plan=process.plan.snapshot(),
-            stops=store.stops(row.namespace_id),
-            appeal_open=row.appeal_open,
-            now=now,
-        )
-        shown = row.locked_by is not None
-        stands = core.Standing(State(row.state)) if shown else stands
-        return Seen(row.handle, stands, row, account, process.plan, finding, process)
-    plain = Seen(row.handle, core.Standing(State(row.state)), row, account)
+        stands, finding = _on_its_way(found, row, process), process.finding()
+        return replace(plain, standing=stands, plan=process.plan, finding=finding, process=process)
     if process is not None or row.state != State.HELD or hasattr(row, "saleslot"):
         return plain
-    ended = store.last_ended_at(row)
-    governs = _governing(row.namespace_id, row.handle, ended=ended)
+    ended = _last_ended(row, processes)
+    governs = _governing(found, row.handle, ended=ended)
     if governs is None or not _applies(governs, account):
         return plain
     plan, finding = governs
-    made = plan.snapshot()
+    made = found.made[plan.id]
     if not core.is_subject(row.snapshot(), finding=finding, plan=made, last_ended_at=ended):
         return plain
-    stands = core.state(finding, plan=made, stops=store.stops(row.namespace_id), now=now)
-    return Seen(row.handle, stands, row, account, plan, finding)
+    stands = core.state(finding, plan=made, stops=found.stops, now=found.now)
+    return replace(plain, standing=stands, plan=plan, finding=finding)
+
+
+def _on_its_way(found: Ground, row: Handle, process: Reclaim) -> core.Standing:
+    """Where its own process has it, unless a sale shows the state in which it was locked."""
+    if row.locked_by is not None:
+        return core.Standing(State(row.state))
+    return core.standing(
+        process.snapshot(),
+        finding=process.finding(),
+        plan=found.made[process.plan_id],
+        stops=found.stops,
+        appeal_open=row.appeal_open,
+        now=found.now,
+    )
+
+
+def _last_ended(row: Handle, processes: Iterable[Reclaim]) -> datetime | None:
+    """The last keep, return or change of hands that a plan must be younger than."""
+    known = [row.changed_hands_at, *(process.ended_at for process in processes)]
+    return max((at for at in known if at is not None), default=None)

@@ -6,13 +6,11 @@ from datetime import UTC, datetime
 
 from django.conf import settings
 from django.db import connection
+from django.db.models import BigIntegerField, DateTimeField
+from django.db.models.expressions import RawSQL
 
-_NOW = """
-select clock_timestamp()
-     + coalesce((select offset_seconds from store_democlock where id = 1), 0)
-     * interval '1 second',
-       coalesce((select offset_seconds from store_democlock where id = 1), 0)
-"""
+_OFFSET = "coalesce((select offset_seconds from store_democlock where id = 1), 0)"
+_INSTANT = f"clock_timestamp() + {_OFFSET} * interval '1 second'"
 
 
 class OffsetInProduction(Exception):
@@ -22,12 +20,23 @@ class OffsetInProduction(Exception):
 def now() -> datetime:
     """The instant of the market, UTC in microseconds; outside the demo an offset is a fault."""
     with connection.cursor() as cursor:
-        cursor.execute(_NOW)
-        instant, offset = cursor.fetchone()
+        cursor.execute(f"select {_INSTANT}, {_OFFSET}")
+        return read(*cursor.fetchone())
+
+
+def columns() -> dict[str, RawSQL]:
+    """The clock as columns `clock_instant` and `clock_offset` of a query that asks for more."""
+    return {
+        "clock_instant": RawSQL(f"({_INSTANT})", (), DateTimeField()),  # noqa: S611 - ours
+        "clock_offset": RawSQL(f"({_OFFSET})", (), BigIntegerField()),  # noqa: S611 - ours
+    }
+
+
+def read(instant: datetime, offset: int) -> datetime:
+    """What the two columns say, by the same rule as `now`."""
     if offset and not settings.DEMO:
         raise OffsetInProduction("the clock has an offset, but this is not the demo")
-    market: datetime = instant.astimezone(UTC)
-    return market
+    return instant.astimezone(UTC)
 
 
 def stepping() -> bool:

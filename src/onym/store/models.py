@@ -12,6 +12,7 @@ from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
+from onym.store.watch import Watch, WatchCursor, WatchHit
 
 __all__ = [
     "Appeal",
@@ -52,4 +53,7 @@ __all__ = [
     "Tenure",
     "Token",
     "Transfer",
+    "Watch",
+    "WatchCursor",
+    "WatchHit",
 ]

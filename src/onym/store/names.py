@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from django.contrib.postgres.constraints import ExclusionConstraint
 from django.contrib.postgres.fields import DateTimeRangeField, RangeBoundary, RangeOperators
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import CheckConstraint, F, Func, Q, UniqueConstraint
 
@@ -58,6 +59,9 @@ class Handle(models.Model):
                 name="nobody_holds_a_free_handle",
                 condition=~Q(state=core.State.FREE) | Q(account_id=None),
             ),
+        )
+        indexes = (
+            GinIndex(name="handle_trigrams", fields=("handle",), opclasses=("gin_trgm_ops",)),
         )
 
     def snapshot(self) -> core.Handle:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.postgres.fields import ArrayField
@@ -52,11 +53,15 @@ class StopPeriod(models.Model):
 def stops(namespace: str) -> tuple[plans.Stop, ...]:
     """Every period of the stop; one that is on from the namespace's first day has no row yet."""
     rows = StopPeriod.objects.filter(namespace_id=namespace).order_by("since")
-    found = tuple(plans.Stop(row.since, row.until) for row in rows)
-    place = Namespace.objects.get(pk=namespace)
+    found = [plans.Stop(row.since, row.until) for row in rows]
+    return stops_of(Namespace.objects.get(pk=namespace), found)
+
+
+def stops_of(place: Namespace, found: Sequence[plans.Stop]) -> tuple[plans.Stop, ...]:
+    """The periods that have rows, and the one that a namespace is born with."""
     if place.release_stop and not any(stop.until is None for stop in found):
         return (*found, plans.Stop(max([place.created_at, *(s.until for s in found if s.until)])))
-    return found
+    return tuple(found)
 
 
 class Plan(models.Model):
@@ -82,6 +87,12 @@ class Plan(models.Model):
     @property
     def policy_ref(self) -> str:
         return f"{self.policy_name}/{self.policy_version}"
+
+    @property
+    def first_rest(self) -> timedelta:
+        """From a stage's first notice to its first release: notice period and shortest rest."""
+        rests = [days for part in self.planpart_set.all() for days, _ in part.resting]
+        return timedelta(days=self.periods["notice_days"][0] + min(rests, default=0))
 
     def ordered_parts(self) -> list[PlanPart]:
         """Its parts in the order of their buckets."""

@@ -3,7 +3,8 @@
 The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member and a notice are each locked alone.
+them wins. The demo's clock, a member, a notice and the
+cursor of the watches are each locked alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.transfer import Transfer
+from onym.store.watch import WatchCursor
 
 Row = TypeVar("Row", bound=Model)
 
@@ -151,6 +153,12 @@ def member(id_: str) -> Member:
 def demo_clock() -> DemoClock:
     """The demo's one clock, made at its first step; before anything else."""
     return DemoClock.objects.select_for_update().get_or_create(pk=1)[0]
+
+
+def watch_cursor(namespace: str, *, leaf: int) -> WatchCursor:
+    """For whoever reads on for the watches; made at `leaf` by the first one."""
+    rows = WatchCursor.objects.select_for_update()
+    return rows.get_or_create(namespace_id=namespace, defaults={"leaf": leaf})[0]
 
 
 def request(**name: str) -> IdempotentRequest:

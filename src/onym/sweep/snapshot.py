@@ -36,7 +36,10 @@ REJECTS = "rejects.csv"
 SCRATCH = ".import-"
 MEMORY = "1GB"  # what the engine may hold; beyond it, it works on the disk
 SWEEP = "manifest.json"  # what a sweep leaves beside its findings
-_NO_FINDINGS = "SELECT '' AS canonical, '' AS account_id, '' AS verdict WHERE false"
+_NO_FINDINGS = (
+    "SELECT '' AS canonical, '' AS account_id, '' AS verdict, "
+    "CAST([] AS VARCHAR[]) AS reasons WHERE false"
+)
 
 _SHOWN = [name for name in COLUMNS if name != "email"]
 
@@ -149,11 +152,24 @@ def write_stock(
             "format": stock.FORMAT,
             "rows": rows,
             "verdicts": dict(counted.fetchall()),
+            "reasons": _reasons(con, table),
             "first": sorted(first),
             "sweep": manifest,
         }
         _write_json(part / stock.MANIFEST, facts)
     return stock.Stock(folder)
+
+
+def _reasons(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, dict[str, int]]:
+    """How many findings of each verdict give each reason; one finding may give several."""
+    given = f"SELECT verdict, unnest(reasons) AS reason FROM {table}"
+    counted = con.execute(
+        f"SELECT verdict, reason, count(*) FROM ({given}) GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    found: dict[str, dict[str, int]] = {}
+    for verdict, reason, count in counted.fetchall():
+        found.setdefault(verdict, {})[reason] = count
+    return found
 
 
 def _sweep_manifest(sweep: Path) -> dict[str, Any]:

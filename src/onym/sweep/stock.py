@@ -36,7 +36,8 @@ class Stock:
     """Findings, open for look-ups; handles are canonical. Threads may share it.
 
     A finding has the columns of the sweep's findings, instants in UTC; what the sweep left open
-    is None. `counts` counts findings by verdict, `sweep` is the sweep's manifest. Refuses
+    is None. `counts` counts findings by verdict, `reasons` by verdict and reason
+    (empty in a stock of before they were counted), `sweep` is the sweep's manifest. Refuses
     `malformed` a folder that holds no stock.
     """
 
@@ -48,6 +49,7 @@ class Stock:
             self.path = folder
             self.rows: int = facts["rows"]
             self.counts: Mapping[str, int] = facts["verdicts"]
+            self.reasons: Mapping[str, Mapping[str, int]] = facts.get("reasons", {})
             self.sweep: Mapping[str, Any] = facts["sweep"]
             self._first = frozenset(facts["first"])
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -18,7 +18,7 @@ from onym.core.fees import Schedule, split
 from onym.core.money import MINOR_DIGITS, Money
 from onym.core.policies import reading
 from onym.flows import form
-from onym.queries import clock, desk, names, plan
+from onym.queries import clock, desk, ground, names, plan
 from onym.web import clauses
 from onym.web.clauses import Clause
 
@@ -29,7 +29,7 @@ Row = Mapping[str, Any]
 
 def policies(request: HttpRequest) -> HttpResponse:
     """The policy in force in sentences, every version, and what is announced to be freed."""
-    told = _told("policies") | {"countdown": plan.countdown(namespace=settings.NAMESPACE)}
+    told = _told("policies") | {"countdown": plan.countdown(namespace=ground.under(request))}
     return render(request, "policies.html", told)
 
 

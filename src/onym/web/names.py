@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -11,18 +13,22 @@ from onym.core.errors import NotSignedIn, Refusal
 from onym.core.money import Money
 from onym.flows import form, listing, offer
 from onym.flows import reclaim as reclaims
+from onym.queries import ground, names, people, plan, trend
 from onym.queries import listing as listings
-from onym.queries import names, people, plan, reclaim
+from onym.queries import search as queries
+from onym.queries.handle import page
+from onym.web import looking
 
 SHOWN = 24
 
 
 def home(request: HttpRequest) -> HttpResponse:
     """What is on sale now, and what is announced to be freed."""
-    place = settings.NAMESPACE
+    place = ground.under(request)
     told = {
-        "listings": listings.listings(place, state="open", after="", limit=SHOWN)["items"],
-        "sold": listings.listings(place, state="sold", after="", limit=6)["items"],
+        "listings": listings.listings(place.id, state="open", after="", limit=SHOWN)["items"],
+        "sold": trend.recently_sold(place),
+        "ending": trend.ending_soon(place),
         "countdown": plan.countdown(namespace=place),
     }
     return render(request, "home.html", told)
@@ -30,20 +36,17 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def search(request: HttpRequest) -> HttpResponse:
     """Handles by prefix, exactly or nearly; facets narrow what is on sale."""
-    asked = {key: request.GET.get(key, "") for key in ("q", "match", "tier", "sale", "after")}
-    asked["q"] = asked["q"].strip().lstrip("@").replace("\0", "")[:100]
-    asked["after"] = asked["after"].replace("\0", "")
-    match = asked["match"] if asked["match"] in ("prefix", "exact", "fuzzy") else "prefix"
-    found = names.search(
-        settings.NAMESPACE,
-        q=asked["q"],
-        match=match,
-        tier=asked["tier"],
-        sale=asked["sale"],
-        after=asked["after"],
-        limit=SHOWN,
-    )
-    return render(request, "search.html", {"asked": asked, "match": match, "found": found})
+    place = ground.under(request)
+    asked = looking.read(request.GET, currency=place.place.currency)
+    after = request.GET.get("after", "").replace("\0", "")
+    told = {
+        "asked": asked.typed | {"after": after},
+        "match": asked.wish.match,
+        "errors": asked.errors,
+        "found": queries.search(place, asked.wish, after=after, limit=SHOWN),
+        "facets": queries.facets(place, asked.wish),
+    }
+    return render(request, "search.html", told)
 
 
 def handle(request: HttpRequest, handle: str) -> HttpResponse:
@@ -60,16 +63,11 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
 
 
 def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpResponse:
-    place = settings.NAMESPACE
-    view = names.handle(place, name)
     who = people.asking(request)
-    accounts = names.accounts_of(who.id) if who else ()
-    holder = view["holder"]["account_id"] if view["holder"] else None
-    told = {
-        "handle": view,
-        "freed": reclaim.answer(namespace=place, handle=name),
-        "account": names.account(place, holder) if holder else None,
-        "is_mine": holder in accounts,
+    told: dict[str, Any] = page(ground.under(request), name, viewer=who.id if who else None)
+    holder = told["handle"]["holder"]
+    told |= {
+        "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
         "refusal": refusal,
         "typed": request.POST,
     }

@@ -59,7 +59,7 @@ def _by_token(request: HttpRequest, token: str) -> HttpResponse:
     """The link declines; to accept or counter one signs in and links the account."""
     view = queries.by_token(token)
     who = people.asking(request)
-    if who and view["holder"]["account_id"] in names.accounts_of(who.id):
+    if who and view["holder"]["account_id"] in who.accounts:
         return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/offers/{view['id']}")
     refusal = None
     if request.method == "POST" and request.POST.get("do") == "decline":

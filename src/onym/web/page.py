@@ -21,7 +21,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
-from onym.queries import brand, desk, people
+from onym.queries import brand, desk, ground, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
@@ -79,7 +79,7 @@ class Pages:
 def context(request: HttpRequest) -> dict[str, Any]:
     """What all pages have: languages, switches, the caller, a name for the form."""
     return _frame(request) | {
-        "site": desk.switches(settings.NAMESPACE),
+        "site": desk.switches(ground.under(request)),
         "me": people.asking(request),
         "form_key": secrets.token_urlsafe(16),
         "mailbox": settings.MAILBOX_URL,

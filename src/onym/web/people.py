@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 from onym.core.errors import NotFound
 from onym.flows import limits
 from onym.flows import people as flow
-from onym.queries import ledger, names, people
+from onym.queries import ground, ledger, names, people, watch
 from onym.queries import sale as sales
 
 
@@ -60,12 +60,13 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 def me(request: HttpRequest) -> HttpResponse:
     """My handles, my sales, my money."""
     who = people.signed_in(request)
-    place = settings.NAMESPACE
-    accounts = [names.account(place, id_) for id_ in names.accounts_of(who.id)]
-    found = sales.sales(place, viewer=who.id, is_staff=False, after="", limit=50)
+    place = ground.under(request)
+    accounts = [names.account(place, id_) for id_ in who.accounts]
+    found = sales.sales(place.id, viewer=who.id, is_staff=False, after="", limit=50)
     told = {
         "accounts": [account for account in accounts if account],
         "sales": found["items"],
         "statement": ledger.statement(who.id),
+        "alerts": watch.alerts(who.id),
     }
     return render(request, "me.html", told)

@@ -23,6 +23,7 @@ from onym.web import (
     reclaim,
     sale,
     share,
+    watch,
 )
 from onym.web.page import Language
 
@@ -59,6 +60,8 @@ urlpatterns = [
     path("<lang:lang>/keep/<str:token>", reclaim.keep, name="keep"),
     path("<lang:lang>/design", design.design, name="design"),
     path("<lang:lang>/theme", page.theme, name="theme"),
+    path("<lang:lang>/watches", watch.watches, name="watches"),
+    path("<lang:lang>/alerts/<str:token>", watch.silence, name="alerts"),
     path("<lang:lang>/sign-in", people.sign_in, name="sign-in"),
     path("<lang:lang>/sign-out", people.sign_out, name="sign-out"),
     path("problems/<slug:code>", problems.preferred, name="problem"),
