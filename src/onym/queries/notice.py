@@ -64,6 +64,9 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
         made[name] = datetime.fromisoformat(made[name])
     made["why"] = reasons.phrases(made.get("reasons", ()), language=language)
     href = _href(made, language=language, namespace=namespace)
+    if code := made.pop("code_sealed", None):
+        place = f"mailcode.code/{made['code_id']}"
+        made["code"] = secrets.open_(bytes.fromhex(code), place=place)
     return made | ({"href": href} if href else {})
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from django.http import HttpRequest
 
 from onym.core import people
-from onym.core.errors import NotSignedIn
-from onym.store import secrets
+from onym.core.errors import NotSignedIn, SecondFactorNeeded
+from onym.queries import factors
+from onym.store import clock, secrets
 from onym.store.models import Member, Token
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """A member as a surface knows them; `scopes` of None are all, those of a session."""
+    """A member as a surface knows them; `scopes` of None are all, those of a session.
+
+    `factor_at`: when a passkey or TOTP last stood behind the session, on the machine's clock.
+    """
 
     id: str
     namespace: str
@@ -23,28 +27,31 @@ class Caller:
     scopes: frozenset[str] | None
     language: str
     roles: frozenset[str] = frozenset()
+    user_id: int | None = None
+    factor_at: datetime | None = None
+
+    @property
+    def sees_all(self) -> bool:
+        """Staff's view of what is others', which a session without second factor lacks."""
+        return self.is_staff and (self.scopes is not None or self.factor_at is not None)
 
 
 def by_token(token: str) -> Caller:
     """The member of a bearer token; expiry runs on the machine's clock. Refuses `not_signed_in`."""
     row = Token.objects.select_related("member").filter(digest=secrets.digest(token)).first()
-    if row is None or row.revoked_at or (row.expires_at and row.expires_at <= _machine_now()):
+    if row is None or row.revoked_at or (row.expires_at and row.expires_at <= clock.machine()):
         raise NotSignedIn("the token is unknown, revoked or has expired")
     return _caller(row.member, frozenset(row.scopes))
-
-
-def by_user(user_id: int) -> Caller | None:
-    """The member behind a session's user."""
-    row = Member.objects.filter(user_id=user_id).first()
-    return _caller(row, None) if row else None
 
 
 def asking(request: HttpRequest) -> Caller | None:
     """The member behind a page's session, read once a request; None: nobody is signed in."""
     kept = vars(request)
     if "onym_caller" not in kept:
-        user = request.user
-        kept["onym_caller"] = by_user(user.pk) if user.is_authenticated else None
+        row = None
+        if request.user.is_authenticated:
+            row = Member.objects.filter(user_id=request.user.pk).first()
+        kept["onym_caller"] = _caller(row, None, factors.given_at(request)) if row else None
     found: Caller | None = kept["onym_caller"]
     return found
 
@@ -57,7 +64,34 @@ def signed_in(request: HttpRequest) -> Caller:
     return found
 
 
-def _caller(row: Member, scopes: frozenset[str] | None) -> Caller:
+def expect_factor(who: Caller) -> None:
+    """Refuses `second_factor_needed` for a session that a password or mail code alone opened."""
+    if who.scopes is None:
+        people.expect_factor(who.factor_at)
+
+
+def expect_fresh_factor(who: Caller) -> None:
+    """The same for one that was not confirmed within 15 minutes; a token was when it was given."""
+    if who.scopes is None:
+        people.expect_fresh_factor(who.factor_at, now=clock.machine())
+
+
+def expect_proven(request: HttpRequest, who: Caller) -> None:
+    """Who changes how they sign in has just proven who they are, by the strongest proof they have.
+
+    Refuses `second_factor_needed`, or `not_signed_in` where there is no second factor yet.
+    """
+    at = factors.proven_at(request, user_id=who.user_id or 0)
+    if at and clock.machine() - at < people.FACTOR_IS_FRESH:
+        return
+    if factors.has_factor(who.user_id or 0):
+        raise SecondFactorNeeded("confirm first")
+    raise NotSignedIn("sign in again first")
+
+
+def _caller(
+    row: Member, scopes: frozenset[str] | None, factor_at: datetime | None = None
+) -> Caller:
     roles = frozenset(row.staffrole_set.values_list("role", flat=True))
     return Caller(
         id=row.id,
@@ -66,13 +100,11 @@ def _caller(row: Member, scopes: frozenset[str] | None) -> Caller:
         scopes=scopes,
         language=row.language,
         roles=roles,
+        user_id=row.user_id,
+        factor_at=factor_at,
     )
 
 
 def member(id_: str) -> people.Member:
     """The core value, for decisions about what to show."""
     return Member.objects.get(pk=id_).snapshot()
-
-
-def _machine_now() -> datetime:
-    return datetime.now(UTC)
