@@ -44,7 +44,7 @@ async function ask(form) {
 
 for (const form of document.querySelectorAll("form[data-passkey]")) {
   if (!window.PublicKeyCredential) continue;
-  form.hidden = false;
+  form.parentElement.hidden = false;
   const trouble = form.querySelector("[data-trouble]");
   form.addEventListener("submit", (event) => {
     event.preventDefault();
