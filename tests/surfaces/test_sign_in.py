@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,7 @@ from django.test import Client
 from tests import make
 from tests.surfaces import signing
 
-from onym.flows import factors, limits
-from onym.flows.limits import Limit
+from onym.flows import factors
 from onym.jobs import notice as post
 from onym.queries import notice as letters
 from onym.store.models import MailAddress, MailCode, Member, Notice
@@ -97,15 +97,22 @@ def test_a_recovery_code_signs_in_once(member: Any) -> None:
     assert signing.sent(two, to, code=codes[4]) == "/en/me"
 
 
-def test_second_factors_are_not_guessed_by_the_dozen(
-    member: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(limits.LIMITS, "factor", Limit(2, 10**9))
+def test_second_factors_are_not_guessed_by_the_dozen(member: Any) -> None:
     secret = make.totp(member)
     client, to = signing.by_password()
-    typed = ["000000", "000001", make.totp_code(secret)]
-    assert [client.post(to, {"code": one}).status_code for one in typed] == [403, 403, 429]
+    statuses = until_refused(lambda: client.post(to, {"code": "000000"}).status_code)
+    assert set(statuses[:-1]) == {403}
+    assert client.post(to, {"code": make.totp_code(secret)}).status_code == 429
     assert not signing.is_signed_in(client)
+
+
+def until_refused(once_more: Callable[[], int]) -> list[int]:
+    """What the same act answers, up to the first 429; a window may end on the way, but only one."""
+    found: list[int] = []
+    while not found or found[-1] != 429:
+        assert len(found) < 25, found
+        found.append(once_more())
+    return found
 
 
 def test_the_step_of_the_second_factor_leads_to_the_first_when_nobody_took_it(member: Any) -> None:
@@ -178,10 +185,10 @@ def test_an_unknown_address_is_told_the_same_and_gets_no_mail(member: Any) -> No
     assert wrong == [403, 403]
 
 
-def test_nobody_is_flooded_with_codes(member: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(limits.LIMITS, "mail_code", Limit(2, 10**9))
+def test_nobody_is_flooded_with_codes(member: Any) -> None:
     typed = {"mail": signing.MAIL}
-    assert [Client().post(CODE_PAGE, typed).status_code for _ in range(3)] == [302, 302, 429]
+    statuses = until_refused(lambda: Client().post(CODE_PAGE, typed).status_code)
+    assert set(statuses[:-1]) == {302}
 
 
 @pytest.mark.parametrize("typed", ["", "x", "@", "a@b", "<b>@x.example", "a" * 300 + "@x.example"])
