@@ -46,7 +46,7 @@ def sign_in(name: str, *roles: str) -> Client:
     client = Client()
     answer = client.post("/en/sign-in", {"mail": mail, "password": "rope-and-anchor"})
     assert answer.status_code == 302, answer.content
-    return client
+    return make.confirmed(client)
 
 
 def text_of(client: Client, path: str) -> str:

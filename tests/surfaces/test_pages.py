@@ -77,7 +77,7 @@ def signed_in(mail: str, password: str) -> Client:
     client = Client()
     answer = client.post("/en/sign-in", {"mail": mail, "password": password})
     assert answer.status_code == 302, answer.content
-    return client
+    return make.confirmed(client)
 
 
 def form_key(client: Client, path: str) -> str:

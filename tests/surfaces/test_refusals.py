@@ -13,6 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 from tests import make
@@ -121,6 +122,16 @@ def too_late(scene: Scene) -> Any:
 def by_staff(scene: Scene) -> Any:
     trader = Caller(make.member(scene.place, account="acc-s", roles="curator"))
     return trader.send("POST", f"/listings/{scene.listed()}/buy")
+
+
+def without_factor(scene: Scene) -> Any:
+    member, client = scene.seller.member, Client()
+    member.user = User.objects.create_user(member.id)
+    member.save(update_fields=["user"])
+    client.force_login(member.user)
+    wish = {"handle": "moon", "price": CHEAP}
+    headers = {"Idempotency-Key": "without"}
+    return client.post("/api/v1/listings", wish, "application/json", headers=headers)
 
 
 def alone(scene: Scene) -> Any:
@@ -232,6 +243,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
         ),
     ),
     "staff_may_not": ("one of the team buys", by_staff),
+    "second_factor_needed": ("a session that a password alone opened lists", without_factor),
     "second_person_needed": ("the proposer approves", alone),
     "not_found": ("a sale that there is not", lambda s: s.buyer.send("GET", "/sales/sal_none")),
     "sale_slot_taken": ("a second listing of one handle", slot_taken),

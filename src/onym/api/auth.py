@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.http import HttpRequest
 from ninja.security import APIKeyCookie, HttpBearer
 
@@ -24,8 +22,7 @@ class Session(APIKeyCookie):
     param_name = "sessionid"
 
     def authenticate(self, request: HttpRequest, key: str | None) -> Caller | None:  # noqa: ARG002
-        user: Any = request.user
-        return people.by_user(user.pk) if user.is_authenticated else None
+        return people.asking(request)
 
 
 MEMBERS = (Bearer(), Session())

@@ -147,6 +147,7 @@ def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
                 shown=appraisal.Shown(**names.beside_price(place, wish.handle)),
             )
         ),
+        binds=True,
     )
 
 
@@ -182,6 +183,7 @@ def house_purchase(request: HttpRequest, wish: Purchase) -> HttpResponse:
                 price=wish.price.money(),
             )
         ),
+        binds=True,
     )
 
 
@@ -202,6 +204,7 @@ def approve(request: HttpRequest, id: str, wish: Approve) -> HttpResponse:
             200,
             queries.outcome(flow.approve(approval_id=id, by=who.id, shown=wish.shown))[1],
         ),
+        binds=True,
     )
 
 

@@ -65,7 +65,7 @@ def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
         )
         return desk.outcome(made)
 
-    return wire.write(request, "desk" if who.is_staff else "sell", run)
+    return wire.write(request, "desk" if who.is_staff else "sell", run, binds=True)
 
 
 @router.post("/listings/{id}/buy", auth=MEMBERS)

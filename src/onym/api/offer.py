@@ -86,20 +86,25 @@ def accept(request: HttpRequest, id: str) -> HttpResponse:
     """Agree to the price on the table: 201 with the sale."""
     scope = _scope(request, id)
     return wire.write(
-        request, scope, lambda who: (201, sales.view(flow.accept(offer_id=id, by=who.id)))
+        request,
+        scope,
+        lambda who: (201, sales.view(flow.accept(offer_id=id, by=who.id))),
+        binds=True,
     )
 
 
 @router.post("/offers/{id}/counter", auth=MEMBERS)
 def counter(request: HttpRequest, id: str, wish: Price) -> HttpResponse:
     """A new price by the one whose turn it is."""
+    scope = _scope(request, id)
     return wire.write(
         request,
-        _scope(request, id),
+        scope,
         lambda who: (
             200,
             queries.view(flow.counter(offer_id=id, by=who.id, price=wish.price.money())),
         ),
+        binds=scope == "sell",
     )
 
 

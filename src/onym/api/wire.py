@@ -17,6 +17,7 @@ from onym.core.errors import IdempotencyKeyMissing, Malformed, NotAllowed, NotSi
 from onym.core.money import Money
 from onym.flows import record
 from onym.flows.record import Answer
+from onym.queries import people
 from onym.queries.people import Caller
 
 LONGEST_KEY = 200
@@ -71,7 +72,10 @@ def place(request: HttpRequest) -> str:
 
 
 def caller(request: HttpRequest, scope: str) -> Caller:
-    """Who asks, if a token's scopes allow it. Refuses `not_signed_in`, `not_allowed`."""
+    """Who asks, if a token's scopes allow it; the desk's session had a second factor.
+
+    Refuses `not_signed_in`, `not_allowed`, `second_factor_needed`.
+    """
     found: Caller | None = getattr(request, "auth", None)
     if found is None:
         raise NotSignedIn("sign in, or send a bearer token")
@@ -79,6 +83,8 @@ def caller(request: HttpRequest, scope: str) -> Caller:
         raise NotAllowed("this member belongs to another namespace")
     if found.scopes is not None and scope not in found.scopes:
         raise NotAllowed(f"the token lacks the scope {scope}", scope=scope)
+    if scope == "desk":
+        people.expect_factor(found)
     return found
 
 
@@ -104,16 +110,29 @@ def key(request: HttpRequest) -> str:
 
 
 def write(
-    request: HttpRequest, scope: str, run: Callable[[Caller], tuple[int, Any]]
+    request: HttpRequest,
+    scope: str,
+    run: Callable[[Caller], tuple[int, Any]],
+    *,
+    binds: bool = False,
 ) -> HttpResponse:
-    """Run a write once under the client's name for it and answer what it says."""
+    """Run a write once under the client's name for it and answer what it says.
+
+    One that `binds` (to sell, to accept, to approve) needs a second factor given just now.
+    """
     who = caller(request, scope)
+
+    def confirmed() -> Answer:
+        if binds:
+            people.expect_fresh_factor(who)
+        return _answer(*run(who))
+
     answer = record.once(
         member=who.id,
         route=route(request),
         key=key(request),
         payload=payload(request),
-        run=lambda: _answer(*run(who)),
+        run=confirmed,
     )
     return respond(answer.status, answer.body)
 

@@ -46,6 +46,10 @@ class StaffMayNot(Refusal):
     status, code, title = 403, "staff_may_not", "Staff may not take part in the market"
 
 
+class SecondFactorNeeded(Refusal):
+    status, code, title = 403, "second_factor_needed", "A fresh second factor is needed"
+
+
 class SecondPersonNeeded(Refusal):
     status, code, title = 403, "second_person_needed", "A second, unlinked person must approve"
 

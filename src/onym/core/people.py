@@ -6,11 +6,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from onym.core.errors import HandleLocked, NotLinked, SecondPersonNeeded, StaffMayNot
+from onym.core.errors import (
+    HandleLocked,
+    NotLinked,
+    SecondFactorNeeded,
+    SecondPersonNeeded,
+    StaffMayNot,
+)
 from onym.core.events import canonical
 from onym.tlog import merkle
 
 SECURITY_DELAY = timedelta(days=30)
+FACTOR_IS_FRESH = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,18 @@ def expect_settled_security(member: Member, *, now: datetime) -> None:
             why="security_change",
             until=(changed + SECURITY_DELAY).isoformat(),
         )
+
+
+def expect_factor(given_at: datetime | None) -> None:
+    """Refuses `second_factor_needed` unless a passkey or TOTP stood behind this session."""
+    if given_at is None:
+        raise SecondFactorNeeded("sign in with a passkey or TOTP")
+
+
+def expect_fresh_factor(given_at: datetime | None, *, now: datetime) -> None:
+    """The same, given within 15 minutes; both instants are the machine's."""
+    if given_at is None or now - given_at >= FACTOR_IS_FRESH:
+        raise SecondFactorNeeded("confirm with a passkey or TOTP first")
 
 
 def expect_second_person(*, proposer: Member, approver: Member) -> None:

@@ -6,8 +6,9 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.core.errors import NotFound, Refusal
 from onym.desk.page import Fields, may, once, staff
+from onym.flows import form
 from onym.flows import invitation as flow
 from onym.queries import invitation as queries
 from onym.queries.people import Caller
@@ -27,7 +28,7 @@ def campaign(request: HttpRequest, id: str) -> HttpResponse:
     if request.method == "POST":
         try:
             return once(request, lambda fields, by: _do(fields, id, by))
-        except (NotFound, NotSignedIn):
+        except (NotFound, *form.LEADS_ELSEWHERE):
             raise
         except Refusal as error:
             refusal = error

@@ -8,14 +8,14 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core.access import Action
-from onym.core.errors import Malformed, NotSignedIn, Refusal
+from onym.core.errors import Malformed, Refusal
 from onym.core.money import Money
 from onym.desk.page import Fields, expect, may, once, place_of, staff
 from onym.flows import appraisal, form, invitation, listing, reclaim
 from onym.flows import desk as flow
 from onym.flows.invitation import Recipient
 from onym.queries import desk as queries
-from onym.queries import ground, names
+from onym.queries import ground, names, people
 from onym.queries.people import Caller
 
 ACTIONS = {
@@ -41,14 +41,14 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
         try:
             _last_look(request, handle, who)
             return once(request, lambda fields, by: place_of(_do(fields, handle, by)))
-        except NotSignedIn:
+        except form.LEADS_ELSEWHERE:
             raise
         except Refusal as error:
             refusal = error
     told = {
         "handle": queries.handle(ground.under(request), handle),
         "may": may(who),
-        "typed": request.POST,
+        "typed": form.typed(request),
         "refusal": refusal,
     }
     status = refusal.status if refusal else 200
@@ -61,6 +61,7 @@ def _last_look(request: HttpRequest, name: str, who: Caller) -> None:
     if action is None:
         raise Malformed("a handle is listed, offered, or bought by the house")
     expect(who, action)
+    people.expect_fresh_factor(who)
     reclaim.prepare_sale(namespace=settings.NAMESPACE, handle=name)
 
 

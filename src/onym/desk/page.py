@@ -17,9 +17,13 @@ Fields = dict[str, str]
 
 
 def staff(request: HttpRequest) -> Caller:
-    """The member of the handle team who asks. Refuses `not_signed_in`, `not_allowed`."""
+    """The member of the handle team who asks, signed in with a passkey or TOTP.
+
+    Refuses `not_signed_in`, `not_allowed`, `second_factor_needed`.
+    """
     who = people.signed_in(request)
     expect(who, access.Action.READ_DESK)
+    people.expect_factor(who)
     return who
 
 

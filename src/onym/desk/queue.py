@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from onym.core.access import Action, Phase
-from onym.core.errors import NotSignedIn, Refusal
+from onym.core.errors import Refusal
 from onym.desk.page import Fields, may, once, place_of, staff
-from onym.flows import appeal, reclaim, stop
+from onym.flows import appeal, form, reclaim, stop
 from onym.flows import desk as flow
 from onym.queries import desk as queries
+from onym.queries import people
 from onym.queries import reclaim as reclaims
 from onym.queries.people import Caller
 
@@ -22,7 +23,7 @@ def queue(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             return once(request, _do)
-        except NotSignedIn:
+        except form.LEADS_ELSEWHERE:
             raise
         except Refusal as error:
             refusal = error
@@ -33,7 +34,7 @@ def queue(request: HttpRequest) -> HttpResponse:
         "appeals": queries.appeals(place, with_text=Action.DECIDE_APPEAL in allowed),
         "unreached": reclaims.without_channel(namespace=place),
         "phases": [phase.value for phase in Phase],
-        "typed": request.POST,
+        "typed": form.typed(request),
         "refusal": refusal,
     }
     status = refusal.status if refusal else 200
@@ -44,6 +45,7 @@ def _do(fields: Fields, who: Caller) -> str:
     place, about = settings.NAMESPACE, fields.get("about", "")
     match fields.get("do", ""):
         case "approve":
+            people.expect_fresh_factor(who)
             shown = fields.get("shown", "")
             return place_of(flow.approve(approval_id=about, by=who.id, shown=shown))
         case "stop":

@@ -7,12 +7,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
-from onym.core.errors import Malformed
+from django.http import HttpRequest
+
+from onym.core.errors import Malformed, NotSignedIn, SecondFactorNeeded
 from onym.core.money import MINOR_DIGITS, Money
 from onym.flows import record
 
 EASTERN = str.maketrans("٠١٢٣٤٥٦٧٨٩٫", "0123456789.")
 UNSAID = frozenset({"csrfmiddlewaretoken", "key"})
+LEADS_ELSEWHERE = (NotSignedIn, SecondFactorNeeded)
+"""Refusals that are answered by another page, which leads back to the form."""
+SECRET = frozenset({"password", "code", "credential"})
+KEPT = "kept_form"
+MOST_KEPT = 100_000
 
 
 def once(*, member: str, path: str, fields: Mapping[str, str], run: Callable[[], str]) -> str:
@@ -48,3 +55,24 @@ def amount(typed: str, *, currency: str, language: str) -> Money:
     if not found or len(found.group(2) or "") > digits:
         raise Malformed("write the price as a number, for example 1250.00")
     return Money.positive(int(found.group(1) + (found.group(2) or "").ljust(digits, "0")), currency)
+
+
+def keep(request: HttpRequest) -> None:
+    """Remember what was typed, in the sealed session, until its page is shown again."""
+    if request.method == "POST":
+        unsaid = UNSAID | SECRET
+        said = {name: value for name, value in request.POST.dict().items() if name not in unsaid}
+        if sum(map(len, said.values())) <= MOST_KEPT:
+            request.session[KEPT] = {"path": request.path, "fields": said}
+
+
+def typed(request: HttpRequest) -> Mapping[str, str]:
+    """What this page's form was sent with: just now, or before its member was led elsewhere."""
+    if request.method == "POST":
+        return request.POST.dict()
+    kept = request.session.get(KEPT)
+    if not kept or kept["path"] != request.path:
+        return {}
+    del request.session[KEPT]
+    found: dict[str, str] = kept["fields"]
+    return found

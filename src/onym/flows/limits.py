@@ -19,14 +19,27 @@ class Limit:
 LIMITS = {
     "reclaim": Limit(300, 60),  # by address: not a shopping list of idle handles
     "sign_in": Limit(30, 300),  # by mail address: not a way to guess passwords
+    "factor": Limit(10, 300),  # by member: codes of six digits are not to be guessed
+    "factor_a_day": Limit(50, 86_400),
+    "passkey": Limit(60, 60),  # by address: nothing to guess, but work for us
+    "mail_code": Limit(5, 900),  # by mail address: nobody is flooded with codes
+    "mail_code_from": Limit(30, 900),  # by address
 }
 
 
 def spend(what: str, *, who: str) -> None:
     """Count one more `what` by `who` (kept as a keyed digest). Refuses `rate_limited`."""
     limit = LIMITS[what]
-    key = secrets.index(who, purpose=f"limit/{what}")
-    if limits.count(key=key, seconds=limit.seconds) > limit.most:
+    if limits.count(key=_key(what, who), seconds=limit.seconds) > limit.most:
         raise RateLimited(
             f"at most {limit.most} times in {limit.seconds} seconds", retry_after=limit.seconds
         )
+
+
+def forget(what: str, *, who: str) -> None:
+    """What was counted is forgotten: they proved to be who they say."""
+    limits.forget(key=_key(what, who))
+
+
+def _key(what: str, who: str) -> str:
+    return secrets.index(who, purpose=f"limit/{what}")

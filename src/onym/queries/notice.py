@@ -71,6 +71,9 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
     if "hits" in made:
         made["hits"] = [_hit(hit, language=language) for hit in made["hits"]]
     href = _href(made, language=language, namespace=namespace)
+    if code := made.pop("code_sealed", None):
+        place = f"mailcode.code/{made['code_id']}"
+        made["code"] = secrets.open_(bytes.fromhex(code), place=place)
     return made | ({"href": href} if href else {})
 
 

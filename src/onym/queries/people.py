@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
@@ -11,8 +11,9 @@ from django.db.models import OuterRef
 from django.http import HttpRequest
 
 from onym.core import people
-from onym.core.errors import NotSignedIn
-from onym.store import secrets
+from onym.core.errors import NotSignedIn, SecondFactorNeeded
+from onym.queries import factors
+from onym.store import clock, secrets
 from onym.store.models import Link, Member, StaffRole, Token
 
 
@@ -21,6 +22,7 @@ class Caller:
     """A member as a surface knows them; `scopes` of None are all, those of a session.
 
     `accounts` are those of the platform that the member has proven to hold.
+    `factor_at`: when a passkey or TOTP last stood behind the session, on the machine's clock.
     """
 
     id: str
@@ -30,21 +32,22 @@ class Caller:
     language: str
     roles: frozenset[str] = frozenset()
     accounts: tuple[str, ...] = ()
+    user_id: int | None = None
+    factor_at: datetime | None = None
+
+    @property
+    def sees_all(self) -> bool:
+        """Staff's view of what is others', which a session without second factor lacks."""
+        return self.is_staff and (self.scopes is not None or self.factor_at is not None)
 
 
 def by_token(token: str) -> Caller:
     """The member of a bearer token; expiry runs on the machine's clock. Refuses `not_signed_in`."""
     rows = Token.objects.select_related("member").annotate(**_of("member"))
     row: Any = rows.filter(digest=secrets.digest(token)).first()
-    if row is None or row.revoked_at or (row.expires_at and row.expires_at <= _machine_now()):
+    if row is None or row.revoked_at or (row.expires_at and row.expires_at <= clock.machine()):
         raise NotSignedIn("the token is unknown, revoked or has expired")
     return _caller(row.member, frozenset(row.scopes), roles=row.roles, accounts=row.accounts)
-
-
-def by_user(user_id: int) -> Caller | None:
-    """The member behind a session's user."""
-    row: Any = Member.objects.annotate(**_of("pk")).filter(user_id=user_id).first()
-    return _caller(row, None, roles=row.roles, accounts=row.accounts) if row else None
 
 
 def _of(member: str) -> dict[str, ArraySubquery]:
@@ -62,10 +65,17 @@ def asking(request: HttpRequest) -> Caller | None:
     """The member behind a page's session, read once a request; None: nobody is signed in."""
     kept = vars(request)
     if "onym_caller" not in kept:
-        user = request.user
-        kept["onym_caller"] = by_user(user.pk) if user.is_authenticated else None
+        kept["onym_caller"] = _of_session(request) if request.user.is_authenticated else None
     found: Caller | None = kept["onym_caller"]
     return found
+
+
+def _of_session(request: HttpRequest) -> Caller | None:
+    row: Any = Member.objects.annotate(**_of("pk")).filter(user_id=request.user.pk or 0).first()
+    if row is None:
+        return None
+    at = factors.given_at(request)
+    return _caller(row, None, roles=row.roles, accounts=row.accounts, factor_at=at)
 
 
 def signed_in(request: HttpRequest) -> Caller:
@@ -76,8 +86,38 @@ def signed_in(request: HttpRequest) -> Caller:
     return found
 
 
+def expect_factor(who: Caller) -> None:
+    """Refuses `second_factor_needed` for a session that a password or mail code alone opened."""
+    if who.scopes is None:
+        people.expect_factor(who.factor_at)
+
+
+def expect_fresh_factor(who: Caller) -> None:
+    """The same for one that was not confirmed within 15 minutes; a token was when it was given."""
+    if who.scopes is None:
+        people.expect_fresh_factor(who.factor_at, now=clock.machine())
+
+
+def expect_proven(request: HttpRequest, who: Caller) -> None:
+    """Who changes how they sign in has just proven who they are, by the strongest proof they have.
+
+    Refuses `second_factor_needed`, or `not_signed_in` where there is no second factor yet.
+    """
+    at = factors.proven_at(request, user_id=who.user_id or 0)
+    if at and clock.machine() - at < people.FACTOR_IS_FRESH:
+        return
+    if factors.has_factor(who.user_id or 0):
+        raise SecondFactorNeeded("confirm first")
+    raise NotSignedIn("sign in again first")
+
+
 def _caller(
-    row: Member, scopes: frozenset[str] | None, *, roles: list[str], accounts: list[str]
+    row: Any,
+    scopes: frozenset[str] | None,
+    *,
+    roles: list[str],
+    accounts: list[str],
+    factor_at: datetime | None = None,
 ) -> Caller:
     return Caller(
         id=row.id,
@@ -87,13 +127,11 @@ def _caller(
         language=row.language,
         roles=frozenset(roles),
         accounts=tuple(accounts),
+        user_id=row.user_id,
+        factor_at=factor_at,
     )
 
 
 def member(id_: str) -> people.Member:
     """The core value, for decisions about what to show."""
     return Member.objects.get(pk=id_).snapshot()
-
-
-def _machine_now() -> datetime:
-    return datetime.now(UTC)

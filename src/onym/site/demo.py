@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,7 @@ def _person(role: str, since: datetime) -> dict[str, Any]:
     from django.conf import settings
 
     from onym import ports
-    from onym.flows import people
+    from onym.flows import factors, people
 
     password, account = secrets.token_urlsafe(9), ACCOUNTS.get(role)
     member = people.join(
@@ -150,11 +150,15 @@ def _person(role: str, since: datetime) -> dict[str, Any]:
         people.payout_account(member=member.id, provider=provider.name, account=payout)
     if role in STAFF:
         people.grant(member=member.id, role=STAFF[role])
+    secret = factors.equip(
+        member=member.id, since=datetime.now(UTC) - timedelta(days=LONG_AGO_DAYS)
+    )
     scopes = ("read", "desk", "buy") if role in STAFF else ("read", "buy", "sell")
     return {
         "mail": MAILS[role],
         "password": password,
         "token": people.give_token(member=member.id, scopes=scopes),
+        "totp_secret": secret,
         "member": member.id,
         "account_id": account,
     }

@@ -17,6 +17,11 @@ class OffsetInProduction(Exception):
     """A clock offset was found outside the demo: a fault, never answered over."""
 
 
+def machine() -> datetime:
+    """The machine's clock, which the demo never moves: codes, sessions, second factors."""
+    return datetime.now(UTC)
+
+
 def now() -> datetime:
     """The instant of the market, UTC in microseconds; outside the demo an offset is a fault."""
     with connection.cursor() as cursor:

@@ -24,6 +24,11 @@ returning count
 """
 
 
+def forget(*, key: str) -> None:
+    """Begin to count anew."""
+    RateWindow.objects.filter(pk=key).delete()
+
+
 def count(*, key: str, seconds: int) -> int:
     """One more; how many there are now in this window of so many seconds."""
     with connection.cursor() as cursor:

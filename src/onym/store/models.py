@@ -7,7 +7,16 @@ from onym.store.limits import RateWindow
 from onym.store.listing import Listing
 from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
 from onym.store.offer import Offer, OfferMove
-from onym.store.people import Kinship, Link, MailAddress, Member, PayoutAccount, StaffRole, Token
+from onym.store.people import (
+    Kinship,
+    Link,
+    MailAddress,
+    MailCode,
+    Member,
+    PayoutAccount,
+    StaffRole,
+    Token,
+)
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -32,6 +41,7 @@ __all__ = [
     "ListEntry",
     "Listing",
     "MailAddress",
+    "MailCode",
     "Member",
     "Namespace",
     "Notice",

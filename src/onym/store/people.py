@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
-from onym.core import people
+from onym.core import codes, people
 from onym.store import secrets
 from onym.store.desk import Namespace
 
@@ -125,6 +125,36 @@ class StaffRole(models.Model):
 
     class Meta:
         constraints = (UniqueConstraint(name="role_once", fields=("member", "role")),)
+
+
+class MailCode(models.Model):
+    """A code sent to an address, to sign in or to join; runs on the machine's clock.
+
+    `member` is whose address it is, None for somebody who joins, or whom nothing was sent to.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    member = models.ForeignKey(Member, models.CASCADE, null=True)
+    address_sealed = models.BinaryField()
+    name_sealed = models.BinaryField()
+    language = models.CharField(max_length=5)
+    joins = models.BooleanField()
+    digest = models.CharField(max_length=64)
+    ordered_at = models.DateTimeField()
+    guesses = models.PositiveSmallIntegerField(default=0)
+    spent = models.BooleanField(default=False)
+
+    @property
+    def address(self) -> str:
+        return secrets.open_(self.address_sealed, place=f"mailcode.address/{self.id}")
+
+    @property
+    def name(self) -> str:
+        return secrets.open_(self.name_sealed, place=f"mailcode.name/{self.id}")
+
+    def snapshot(self) -> codes.MailCode:
+        return codes.MailCode(self.digest, self.ordered_at, self.guesses, self.spent)
 
 
 class Token(models.Model):

@@ -3,8 +3,8 @@
 The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member, a notice and the
-cursor of the watches are each locked alone.
+them wins. The demo's clock, a member, a mail code, a second factor, a notice and the cursor of the
+watches are each locked alone.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
+from allauth.mfa.models import Authenticator
 from django.db import connection
 from django.db.models import Model, QuerySet
 
@@ -22,7 +23,7 @@ from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
-from onym.store.people import Member
+from onym.store.people import MailCode, Member
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -148,6 +149,15 @@ def account(*, namespace: str, account_id: str) -> None:
 def member(id_: str) -> Member:
     """For whoever changes what a member is known by."""
     return _one(Member, pk=id_)
+
+
+def mail_code(id_: str) -> MailCode:
+    return _one(MailCode, pk=id_)
+
+
+def authenticator(id_: int) -> Authenticator:
+    """A second factor while a code of it is tried."""
+    return _one(Authenticator, pk=id_)
 
 
 def demo_clock() -> DemoClock:

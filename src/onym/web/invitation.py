@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
-from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.core.errors import NotFound, Refusal
 from onym.flows import form
 from onym.flows import invitation as flow
 from onym.queries import invitation as queries
@@ -20,7 +20,7 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
     if request.method == "POST":
         try:
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_do(request, token)}")
-        except (NotFound, NotSignedIn):
+        except (NotFound, *form.LEADS_ELSEWHERE):
             raise
         except Refusal as error:
             refusal = error

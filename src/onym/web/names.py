@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language
 
-from onym.core.errors import NotSignedIn, Refusal
+from onym.core.errors import Refusal
 from onym.core.money import Money
 from onym.flows import form, listing, offer
 from onym.flows import reclaim as reclaims
@@ -55,7 +55,7 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
     if request.method == "POST":
         try:
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, handle)}")
-        except NotSignedIn:
+        except form.LEADS_ELSEWHERE:
             raise
         except Refusal as error:
             refusal = error
@@ -69,7 +69,7 @@ def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpRes
     told |= {
         "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
         "refusal": refusal,
-        "typed": request.POST,
+        "typed": form.typed(request),
     }
     return render(request, "handle.html", told, status=refusal.status if refusal else 200)
 
@@ -82,17 +82,18 @@ def _once(request: HttpRequest, name: str) -> str:
         member=who.id,
         path=request.path,
         fields=fields,
-        run=lambda: _do(fields, name, who.id),
+        run=lambda: _do(fields, name, who),
     )
 
 
-def _do(fields: dict[str, str], name: str, by: str) -> str:
-    place = settings.NAMESPACE
+def _do(fields: dict[str, str], name: str, who: people.Caller) -> str:
+    place, by = settings.NAMESPACE, who.id
     match fields.get("do", ""):
         case "offer":
             made = offer.make(namespace=place, handle=name, buyer=by, price=_price(fields))
             return f"/offers/{made.id}"
         case "list":
+            people.expect_fresh_factor(who)
             listing.open_(namespace=place, handle=name, seller=by, price=_price(fields))
         case "buy":
             return f"/sales/{listing.buy(listing_id=fields.get('listing', ''), buyer=by).id}"

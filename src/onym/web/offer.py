@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language
 
-from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.core.errors import NotFound, Refusal
 from onym.flows import form
 from onym.flows import offer as flow
 from onym.queries import names, people
@@ -23,31 +23,37 @@ def offer(request: HttpRequest, token: str) -> HttpResponse:
     view = queries.offer(token, viewer=who.id)
     if request.method == "POST":
         try:
-            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, token, who.id)}")
-        except (NotFound, NotSignedIn):
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, token, who)}")
+        except (NotFound, *form.LEADS_ELSEWHERE):
             raise
         except Refusal as error:
             refusal = error
         view = queries.offer(token, viewer=who.id)
     side = "buyer" if view["buyer"] == who.id else "seller"
-    told = {"offer": view, "side": side, "refusal": refusal, "typed": request.POST}
+    told = {"offer": view, "side": side, "refusal": refusal, "typed": form.typed(request)}
     return render(request, "offer.html", told, status=refusal.status if refusal else 200)
 
 
-def _once(request: HttpRequest, id_: str, by: str) -> str:
+def _once(request: HttpRequest, id_: str, who: people.Caller) -> str:
     fields = request.POST.dict()
-    return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
+    return form.once(
+        member=who.id, path=request.path, fields=fields, run=lambda: _do(fields, id_, who)
+    )
 
 
-def _do(fields: dict[str, str], id_: str, by: str) -> str:
+def _do(fields: dict[str, str], id_: str, who: people.Caller) -> str:
+    by = who.id
     match fields.get("do", ""):
         case "accept":
+            people.expect_fresh_factor(who)
             return f"/sales/{flow.accept(offer_id=id_, by=by).id}"
         case "decline":
             flow.decline(offer_id=id_, by=by)
         case "withdraw":
             flow.withdraw(offer_id=id_, by=by)
         case "counter":
+            if queries.offer(id_, viewer=by)["buyer"] != by:
+                people.expect_fresh_factor(who)
             currency = names.namespace(settings.NAMESPACE).currency
             language = get_language() or "en"
             price = form.amount(fields.get("price", ""), currency=currency, language=language)

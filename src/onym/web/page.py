@@ -21,6 +21,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
+from onym.flows import form
 from onym.queries import brand, desk, ground, people
 
 log = logging.getLogger(__name__)
@@ -65,9 +66,11 @@ class Pages:
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if not PAGE.fullmatch(request.path_info):
             return None
-        if isinstance(error, NotSignedIn):
+        if isinstance(error, form.LEADS_ELSEWHERE):
+            form.keep(request)
+            step = "sign-in" if isinstance(error, NotSignedIn) else "confirm"
             back = quote(request.get_full_path())
-            return HttpResponseRedirect(f"/{translation.get_language()}/sign-in?next={back}")
+            return HttpResponseRedirect(f"/{translation.get_language()}/{step}?next={back}")
         if isinstance(error, Refusal):
             return render(request, "refused.html", {"refusal": error}, status=error.status)
         if isinstance(error, OperationalError):

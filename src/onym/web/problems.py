@@ -42,6 +42,10 @@ MEANINGS: dict[str, Meaning] = {
         said("The handle team may not take part in the market."),
         said("This cannot be changed: it is what keeps the market fair."),
     ),
+    "second_factor_needed": Meaning(
+        said("This needs your second factor."),
+        said("Confirm with a passkey or an authenticator app, then send it again."),
+    ),
     "second_person_needed": Meaning(
         said("A second person must do this."),
         said("Ask somebody who had no part in it and is not linked to anybody who had."),

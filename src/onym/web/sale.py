@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
-from onym.core.errors import NotFound, NotSignedIn, Refusal
+from onym.core.errors import NotFound, Refusal
 from onym.flows import form, payments
 from onym.flows import sale as flow
 from onym.queries import people
@@ -17,15 +17,15 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
     """Shown to its parties and to staff."""
     refusal = None
     who = people.signed_in(request)
-    view = queries.sale(id, viewer=who.id, is_staff=who.is_staff)
+    view = queries.sale(id, viewer=who.id, is_staff=who.sees_all)
     if request.method == "POST":
         try:
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, id, who.id)}")
-        except (NotFound, NotSignedIn):
+        except (NotFound, *form.LEADS_ELSEWHERE):
             raise
         except Refusal as error:
             refusal = error
-        view = queries.sale(id, viewer=who.id, is_staff=who.is_staff)
+        view = queries.sale(id, viewer=who.id, is_staff=who.sees_all)
     told = {
         "sale": view,
         "is_buyer": view["buyer"] == who.id,

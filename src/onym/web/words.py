@@ -89,6 +89,13 @@ WORDS = {
     "warn": said("would be warned"),
     "reclaim": said("could be freed"),
     "retire": said("would be retired"),
+    # people of the demonstration
+    "buyer": said("Buyer"),
+    "seller": said("Seller"),
+    "acme": said("Acme, a firm"),
+    "team1": said("Handle team, first person"),
+    "team2": said("Handle team, second person"),
+    "operator": said("Operator"),
     # reasons that protect an account, or leave it alone
     "memorial": said("the account is a memorial"),
     "verified": said("the account is verified"),

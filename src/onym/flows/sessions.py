@@ -1,0 +1,49 @@
+"""Sessions: the browsers a member is signed in with, and how they are ended."""
+
+from __future__ import annotations
+
+from allauth.usersessions.adapter import get_adapter
+from allauth.usersessions.models import UserSession
+from django.contrib import auth
+from django.contrib.auth.models import User
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from onym.core.errors import Malformed, NotFound
+
+
+def end(request: HttpRequest, *, user: User, session_id: int) -> None:
+    """End one; ending the own one signs out. Refuses `not_found` for another member's."""
+    row = UserSession.objects.filter(user=user, pk=session_id).first()
+    if row is None:
+        raise NotFound("no such session")
+    if row.session_key == request.session.session_key:
+        sign_out(request)
+    else:
+        get_adapter().end_sessions([row])
+
+
+def end_others(request: HttpRequest, *, user: User) -> None:
+    """End all but the one that asks."""
+    rows = UserSession.objects.filter(user=user)
+    get_adapter().end_sessions(rows.exclude(session_key=request.session.session_key))
+
+
+def sign_out(request: HttpRequest) -> None:
+    """End the one that asks."""
+    UserSession.objects.filter(session_key=request.session.session_key or "").delete()
+    auth.logout(request)
+
+
+def change_password(request: HttpRequest, *, user: User, password: str) -> None:
+    """A new password; all other sessions end. Refuses `malformed` with what is wrong with it."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise Malformed(" ".join(error.messages)) from error
+    end_others(request, user=user)
+    user.set_password(password)
+    user.save(update_fields=["password"])
+    auth.update_session_auth_hash(request, user)
+    UserSession.objects.create_from_request(request)
