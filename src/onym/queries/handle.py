@@ -9,9 +9,9 @@ from onym.queries.ground import Ground
 
 
 def page(place: str | Ground, name: str, *, viewer: str | None = None) -> dict[str, Any]:
-    """`handle` as in `GET /handles/{handle}`, `freed` as in its `/reclaim`, the holder's `account`
-    (None: unknown), `similar` handles, the `history` of its prices, its `tenure_line`, and the id
-    of the `watch` that the member `viewer` has on it.
+    """`now`; `handle` as in `GET /handles/{handle}`, `freed` as in its `/reclaim`; the holder's
+    `account` (None: unknown), `similar` handles, the `history` of its prices, its `tenure_line`,
+    and the id of the `watch` that the member `viewer` has on it.
 
     Refuses `handle_malformed`, `not_found` for the namespace.
     """
@@ -20,6 +20,7 @@ def page(place: str | Ground, name: str, *, viewer: str | None = None) -> dict[s
     sold = trend.settled(looked.id, handle=found.handle)
     view = names.whole(looked, found, sold)
     return {
+        "now": looked.now,
         "handle": view,
         "freed": reclaim.answer_of(looked, found),
         "account": names.account(looked, found.holder) if found.holder else None,

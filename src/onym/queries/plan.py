@@ -78,7 +78,9 @@ def _move(
 
 
 def countdown(*, namespace: str | Ground) -> dict[str, Any]:
-    """The public page: the stages of every plan, and whether the stop holds all of them back."""
+    """The stages of every plan that still has something to release, and whether the stop holds
+    all of them back.
+    """
     looked = ground.of(namespace)
     return {
         "stop": plans.is_on(looked.stops, now=looked.now),
@@ -92,6 +94,7 @@ def countdown(*, namespace: str | Ground) -> dict[str, Any]:
                 ],
             }
             for plan in looked.plans
+            if not all(_is_done(part) for part in plan.ordered_parts())
         ],
     }
 

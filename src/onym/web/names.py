@@ -67,6 +67,7 @@ def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpRes
     told: dict[str, Any] = page(ground.under(request), name, viewer=who.id if who else None)
     holder = told["handle"]["holder"]
     told |= {
+        "prices": [(sold["at"], sold["price"]) for sold in reversed(told["history"])],
         "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
         "refusal": refusal,
         "typed": form.typed(request),

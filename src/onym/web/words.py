@@ -80,6 +80,10 @@ WORDS = {
     "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
+    # ways of selling
+    "listing": said("fixed price"),
+    "invitation": said("private offer"),
+    "offer": said("negotiated"),
     # legal texts
     "imprint": said("Imprint"),
     "terms": said("Terms"),

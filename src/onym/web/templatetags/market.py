@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from datetime import datetime
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from babel.core import Locale
 from babel.dates import format_date, format_datetime
@@ -99,6 +101,12 @@ def moment(value: datetime | None) -> str:
         return ""
     comma = "،" if _locale() == "ar" else ","
     return f"{date(value)}{comma} {format_datetime(value, 'HH:mm', locale=_locale())} UTC"
+
+
+@register.filter
+def onward(asked: Mapping[str, str], after: str) -> str:
+    """The query of a search's next page: what was asked, and from where on."""
+    return urlencode([(k, v) for k, v in asked.items() if v and k != "after"] + [("after", after)])
 
 
 @register.filter
