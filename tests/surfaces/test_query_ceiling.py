@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, URLResolver, get_resolver
-from tests import lived_in
+from tests import lived_in, make
 from tests.lived_in import LivedIn
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -37,16 +37,6 @@ PAGES: dict[str, tuple[str, ...]] = {
     "invitation": ("invitations/{invitation}",),
     "unsubscribe": ("unsubscribe/{invitation}",),
     "keep": ("keep/{keep}",),
-    "guidelines": ("guidelines",),
-    "policies-version": ("policies/x-2023/3", "policies/x-2023/3?against=1"),
-    "fees-version": ("fees/onym-2026/3?against=1",),
-    "guidelines-version": ("guidelines/onym-2026/3?against=1",),
-    "legal": ("legal/terms",),
-    "demo-clock-page": ("demo/clock",),
-    "language": ("language",),
-    "feed": ("feeds/listings.rss", "feeds/sales.atom"),
-    "log": ("log", "log?leaf=3"),
-    "leaf": ("log/3",),
     "design": ("design",),
     "theme": ("theme",),
     "guidelines": ("guidelines",),
@@ -62,7 +52,19 @@ PAGES: dict[str, tuple[str, ...]] = {
     "watches": ("watches",),
     "alerts": ("alerts/{alerts}",),
     "sign-in": ("sign-in",),
+    "sign-in-code": ("sign-in/code",),
+    "sign-in-factor": ("sign-in/factor",),
+    "sign-in-passkey": ("sign-in/passkey",),
+    "sign-in-options": ("sign-in/options",),
+    "sign-in-demo": ("sign-in/demo",),
+    "join": ("join",),
+    "confirm": ("confirm", "confirm?next=/en/me"),
     "sign-out": ("sign-out",),
+    "security": ("security",),
+    "totp": ("security/totp",),
+    "totp-picture": ("security/totp.svg",),
+    "passkey-options": ("security/options",),
+    "sessions": ("sessions",),
     "problem-page": ("problems/expired",),
     "me": ("me",),
     "desk": ("desk/",),
@@ -105,7 +107,7 @@ def signed_in(name: str) -> Client:
     client = Client()
     typed = {"mail": f"{name}@mail.example", "password": lived_in.PASSWORD}
     assert client.post("/en/sign-in", typed).status_code == 302
-    return client
+    return make.confirmed(client)
 
 
 def test_no_page_asks_the_database_more_than_twelve_times(lived: LivedIn) -> None:
@@ -115,7 +117,9 @@ def test_no_page_asks_the_database_more_than_twelve_times(lived: LivedIn) -> Non
     for who, client in viewers.items():
         for address in (one.format(**facts) for some in PAGES.values() for one in some):
             asked, answer = _asked(client, f"/en/{address}")
-            assert answer.status_code in (200, 302, 303, 400, 403, 404, 405), (who, address)
+            assert answer.status_code in (200, 302, 403, 404, 405), (who, address)
+            if who == "staff" and address.startswith("desk/"):
+                assert answer.status_code == 200, "staff must see the desk for it to be counted"
             counts[f"{who} /en/{address}"[:60]] = len(asked)
             if len(asked) > MOST:
                 said = "\n".join("    " + query["sql"][:140] for query in asked)
