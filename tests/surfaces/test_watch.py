@@ -93,9 +93,16 @@ def test_a_leaf_is_read_once_however_often_it_is_looked_for(
     assert "watch.gather" not in run_due()
 
 
-def test_what_happened_before_the_watch_is_no_news(place: Any, seller: Any, member: Any) -> None:
+@pytest.mark.parametrize("earlier", [False, True])
+def test_what_happened_before_the_watch_is_no_news(
+    place: Any, seller: Any, member: Any, earlier: bool
+) -> None:
+    """Nor if it has not been read yet, because somebody else watched before."""
+    if earlier:
+        watch.search(namespace="demo", by=make.member(place).id, prefix="zz")
     list_moon(seller)
     watch.handle(namespace="demo", handle="moon", by=member.id)
+    watch.search(namespace="demo", by=member.id, prefix="mo")
     run_due()
     assert hits(member) == []
 
