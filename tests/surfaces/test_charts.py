@@ -120,8 +120,14 @@ def test_a_price_that_never_changed_is_one_dot() -> None:
 def test_factors_go_to_both_sides_of_the_middle() -> None:
     more, less, none = rects(charts.factors(points(1400, -200, 0), say=str))
     assert (more.x, more.width) == (240, 240)
-    assert (less.x + less.width, less.width) == (240, 34)
+    assert (less.x + less.width, less.width) == (240, 61)
     assert none.width == 0
+
+
+def test_factors_that_undo_one_another_are_equally_long() -> None:
+    twice, half, nothing = rects(charts.factors(points(1000, -500, -1000), say=str))
+    assert twice.width == half.width
+    assert nothing.width == 240
 
 
 def test_groups_share_one_scale() -> None:

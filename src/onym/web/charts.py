@@ -6,6 +6,7 @@ Labels and written numbers come in the page's language from the caller.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -201,14 +202,18 @@ def steps(moments: Sequence[Moment], *, say: Say) -> Chart:
 
 
 def factors(points: Sequence[Point], *, say: Say) -> Chart:
-    """Bars to both sides of a middle line, as long as the largest allows; in per cent."""
+    """Bars to both sides of a middle line, as long as the largest allows; in tenths of a per cent.
+
+    Factors multiply, so a bar is as long as the logarithm of its factor: +100 % and −50 %, which
+    undo one another, are equally long.
+    """
     if not points:
         return Chart(kind="factors")
-    most = max(abs(point.value) for point in points)
+    most = max(_weight(point.value) for point in points)
     middle = WIDTH // 2
     marks: list[Mark] = []
     for n, point in enumerate(points):
-        y, wide = n * (BAR + LINE + 4), _scaled(abs(point.value), middle, most)
+        y, wide = n * (BAR + LINE + 4), _scaled(_weight(point.value), middle, most)
         left, series = (middle, 0) if point.value >= 0 else (middle - wide, 1)
         marks += [Text(0, y + 16, point.label), Text(WIDTH, y + 16, say(point.value), "end")]
         marks.append(Rect(left, y + LINE, wide, BAR, _bar(series)))
@@ -216,6 +221,11 @@ def factors(points: Sequence[Point], *, say: Say) -> Chart:
     marks.append(Path(((middle, LINE), (middle, height)), "chart-axis"))
     rows = tuple((point.label, say(point.value)) for point in points)
     return Chart(kind="factors", height=height, marks=tuple(marks), rows=rows)
+
+
+def _weight(tenths: int) -> int:
+    """How far a factor is from one, in thousandths of its natural logarithm."""
+    return abs(round(1000 * math.log(max(1 + tenths / 1000, 0.001))))
 
 
 def grouped(
