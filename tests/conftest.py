@@ -35,7 +35,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "onym.site.settings"
 os.environ["ONYM_HOSTS"] = "testserver"
 
 TEMPLATE = "onym_template"
-WITHOUT_DJANGO = {"core", "tlog", "sweep", "demo", "docs"}
+WITHOUT_DJANGO = {"core", "tlog", "sweep", "demo", "docs", "story"}
 
 
 def pytest_pycollect_makemodule(module_path: Path) -> None:

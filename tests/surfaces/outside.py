@@ -136,8 +136,13 @@ def running(data: Path) -> Iterator[Site]:
     try:
         yield site
     finally:
-        site.process.send_signal(signal.SIGTERM)
-        site.process.wait(timeout=20)
+        stop(site)
+
+
+def stop(site: Site) -> None:
+    """SIGTERM, as a person or a machine that shuts down would."""
+    site.process.send_signal(signal.SIGTERM)
+    site.process.wait(timeout=20)
 
 
 def start(data: Path, *, port: int) -> subprocess.Popen[bytes]:
