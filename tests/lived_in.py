@@ -67,6 +67,7 @@ class LivedIn:
     keep: str
     plan: str
     alerts: str
+    sweep: str
 
 
 def market() -> LivedIn:
@@ -96,6 +97,7 @@ def market() -> LivedIn:
         keep,
         plan.id,
         watches.token(buyer.id),
+        make.sweep(place, by=curator.id, stock=plan.path).id,
     )
 
 

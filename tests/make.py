@@ -205,6 +205,42 @@ def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -
     return Reclaim.objects.create(handle=row, plan=plan, **fields | changes)
 
 
+def campaign(row: Any, *, mails: str = "ada@mail.example bo@mail.example", **changes: Any) -> Any:
+    """A draft of private offers for the handle's row at 900.00, its candidates committed."""
+    from onym.flows import invitation
+
+    team = changes.pop("by", None) or member(row.namespace, roles="curator").id
+    return invitation.propose(
+        namespace=row.namespace_id,
+        handle=row.handle,
+        by=team,
+        price=usd(900),
+        criteria="firms of that name",
+        recipients=[invitation.Recipient(mail, "", "en") for mail in mails.split()],
+        expires_in_days=14,
+        **changes,
+    )
+
+
+def sweep(place: Any, *, by: str, **changes: Any) -> Any:
+    """A sweep of ten accounts that found four, done at `NOW`."""
+    from onym.store.models import Sweep
+
+    fields = {
+        "id": f"swp_{next(_count):04d}",
+        "policy": "x-2023",
+        "version": 1,
+        "as_of": NOW,
+        "state": "done",
+        "ordered_at": NOW,
+        "ended_at": NOW,
+        "accounts": 10,
+        "verdicts": {"keep": 6, "warn": 1, "reclaim": 3},
+        "reasons": {"idle_login": 4},
+    }
+    return Sweep.objects.create(namespace=place, ordered_by_id=by, **fields | changes)
+
+
 def copy(row: Any, **changes: Any) -> Any:
     """A second row like `row`, under a new key, with `changes`; the database has its say."""
     fields = {f.attname: getattr(row, f.attname) for f in row._meta.concrete_fields}

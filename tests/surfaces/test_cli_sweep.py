@@ -18,6 +18,7 @@ import pytest
 from onym.cli import sweep as surface
 from onym.core import policy
 from onym.site import command
+from onym.sweep import progress
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = ",".join(policy.PROTECTIONS)
@@ -123,6 +124,17 @@ def test_a_second_run_gives_equal_files_whatever_the_order_of_the_rows(
     assert first == again == sweep(capsys, table, other)
     for name in ("findings-0000.parquet", "look_alikes.parquet", "manifest.json"):
         assert (one / name).read_bytes() == (other / name).read_bytes()
+
+
+def test_how_far_it_is_stands_in_a_file_to_the_end(
+    capsys: pytest.CaptureFixture[str], table: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "far"
+    assert progress.read(file) == 0
+    sweep(capsys, table, tmp_path / "out", "--progress", str(file))
+    assert progress.read(file) == 100
+    file.write_text("half")
+    assert progress.read(file) == 0
 
 
 def test_a_dry_run_counts_and_writes_nothing(

@@ -23,7 +23,7 @@ from onym.cli import policy as policies
 from onym.core import errors, names
 from onym.core.lexicon import Lexicon
 from onym.core.policy import Policy
-from onym.sweep import engines, source, sweeping
+from onym.sweep import engines, progress, source, sweeping
 from onym.sweep import lexicon as lexicons
 from onym.sweep.accounts import DEFAULT_PROFILE, open_accounts
 
@@ -61,6 +61,13 @@ POLL_SECONDS = 0.2
     "--appraise/--no-appraise", default=True, help="Without: tiers know words, not phrases."
 )
 @click.option("--dry-run", is_flag=True, help="Count verdicts and write nothing.")
+@click.option(
+    "--progress",
+    "progress_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where the per cent done are written meanwhile.",
+)
 @policies.json_option
 @click.option(
     "--data", type=click.Path(file_okay=False, path_type=Path), help="Where DATA's lexicon is."
@@ -78,6 +85,7 @@ def command(
     words: Path | None,
     appraise: bool,
     dry_run: bool,
+    progress_file: Path | None,
     as_json: bool,
     data: Path | None,
 ) -> None:
@@ -99,7 +107,8 @@ def command(
         lexicon=_lexicon(words, data),
         appraised=appraise,
     )
-    body = _sweep(inputs, asked, None if dry_run else out, mapping, rules.name, as_json)
+    bar = _Bar(shown=sys.stderr.isatty() and not as_json, file=progress_file)
+    body = _sweep(inputs, asked, None if dry_run else out, mapping, rules.name, bar)
     click.echo(json.dumps(body, ensure_ascii=False) if as_json else _told(body, judged, out))
 
 
@@ -109,13 +118,13 @@ def _sweep(
     out: Path | None,
     mapping: Mapping[str, str],
     profile: str,
-    quiet: bool,
+    bar: _Bar,
 ) -> dict[str, Any]:
     with (
         source.working(),
         _scratch(out) as scratch,
         engines.connected(scratch) as con,
-        _Bar(shown=sys.stderr.isatty() and not quiet) as bar,
+        bar,
         open_accounts(
             con,
             inputs,
@@ -188,13 +197,14 @@ def _told(body: Mapping[str, Any], policy: Policy, out: Path | None) -> str:
 
 
 class _Bar:
-    """Progress with the time left, on a terminal; elsewhere nothing.
+    """Progress with the time left on a terminal, and in per cent in a file, where one is asked for.
 
     A row counts three times: once read, once assessed, once written or found to need no writing.
     """
 
-    def __init__(self, *, shown: bool) -> None:
+    def __init__(self, *, shown: bool, file: Path | None = None) -> None:
         self._shown = shown
+        self._file = file
         self._rows = 0
         self._done = 0
         self._bar: Any = None
@@ -217,7 +227,7 @@ class _Bar:
     @contextlib.contextmanager
     def assessing(self, con: duckdb.DuckDBPyConnection) -> Iterator[None]:
         """Follow the engine until its first finding arrives."""
-        if not self._shown:
+        if not self._shown and self._file is None:
             yield
             return
         con.execute("SET enable_progress_bar = true").fetchall()
@@ -241,11 +251,17 @@ class _Bar:
         self._to(2 * self._rows + done, 3 * self._rows)
 
     def _to(self, done: int, total: int) -> None:
-        if not self._shown or not total:
+        done = min(done, total)
+        if done <= self._done or not total:
             return
+        if self._file is not None and 100 * done // total > 100 * self._done // total:
+            progress.write(self._file, 100 * done // total)
+        if self._shown:
+            self._draw(done, total)
+        self._done = done
+
+    def _draw(self, done: int, total: int) -> None:
         if self._bar is None:
             self._bar = click.progressbar(length=total, label="accounts", file=sys.stderr)
         self._bar.length = total
-        if done > self._done:
-            self._bar.update(done - self._done)
-            self._done = done
+        self._bar.update(done - self._done)

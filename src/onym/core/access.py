@@ -13,6 +13,7 @@ class Action(StrEnum):
 
     READ_DESK = "read_desk"
     SWEEP = "sweep"
+    SHORTLIST = "shortlist"
     LIST = "list"
     CAMPAIGN = "campaign"
     SET_PHASE = "set_phase"

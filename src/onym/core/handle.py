@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from onym.core.errors import HandleLocked, HandleUnavailable
 
@@ -44,6 +45,17 @@ class Handle:
     dispute_open: bool = False
     retained_for: str | None = None
     retained_until: datetime | None = None
+
+
+def facts(handle: Handle) -> dict[str, Any]:
+    """What two people see of a handle that they decide about."""
+    return {
+        "handle": handle.handle,
+        "state": handle.state.value,
+        "account_id": handle.account_id,
+        "locked_by": handle.locked_by,
+        "appeal_open": handle.appeal_open,
+    }
 
 
 def expect_unlocked(handle: Handle) -> None:

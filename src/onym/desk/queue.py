@@ -1,62 +1,64 @@
-"""The queue: what waits for a second person, appeals, unreached holders, and the switches."""
+"""The queue: one list of what waits for a person, decided where it stands."""
 
 from __future__ import annotations
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
 
-from onym.core.access import Action, Phase
-from onym.core.errors import Refusal
-from onym.desk.page import Fields, may, once, place_of, staff
-from onym.flows import appeal, form, reclaim, stop
+from onym.core.access import Action
+from onym.desk.page import Fields, address, answered, may, shown, staff
+from onym.flows import appeal, disclosure, dispute, reclaim
 from onym.flows import desk as flow
-from onym.queries import desk as queries
-from onym.queries import people
-from onym.queries import reclaim as reclaims
+from onym.queries import ground, people
+from onym.queries import queue as queries
 from onym.queries.people import Caller
 
 
 def queue(request: HttpRequest) -> HttpResponse:
-    """Everything that waits for a person, the oldest first."""
-    who, refusal = staff(request), None
-    if request.method == "POST":
-        try:
-            return once(request, _do)
-        except form.LEADS_ELSEWHERE:
-            raise
-        except Refusal as error:
-            refusal = error
-    place, allowed = settings.NAMESPACE, may(who)
+    """Everything that waits for a person, the oldest first; what was just done stands above."""
+    who = staff(request)
+    done, refusal = answered(request, _do)
+    if done:
+        return done
+    kind, about = request.GET.get("kind", ""), request.GET.get("about", "")[:60]
+    cases = queries.cases(
+        ground.under(request),
+        kind=kind if kind in queries.KINDS else "",
+        with_text=Action.DECIDE_APPEAL in may(who),
+        also=about if about.startswith("apr_") else "",
+    )
+    disclosure.record(
+        namespace=settings.NAMESPACE,
+        member=who.id,
+        what="appeal",
+        about=[case["id"] for case in cases if case.get("text")],
+        now=ground.under(request).now,
+    )
     told = {
-        "may": allowed,
-        "approvals": queries.approvals(place),
-        "appeals": queries.appeals(place, with_text=Action.DECIDE_APPEAL in allowed),
-        "unreached": reclaims.without_channel(namespace=place),
-        "phases": [phase.value for phase in Phase],
-        "typed": form.typed(request),
-        "refusal": refusal,
+        "kind": kind,
+        "kinds": queries.KINDS,
+        "cases": [case for case in cases if case["kind"] != "done"],
+        "done": next((case for case in cases if case["id"] == about), None),
+        "about": about,
     }
-    status = refusal.status if refusal else 200
-    return render(request, "desk/queue.html", told, status=status)
+    return shown(request, "desk/queue.html", told, refusal=refusal)
 
 
 def _do(fields: Fields, who: Caller) -> str:
-    place, about = settings.NAMESPACE, fields.get("about", "")
-    match fields.get("do", ""):
+    place, about, did = settings.NAMESPACE, fields.get("about", ""), fields.get("do", "")
+    match did:
         case "approve":
             people.expect_fresh_factor(who)
-            shown = fields.get("shown", "")
-            return place_of(flow.approve(approval_id=about, by=who.id, shown=shown))
-        case "stop":
-            stop.set_stop(namespace=place, on=True, by=who.id)
-        case "lift":
-            stop.set_stop(namespace=place, on=False, by=who.id)
-        case "phase":
-            flow.set_phase(namespace=place, phase=fields.get("phase", ""), by=who.id)
-        case "upheld" | "rejected" as outcome:
+            flow.approve(approval_id=about, by=who.id, shown=fields.get("shown", ""))
+        case "withdraw":
+            flow.withdraw(approval_id=about, by=who.id)
+        case "upheld" | "rejected":
             why = fields.get("reasons", "").split()
-            appeal.decide(appeal_id=about, by=who.id, outcome=outcome, reasons=why)
+            appeal.decide(appeal_id=about, by=who.id, outcome=did, reasons=why)
         case "confirm":
             reclaim.confirm(namespace=place, handle=about, by=who.id)
-    return "/desk/"
+        case "settle" | "return":
+            dispute.decide(sale_id=about, by=who.id, outcome=did)
+        case _:
+            return address("")
+    return address("", kind=fields.get("kind", ""), did=did, about=about)

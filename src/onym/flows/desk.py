@@ -10,7 +10,7 @@ from django.db import transaction
 
 from onym.core import access, people
 from onym.core import sale as sales
-from onym.core.errors import AlreadyClosed, Malformed, ShownChanged
+from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.flows import invitation, listing, lists, names, plan, record, stop
@@ -68,8 +68,25 @@ def _carry_out(
 def _expect_open(approval: Approval) -> None:
     if approval.state == "void":
         raise ShownChanged("what was shown has changed since")
+    if approval.state == "withdrawn":
+        raise AlreadyClosed("this was withdrawn")
     if approval.state != "open":
         raise AlreadyClosed("this was already approved")
+
+
+def withdraw(*, approval_id: str, by: str) -> Approval:
+    """Take back what one proposed, before anybody approved it.
+
+    Refuses `not_allowed` for anybody but the proposer, `already_closed`, `shown_changed`.
+    """
+    with transaction.atomic():
+        approval = rowlocks.approval(approval_id)
+        _expect_open(approval)
+        if approval.proposed_by_id != by:
+            raise NotAllowed("only its proposer may withdraw a proposal")
+        approval.state = "withdrawn"
+        approval.save(update_fields=["state"])
+        return approval
 
 
 def _shown_now(approval: Approval, facts: Mapping[str, Any]) -> str:
@@ -186,7 +203,7 @@ def set_phase(*, namespace: str, phase: str, by: str) -> Mapping[str, Any]:
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_PHASE)
         if place.phase == phase:
             raise AlreadyClosed(f"the phase is {phase} already")
-        body = {"before": place.phase, "after": phase}
+        body = {"before": place.phase, "after": phase, "by": by}
         place.phase = phase
         place.save(update_fields=["phase"])
         record.log(Event("PhaseSet", namespace, body), namespace=namespace, at=now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -99,15 +100,9 @@ def _open_house(
     return _open(row, id_=id_, seller=seller, price=price, approval=approval, now=now)
 
 
-def facts_of(row: Handle) -> dict[str, object]:
+def facts_of(row: Handle) -> dict[str, Any]:
     """What both people see of a handle; a change of it voids an approval."""
-    return {
-        "handle": row.handle,
-        "state": row.state,
-        "account_id": row.account_id,
-        "locked_by": row.locked_by,
-        "appeal_open": row.appeal_open,
-    }
+    return handles.facts(row.snapshot())
 
 
 def house(namespace: str) -> Member:

@@ -39,7 +39,7 @@ def set_stop(*, namespace: str, on: bool, by: str) -> Mapping[str, Any] | Approv
                 now=now,
             )
         StopPeriod.objects.create(namespace=place, since=now, set_by_id=by)
-        return _switch(place, on=True, approval=None, now=now)
+        return _switch(place, on=True, by=by, approval=None, now=now)
 
 
 def stop_facts(approval: Approval) -> Mapping[str, Any]:
@@ -59,14 +59,15 @@ def lift_approved(approval: Approval, now: datetime) -> Mapping[str, Any]:
     )
     waiting = Reclaim.objects.filter(plan__namespace=place, ended_at=None, written=State.RESTING)
     waiting.update(next_at=now)
-    return _switch(place, on=False, approval=approval.id, now=now)
+    by = approval.proposed_by_id
+    return _switch(place, on=False, by=by, approval=approval.id, now=now)
 
 
 def _switch(
-    place: Namespace, *, on: bool, approval: str | None, now: datetime
+    place: Namespace, *, on: bool, by: str, approval: str | None, now: datetime
 ) -> Mapping[str, Any]:
     place.release_stop = on
     place.save(update_fields=["release_stop"])
-    body: dict[str, Any] = {"on": on} | ({"approval": approval} if approval else {})
+    body: dict[str, Any] = {"on": on, "by": by} | ({"approval": approval} if approval else {})
     record.log(Event("ReleaseStopSet", place.id, body), namespace=place.id, at=now)
     return {"on": on}

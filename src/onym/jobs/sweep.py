@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import shutil
 import subprocess
 import sys
+from typing import Any
 
 import duckdb
 
@@ -13,22 +16,51 @@ from onym.flows import plan
 from onym.flows import sweep as flow
 from onym.jobs.queue import task
 from onym.queries import clock
-from onym.sweep import snapshot
+from onym.sweep import counts, snapshot
 
+log = logging.getLogger(__name__)
 LONGEST_SECONDS = 3_600
 
 
 @task("sweep.run")
-def run(*, sweep_id: str, namespace: str, policy: str, by: str) -> None:
-    """Sweep, keep the findings as a stock, propose the plan; begun again after a crash."""
-    order = flow.begin(sweep_id=sweep_id, namespace=namespace, policy=policy)
+def run(*, sweep_id: str) -> None:
+    """Sweep, count, keep the findings as a stock; begun again after a crash."""
+    order = flow.begin(sweep_id=sweep_id)
+    if order is None:
+        return
+    try:
+        found = _swept(order)
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        log.error("sweep %s: %s: %s", sweep_id, error, (error.stderr or b"")[-2_000:])
+        flow.fail(sweep_id=sweep_id)
+        return
+    flow.finish(sweep_id=sweep_id, **found)
+    if order.adopts:
+        _adopt(order)
+
+
+def _swept(order: flow.Order) -> dict[str, Any]:
     if not order.stock.exists():
         shutil.rmtree(order.out, ignore_errors=True)
         subprocess.run(_command(order), check=True, capture_output=True, timeout=LONGEST_SECONDS)  # noqa: S603 - ours
-        with duckdb.connect() as con:
+    body = json.loads((order.out / "manifest.json").read_bytes())
+    with duckdb.connect() as con:
+        reasons = counts.reasons(con, order.out)
+        if not (order.dry_run or order.stock.exists()):
             snapshot.write_stock(con, order.out, order.stock)
+    if order.dry_run:
+        shutil.rmtree(order.out)
+    return {
+        "accounts": body["rows"],
+        "verdicts": body["verdicts"],
+        "reasons": reasons,
+        "stock": None if order.dry_run else order.stock,
+    }
+
+
+def _adopt(order: flow.Order) -> None:
     try:
-        plan.adopt(namespace=namespace, stock=order.stock, by=by, starts_at=clock.now())
+        plan.adopt(namespace=order.namespace, stock=order.stock, by=order.by, starts_at=clock.now())
     except AlreadyClosed:
         return
 
@@ -36,7 +68,7 @@ def run(*, sweep_id: str, namespace: str, policy: str, by: str) -> None:
 def _command(order: flow.Order) -> list[str]:
     command = [sys.executable, "-m", "onym.site.command", "sweep", str(order.accounts), "--json"]
     command += ["--policy", order.policy, "--as-of", order.as_of.isoformat()]
-    command += ["--out", str(order.out)]
+    command += ["--out", str(order.out), "--progress", str(order.progress)]
     for name, handles in order.lists.items():
         if handles:
             file = order.out.with_name(f"{order.out.name}.{name}")

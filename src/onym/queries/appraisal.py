@@ -75,6 +75,11 @@ def appraise(
     }
 
 
+def strongest(factors: Iterable[Mapping[str, Any]], *, count: int = 3) -> list[Mapping[str, Any]]:
+    """The factors that move an appraisal most, up or down."""
+    return sorted(factors, key=lambda one: -abs(one["percent"]))[:count]
+
+
 def comparables(handle: str, sold: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Those of the settled sales (`handle`, `price`, `at`) that resemble the handle most."""
     known = [

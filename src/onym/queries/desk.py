@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+import json
 from typing import Any
 
-from onym.core import reclaim as reclaims
-from onym.core.handle import State
-from onym.core.money import Money
-from onym.core.policy import Outcome
-from onym.queries import appraisal, approval, ground, invitation, listing, sale, standing
+from django.db.models import Count, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from onym.core import fees, guidelines
+from onym.core.errors import NotFound
+from onym.core.money import MINOR_DIGITS, Money
+from onym.queries import approval, ground, invitation, listing, sale
 from onym.queries.ground import Ground
+from onym.store.desk import document
 from onym.store.models import (
     Appeal,
     Approval,
     Campaign,
     Document,
-    Handle,
+    Event,
     Listing,
+    Member,
+    Namespace,
     Plan,
+    Reclaim,
     Sale,
+    ShortlistEntry,
+    Sweep,
 )
-from onym.sweep import stock as stocks
 
 SHOWN = 50
-SCANNED = 5_000
 
 
 def approvals(namespace: str) -> list[dict[str, Any]]:
@@ -50,96 +55,101 @@ def approval_view(row: Approval) -> dict[str, Any]:
     }
 
 
-def appeals(namespace: str, *, with_text: bool) -> list[dict[str, Any]]:
-    """Open appeals, the oldest first; the holder's own words for whoever may decide only."""
-    rows = Appeal.objects.filter(namespace_id=namespace, state="open")
+def frame(looked: Ground) -> dict[str, Any]:
+    """What stands around each page of the desk, in one statement: `tasks`, how much waits on which
+    page, and the `threshold`, the price from which on staff need a second person (None: unknown).
+    """
+    place = looked.place
+    open_cases = (
+        Approval.objects.filter(namespace=place, state="open"),
+        Appeal.objects.filter(namespace=place, state="open"),
+        Reclaim.objects.filter(
+            plan__namespace=place, listed_at__isnull=False, ended_at=None, confirmed_by=None
+        ),
+        Sale.objects.filter(namespace=place, state="disputed"),
+    )
+    rows = Namespace.objects.filter(pk=place.pk).values_list(
+        sum((_number(rows) for rows in open_cases[1:]), start=_number(open_cases[0])),
+        _number(Sweep.objects.filter(namespace=place, state="running")),
+        _number(ShortlistEntry.objects.filter(namespace=place, removed_at=None)),
+        _number(Campaign.objects.filter(namespace=place, state="draft")),
+        Subquery(_in_force(looked, "guidelines").values("text")[:1]),
+    )
+    *counts, text = rows[0]
+    return {
+        "tasks": dict(zip(("queue", "sweeps", "shortlist", "campaigns"), counts, strict=True)),
+        "threshold": _threshold(text, place.currency) if text else None,
+    }
+
+
+def _in_force(looked: Ground, kind: str) -> Any:
+    rows = Document.objects.filter(namespace=looked.place, kind=kind)
+    return rows.filter(effective_from__lte=looked.now).order_by("-effective_from", "-id")
+
+
+def _threshold(text: str, currency: str) -> Money | None:
+    whole = guidelines.parse(text).approval.get(currency)
+    return Money(whole * 10 ** MINOR_DIGITS[currency], currency) if whole is not None else None
+
+
+def _number(rows: Any) -> Any:
+    counted = rows.order_by().values(_=Value(1)).annotate(count=Count("pk")).values("count")
+    return Coalesce(Subquery(counted), 0)
+
+
+def terms(looked: Ground, price: Money) -> dict[str, Any]:
+    """What a sale by the house at `price` comes to, and whether a second person is needed.
+
+    Refuses what a listing refuses of a price.
+    """
+    row = document(namespace=looked.id, kind="fees", at=looked.now)
+    if row is None:
+        raise NotFound("no fee schedule is in force")
+    schedule = fees.Schedule.from_toml(row.text, currency=looked.place.currency)
+    found = fees.split(price=price.expect(looked.place.currency), schedule=schedule, kind="primary")
+    return {
+        "price": price,
+        "gross": found.gross,
+        "fee": found.fee,
+        "commission": found.commission,
+        "proceeds": found.proceeds,
+        "fees": schedule.key,
+        "needs_two": guidelines_of(looked).needs_two(price),
+    }
+
+
+def guidelines_of(looked: Ground) -> guidelines.Guidelines:
+    """The guidelines in force."""
+    row = document(namespace=looked.id, kind="guidelines", at=looked.now)
+    if row is None:
+        raise NotFound("no guidelines are in force")
+    return guidelines.parse(row.text)
+
+
+def turned(looked: Ground) -> list[dict[str, Any]]:
+    """Every turn of phase and release stop, the latest first, with its leaf and who did it."""
+    rows = Event.objects.filter(
+        namespace=looked.place, type__in=("PhaseSet", "ReleaseStopSet")
+    ).order_by("-seq")[:SHOWN]
+    found = [(row, json.loads(bytes(row.entry))["body"]) for row in rows]
+    people = Member.objects.in_bulk({body["by"] for _, body in found if "by" in body})
     return [
         {
-            "id": row.id,
-            "handle": row.handle.display,
-            "opened_at": row.opened_at,
-            "reasons": list(row.process.reasons),
-            "text": row.text if with_text else "",
+            "at": row.at,
+            "leaf": row.leaf_index,
+            "phase": body.get("after"),
+            "before": body.get("before"),
+            "on": body.get("on"),
+            "who": name_of(people.get(body.get("by", ""))),
+            "approved": "approval" in body,
         }
-        for row in rows.select_related("handle", "process").order_by("opened_at", "id")
+        for row, body in found
     ]
 
 
-def handle(namespace: str | Ground, name: str) -> dict[str, Any]:
-    """State of a handle, and what it may be worth, as it enters the log beside a price."""
-    looked = ground.of(namespace)
-    found = standing.seen(namespace=looked, handle=name)
-    row = found.row
-    return {
-        "handle": found.handle,
-        "display": row.display if row else found.handle,
-        "state": found.standing.state.value,
-        "locked": bool(row and row.locked_by),
-        "appeal_open": bool(row and row.appeal_open),
-        "worth": appraisal.appraise(
-            found.handle,
-            account=found.account,
-            demand=getattr(row, "demand", None),
-            now=looked.now,
-        ),
-    }
-
-
-def stock(namespace: str | Ground, *, q: str) -> list[dict[str, Any]]:
-    """Released handles that begin with `q`, touched or not, what is appraised highest first.
-
-    At most `SCANNED` findings of each plan are looked at: a longer beginning finds the rest.
-    """
-    looked = ground.of(namespace)
-    found = {row["handle"]: row for row in _released(looked, start=q.lower())}
-    rows = Handle.objects.filter(namespace=looked.place).select_related("saleslot")
-    swept = {row.handle: found.pop(row.handle) for row in rows.filter(handle__in=list(found))}
-    for row in rows.filter(handle__startswith=q.lower(), state=State.RELEASED)[:SCANNED]:
-        known = swept.get(row.handle) or _brief(row.handle, row.display)
-        found[row.handle] = known | {"in_sale": hasattr(row, "saleslot")}
-    return sorted(found.values(), key=_worth)[:SHOWN]
-
-
-def _released(looked: Ground, *, start: str) -> Iterator[dict[str, Any]]:
-    """What the plans in use have set free, as if nobody had touched any of it."""
-    place = looked.place
-    for plan in looked.plans:
-        made, opened = looked.made[plan.id], stocks.cached(Path(plan.path))
-        for row in opened.prefix(start, limit=SCANNED):
-            finding = reclaims.Finding(
-                handle=row["canonical"],
-                bucket=opened.bucket(row["canonical"]),
-                account_id=row["account_id"],
-                verdict=Outcome(row["verdict"]),
-                reasons=tuple(row["reasons"] or ()),
-                resting_days=row["resting_days"],
-            )
-            stands = reclaims.state(finding, plan=made, stops=looked.stops, now=looked.now)
-            if stands.state is State.RELEASED:
-                mid = row["appraisal_mid_minor"]
-                worth = Money(mid, place.currency) if mid else None
-                yield _brief(row["canonical"], row["handle"], tier=row["tier"], appraisal=worth)
-
-
-def _brief(
-    handle: str,
-    display: str,
-    *,
-    tier: str | None = None,
-    appraisal: Money | None = None,
-    in_sale: bool = False,
-) -> dict[str, Any]:
-    return {
-        "handle": handle,
-        "display": display,
-        "tier": tier,
-        "appraisal": appraisal,
-        "in_sale": in_sale,
-    }
-
-
-def _worth(row: Mapping[str, Any]) -> tuple[int, str]:
-    return -(row["appraisal"].minor if row["appraisal"] else 0), row["handle"]
+def name_of(member: Member | None) -> str:
+    """What colleagues call a member of the handle team."""
+    return (member.name or member.id) if member else ""
 
 
 def outcome(made: Any) -> tuple[int, Any]:

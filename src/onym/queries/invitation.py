@@ -69,6 +69,49 @@ def _campaign(row: Campaign, states: Counter[str]) -> dict[str, Any]:
     }
 
 
+def recipients(campaign_id: str, *, with_names: bool) -> list[dict[str, Any]]:
+    """Each invitation of a campaign in its order: what became of it and where the log says so.
+
+    Who it went to is opened for `with_names` only: whoever asks writes that down first.
+    """
+    rows = list(Invitation.objects.filter(campaign_id=campaign_id).order_by("position"))
+    leaves: dict[str, dict[str, int | None]] = {row.id: {} for row in rows}
+    events = Event.objects.filter(ref__in=list(leaves)).order_by("seq")
+    for ref, type_, place in events.values_list("ref", "type", "leaf_index"):
+        leaves[ref][type_] = place
+    return [_recipient(row, leaves[row.id], with_names=with_names) for row in rows]
+
+
+def _recipient(
+    row: Invitation, leaves: dict[str, int | None], *, with_names: bool
+) -> dict[str, Any]:
+    mail, name, language = _opened(row) if with_names else ("", "", "")
+    ended = "InvitationAccepted" if row.state == "accepted" else "InvitationClosed"
+    return {
+        "position": row.position + 1,
+        "state": row.state,
+        "sent_at": row.sent_at,
+        "expires_at": row.expires_at,
+        "closed_at": row.closed_at,
+        "sent_leaf": leaves.get("InvitationSent"),
+        "ended_leaf": leaves.get(ended),
+        "mail": mail,
+        "name": name,
+        "language": language,
+    }
+
+
+def _opened(row: Invitation) -> tuple[str, str, str]:
+    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    mail, name, language = json.loads(plain)
+    return mail, name, language
+
+
+def committed_leaf(campaign_id: str) -> int | None:
+    """Where the log holds the commitment to a campaign's candidates; None: on its way."""
+    return _leaf("CandidatesCommitted", campaign_id)
+
+
 def campaigns(namespace: str) -> list[dict[str, Any]]:
     """All campaigns, the latest first."""
     rows = Campaign.objects.select_related("handle").filter(namespace_id=namespace)

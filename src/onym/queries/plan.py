@@ -22,6 +22,11 @@ def progress(*, plan_id: str) -> dict[str, int]:
     return counts(ground.of(row.namespace_id), row)
 
 
+def progress_of(looked: Ground, plan_id: str) -> dict[str, int]:
+    """The same where the ground is known already."""
+    return counts(looked, next(row for row in looked.plans if row.id == plan_id))
+
+
 def overview(*, namespace: str | Ground, chosen: str = "") -> list[dict[str, Any]]:
     """Every plan, the newest sweep first; counts stand by the `chosen` one, else by the first."""
     looked = ground.of(namespace)
@@ -36,9 +41,25 @@ def overview(*, namespace: str | Ground, chosen: str = "") -> list[dict[str, Any
                 {"percent": p, "starts_at": datetime.fromisoformat(at)} for p, at in row.stages
             ],
             "progress": counts(looked, row) if row.id == which else None,
+            "findings": sum(count for part in row.planpart_set.all() for _, count in part.resting)
+            + sum(part.retiring for part in row.planpart_set.all()),
+            "next": _next(looked, row),
         }
         for row in rows
     ]
+
+
+def _next(looked: Ground, row: Plan) -> dict[str, Any] | None:
+    """What the clock makes due next in a plan: `at`, and the flow that does it."""
+    made = looked.made[row.id]
+    waits = (
+        item
+        for part in row.ordered_parts()
+        if not _is_done(part)
+        for item in _of_part(part, made=made, stops=looked.stops, now=looked.now)
+    )
+    first = min(waits, default=None)
+    return {"at": first[0], "what": first[1]} if first else None
 
 
 def counts(looked: Ground, row: Plan) -> dict[str, int]:

@@ -14,13 +14,15 @@ from django.conf import settings
 
 from onym.core.money import MINOR_DIGITS
 from onym.flows import appeal, desk, names, people, plan, reclaim, stop
-from onym.queries import desk as desks
+from onym.flows import sweep as sweeps
+from onym.queries import stock as stocks
 from onym.site import demo_accounts as accounts
 from onym.site import demo_campaigns as campaigns
 from onym.site.demo import NAMESPACE, Steps, write_whole
 from onym.site.demo_time import DAY, arrive, now, settle, step
 from onym.store import reclaim as tokens
 from onym.store.models import Approval, Plan
+from onym.sweep import counts
 
 SEED = 7
 PILOT = 48
@@ -85,7 +87,7 @@ def _members(chosen: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def _stock() -> list[dict[str, Any]]:
     """What the pilot has set free, the dearest first, each with its appraisal."""
-    found = desks.stock(NAMESPACE, q="")
+    found = stocks.stock(NAMESPACE)
     worth = [(row["handle"], row["appraisal"].minor) for row in found if row["appraisal"]]
     return [{"handle": handle, "appraisal_minor": minor} for handle, minor in worth]
 
@@ -163,14 +165,26 @@ def _stop(by: str) -> None:
     stop.set_stop(namespace=NAMESPACE, on=True, by=by)
 
 
+def _count(sweep_id: str, stock: Path, *, out: Path) -> None:
+    """The desk sees this sweep like those that it asks for."""
+    import duckdb
+
+    body = json.loads((out / "manifest.json").read_bytes())
+    with duckdb.connect() as con:
+        reasons = counts.reasons(con, out)
+    facts = {"accounts": body["rows"], "verdicts": body["verdicts"], "reasons": reasons}
+    sweeps.finish(sweep_id=sweep_id, stock=stock, **facts)
+
+
 def announce(data: Path, people_: Mapping[str, Any]) -> str:
     """Today: a fresh directory, a sweep over all of it, and a plan that two people agreed on."""
     arrive()
     folder = accounts.import_platform(data)
+    by = people_["team1"]["member"]
+    ordered = sweeps.order(namespace=NAMESPACE, policy="x-2023", by=by, adopts=False)
     stock = accounts.sweep(data, Path(folder), "first")
-    made = plan.adopt(
-        namespace=NAMESPACE, stock=stock, by=people_["team1"]["member"], starts_at=now()
-    )
+    _count(ordered["sweep"]["id"], stock, out=data / "namespaces" / NAMESPACE / "sweeps" / "first")
+    made = plan.adopt(namespace=NAMESPACE, stock=stock, by=by, starts_at=now())
     if isinstance(made, Approval):
         by = people_["team2"]["member"]
         desk.approve(approval_id=made.id, by=by, shown=made.shown)

@@ -1,6 +1,7 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
 from onym.store.desk import Document, Namespace
+from onym.store.disclosure import Disclosure
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
@@ -20,6 +21,8 @@ from onym.store.people import (
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.shortlist import ShortlistEntry
+from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import Watch, WatchCursor, WatchHit
 
@@ -30,6 +33,7 @@ __all__ = [
     "Campaign",
     "DemoClock",
     "DirectoryImport",
+    "Disclosure",
     "Document",
     "Entry",
     "Event",
@@ -57,9 +61,11 @@ __all__ = [
     "Reclaim",
     "Sale",
     "SaleSlot",
+    "ShortlistEntry",
     "StaffRole",
     "StopPeriod",
     "Suppression",
+    "Sweep",
     "Tenure",
     "Token",
     "Transfer",

@@ -49,7 +49,10 @@ class IdempotentRequest(models.Model):
 
 
 class Approval(models.Model):
-    """An act that needs a second person, bound to the digest of exactly what was shown."""
+    """An act that needs a second person, bound to the digest of exactly what was shown.
+
+    `facts` are what was true when it was proposed; its proposer may withdraw it until then.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     namespace = models.ForeignKey(Namespace, models.PROTECT)
@@ -66,7 +69,8 @@ class Approval(models.Model):
     class Meta:
         constraints = (
             CheckConstraint(
-                name="approval_state", condition=Q(state__in=("open", "approved", "void"))
+                name="approval_state",
+                condition=Q(state__in=("open", "approved", "void", "withdrawn")),
             ),
             CheckConstraint(
                 name="two_people",

@@ -3,8 +3,8 @@
 The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member, a mail code, a second factor, a notice and the cursor of the
-watches are each locked alone.
+them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and the
+cursor of the watches are each locked alone.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from onym.store.people import MailCode, Member
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import WatchCursor
 
@@ -174,6 +175,11 @@ def watch_cursor(namespace: str, *, leaf: int) -> WatchCursor:
 def request(**name: str) -> IdempotentRequest:
     """A client's request that was written before, by its member, route and key."""
     return IdempotentRequest.objects.select_for_update().get(**name)
+
+
+def sweep(id_: str) -> Sweep:
+    """For whoever writes down how it ended."""
+    return _one(Sweep, pk=id_)
 
 
 def notice(id_: str) -> Notice:

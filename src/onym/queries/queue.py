@@ -1,0 +1,173 @@
+"""What waits for a person at the desk, each as a case with all that a decision needs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q
+
+from onym.core import handle as handles
+from onym.core import sale as sales
+from onym.core.money import Money
+from onym.queries import appraisal, desk, names
+from onym.queries.ground import Ground
+from onym.store.models import Appeal, Approval, Handle, Reclaim, Sale
+
+KINDS = ("approval", "appeal", "unreached", "dispute")
+DEALS_WITH_A_HANDLE = ("list", "campaign", "house_purchase")
+Case = dict[str, Any]
+
+
+def cases(looked: Ground, *, kind: str = "", with_text: bool, also: str = "") -> list[Case]:
+    """Open cases of one kind or of all, the oldest first.
+
+    `with_text` brings the holder's own words of an appeal. `also` is an approval that was just
+    acted on: it comes last, as kind `done`.
+    """
+    found: list[Case] = []
+    if kind in ("", "approval") or also:
+        found += approvals(looked, also=also, wanted=kind in ("", "approval"))
+    if kind in ("", "appeal"):
+        found += appeals(looked, with_text=with_text)
+    if kind in ("", "unreached"):
+        found += unreached(looked)
+    if kind in ("", "dispute"):
+        found += disputes(looked)
+    return sorted(found, key=lambda case: (case["kind"] == "done", case["at"], case["id"]))
+
+
+def approvals(looked: Ground, *, also: str = "", wanted: bool = True) -> list[Case]:
+    """What waits for a second person: what was true then beside what is true now."""
+    open_ = Q(state="open") if wanted else Q(pk=also)
+    rows = Approval.objects.filter(open_ | Q(pk=also), namespace=looked.place)
+    known = list(rows.select_related("proposed_by"))
+    asked = [row.payload["handle"] for row in known if row.action in DEALS_WITH_A_HANDLE]
+    touched = {row.handle: row for row in _touched(looked, asked)} if asked else {}
+    return [_approval(looked, row, touched) for row in known]
+
+
+def _touched(looked: Ground, asked: Iterable[str]) -> Iterable[Handle]:
+    return Handle.objects.filter(namespace=looked.place, handle__in=list(asked))
+
+
+def _approval(looked: Ground, row: Approval, touched: Mapping[str, Handle]) -> Case:
+    case = desk.approval_view(row)
+    handle = case["handle"]
+    case |= {
+        "kind": "approval" if row.state == "open" else "done",
+        "at": row.proposed_at,
+        "who": row.proposed_by.name or row.proposed_by_id,
+        "wish": wish(row.payload),
+        "facts": facts(row.facts, _now(looked, row, touched)),
+        "changed": False,
+    }
+    case["changed"] = any(fact["changed"] for fact in case["facts"])
+    if handle:
+        case |= worth(looked, handle)
+    return case
+
+
+def worth(looked: Ground, handle: str) -> Case:
+    """Tier and appraisal of a canonical handle, from lexicon and directory alone."""
+    account = looked.directory.by_handle(handle) if looked.directory else None
+    return {
+        "tier": appraisal.tier(handle, rules=names.rules(looked)),
+        "appraisal": appraisal.appraise(handle, account=account, demand=None, now=looked.now),
+    }
+
+
+def wish(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """What is proposed, without who the candidates are."""
+    said = {
+        name: payload[name] for name in ("list", "add", "remove", "criteria") if name in payload
+    }
+    if "starts_at" in payload:
+        said["starts_at"] = datetime.fromisoformat(payload["starts_at"])
+        said["stage_days"] = payload["stage_days"]
+    if "days" in payload:
+        said["days"] = payload["days"]
+    return said
+
+
+def _now(looked: Ground, row: Approval, touched: Mapping[str, Handle]) -> Mapping[str, Any] | None:
+    """The same facts today; None: they cannot change, or only the approval itself looks."""
+    if row.action in DEALS_WITH_A_HANDLE:
+        found = touched.get(row.payload["handle"])
+        return handles.facts(found.snapshot()) if found else None
+    if row.action == "lift_stop":
+        return {"release_stop": looked.place.release_stop}
+    return None
+
+
+def facts(then: Mapping[str, Any], now: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    """`name`, `then`, `now` and whether they differ."""
+    today = then if now is None else now
+    return [
+        {"name": name, "then": _flat(value), "now": _flat(today.get(name)), "changed": differs}
+        for name, value in then.items()
+        if (differs := today.get(name) != value) or name != "handle"
+    ]
+
+
+def _flat(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {of}" for name, of in value.items())
+    return value
+
+
+def appeals(looked: Ground, *, with_text: bool) -> list[Case]:
+    """Open appeals; the holder's own words for whoever may decide only."""
+    rows = Appeal.objects.filter(namespace=looked.place, state="open")
+    return [
+        {
+            "kind": "appeal",
+            "id": row.id,
+            "at": row.opened_at,
+            "handle": row.handle.display,
+            "state": row.handle.state,
+            "reasons": list(row.process.reasons),
+            "text": row.text if with_text else "",
+        }
+        for row in rows.select_related("handle", "process")
+    ]
+
+
+def unreached(looked: Ground) -> list[Case]:
+    """Handles of the public list that no reviewer has confirmed yet."""
+    rows = Reclaim.objects.filter(
+        plan__namespace=looked.place, listed_at__isnull=False, ended_at=None, confirmed_by=None
+    )
+    return [
+        {
+            "kind": "unreached",
+            "id": row.handle.handle,
+            "at": row.listed_at,
+            "handle": row.handle.display,
+            "state": row.handle.state,
+            "reasons": list(row.reasons),
+        }
+        for row in rows.select_related("handle")
+    ]
+
+
+def disputes(looked: Ground) -> list[Case]:
+    """Sales whose buyers object; money and handle stay where they are meanwhile."""
+    rows = Sale.objects.filter(namespace=looked.place, state=sales.State.DISPUTED)
+    return [
+        {
+            "kind": "dispute",
+            "id": row.id,
+            "at": row.funded_at or row.agreed_at,
+            "handle": row.handle.display,
+            "price": Money(row.price_minor, row.currency),
+            "gross": Money(row.gross_minor, row.currency),
+            "mechanism": row.mechanism,
+            "buyer": row.buyer_id,
+            "seller": row.seller_id,
+            "read_back_at": row.read_back_at,
+            "inspection_until": row.inspection_until,
+        }
+        for row in rows.select_related("handle")
+    ]
