@@ -124,9 +124,10 @@ def totp_code(secret: str, *, later: int = 0) -> str:
 def confirmed(client: Any, *, ago: float = 0, kind: str = "totp") -> Any:
     """The browser, its session as if the second factor had been given so many seconds ago."""
     session = client.session
-    records = session["account_authentication_methods"]
+    records = session.get("account_authentication_methods", [])
     shown = {"method": "mfa", "type": kind, "id": 0, "at": time.time() - ago}
     session["account_authentication_methods"] = [*records, shown]
+    session["account_authentication_methods_user"] = session["_auth_user_id"]
     session.save()
     return client
 

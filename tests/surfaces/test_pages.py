@@ -19,14 +19,18 @@ from onym.core.reclaim import Ending
 from onym.flows import desk, form, listing, offer, people
 from onym.store.models import Listing, Offer, Sale
 from onym.web import (
+    appeals,
     crawlers,
     documents,
     feeds,
     invitation,
     log,
+    mine,
     names,
+    notices,
     problems,
     reclaim,
+    sell,
     share,
     urls,
     words,
@@ -35,9 +39,6 @@ from onym.web import (
     offer as offers,
 )
 from onym.web import page as frame
-from onym.web import (
-    people as members,
-)
 from onym.web import (
     sale as sales,
 )
@@ -292,7 +293,7 @@ def test_a_statement_and_a_sale_lead_to_what_can_be_verified(seller: Any, buyer:
     client = signed_in("leila@mail.example", "orbit-and-tide")
     assert "This handle is already being sold." in text(client, "/en/@moon")
     assert f"/api/v1/sales/{sale.id}/receipt.tlog-proof" in text(client, f"/en/sales/{sale.id}")
-    assert "/api/v1/statement?format=csv" in text(client, "/en/me")
+    assert "/api/v1/statement?format=csv" in text(client, "/en/me/statement")
     statement = client.get("/api/v1/statement?format=csv")
     assert statement.status_code == 200
     assert statement.content.startswith(b"at,kind,ref")
@@ -333,12 +334,13 @@ VIEWS = (
     log,
     names,
     offers,
-    members,
     problems,
     reclaim,
     sales,
     share,
 )
+VIEWS = (documents, invitation, names, offers, problems, reclaim, sales)
+VIEWS += (appeals, mine, notices, sell)
 
 
 def test_every_view_has_an_address() -> None:

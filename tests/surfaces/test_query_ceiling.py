@@ -67,6 +67,19 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sessions": ("sessions",),
     "problem-page": ("problems/expired",),
     "me": ("me",),
+    "my-holding": ("me/holding",),
+    "my-buying": ("me/buying",),
+    "my-selling": ("me/selling",),
+    "my-offers": ("me/offers",),
+    "my-alerts": ("me/alerts",),
+    "my-statement": ("me/statement",),
+    "my-notices": ("me/notices",),
+    "my-notice": ("me/notices/ntc_x",),
+    "my-appeals": ("me/appeals",),
+    "my-settings": ("me/settings",),
+    "sell": ("sell",),
+    "sell-handle": ("sell/nadia", "sell/nadia?price=1250"),
+    "sell-listed": ("sell/nadia/listed",),
     "desk": ("desk/",),
     "desk-overview": ("desk/overview",),
     "desk-sweeps": ("desk/sweeps",),
@@ -143,7 +156,8 @@ def _asked(client: Client, path: str) -> tuple[Any, Any]:
     return asked, answer
 
 
-FULL = ("", "search?q=moo", "search?q=moon&sort=price", "@moon", "@moor007", "me", "offers")
+FULL = ("", "search?q=moo", "search?q=moon&sort=price", "@moon", "@moor007", "offers")
+FULL += ("me/statement", "me/alerts")
 
 
 def test_the_fullest_pages_do_show_what_there_is(lived: LivedIn) -> None:
@@ -158,8 +172,8 @@ def test_the_fullest_pages_do_show_what_there_is(lived: LivedIn) -> None:
         assert len(shown[path].context["found"]["items"]) == 24
     assert len(shown["@moon"].context["similar"]) == 8
     assert shown["@moor007"].context["handle"]["state"] in ("warned", "resting", "released")
-    assert len(shown["me"].context["statement"]["items"]) >= 50
-    assert len(shown["me"].context["alerts"]["watches"]) == 11
-    assert len(shown["me"].context["alerts"]["hits"]) == 9
+    assert len(shown["me/statement"].context["statement"]["items"]) >= 50
+    assert len(shown["me/alerts"].context["alerts"]["watches"]) == 11
+    assert len(shown["me/alerts"].context["alerts"]["hits"]) == 9
     assert shown["@moon"].context["watch"]
     assert len(shown["offers"].context["offers"]) == 25

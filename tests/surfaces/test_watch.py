@@ -319,7 +319,7 @@ def test_a_button_watches_and_unwatches_and_my_market_shows_it(place: Any, selle
     watched = client.get("/en/@moon").context["watch"]
     assert watched == Watch.objects.get(handle__handle="moon").id
     assert queries.on("moon", member=made.id) == watched
-    shown = client.get("/en/me").context["alerts"]
+    shown = client.get("/en/me/alerts").context["alerts"]
     assert shown == queries.alerts(made.id)
     assert [one["prefix"] for one in shown["watches"]] == ["mo", None]
     assert [one["price"] for one in shown["hits"]] == [make.usd(100)] * 2

@@ -17,10 +17,13 @@ router = Router(tags=["statement"])
 
 
 @router.get("/statement", auth=MEMBERS)
-def statement(request: HttpRequest, format: str = "json") -> HttpResponse:
-    """Every posting on the member's accounts; `format=csv` for a spreadsheet."""
+def statement(request: HttpRequest, format: str = "json", month: str = "") -> HttpResponse:
+    """Every posting on the member's accounts, or those of a `month` such as 2026-11.
+
+    `format=csv` for a spreadsheet.
+    """
     who = wire.caller(request, "read")
-    found = queries.statement(who.id)
+    found = queries.statement(who.id, month=month)
     return as_csv(found["items"]) if format == "csv" else wire.respond(200, found)
 
 

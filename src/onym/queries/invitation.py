@@ -4,41 +4,52 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
+
+from django.db.models import Q
 
 from onym.core.errors import NotFound
 from onym.core.money import Money
-from onym.store import secrets
-from onym.store.models import Campaign, Event, Invitation
+from onym.store import clock, secrets
+from onym.store.models import Campaign, Event, Invitation, MailAddress, Suppression
 
 
-def invitation(token: str) -> dict[str, Any]:
+def invitation(token: str, *, now: datetime | None = None) -> dict[str, Any]:
     """What the link shows: the offer, and that it is authentic and was committed beforehand."""
+    now = now or clock.now()
     rows = Invitation.objects.select_related("campaign__handle")
     row = rows.filter(token_digest=secrets.digest(token)).first()
     if row is None:
         raise NotFound("no such invitation")
     campaign = row.campaign
+    leaves = _leaves(campaign.id, row.id)
+    is_over = row.state == "sent" and row.expires_at is not None and now >= row.expires_at
     return {
         "id": row.id,
+        "name": _opened(row)[1],
         "handle": campaign.handle.handle,
         "price": Money(campaign.price_minor, campaign.currency),
-        "state": row.state,
+        "state": "expired" if is_over else row.state,
         "expires_at": row.expires_at,
+        "closed_at": row.closed_at,
         "campaign": campaign.id,
         "position": row.position,
         "count": campaign.invitation_set.count(),
         "root": campaign.root,
         "salt": bytes(row.salt).hex(),
         "committed_at": campaign.committed_at,
-        "committed_leaf": _leaf("CandidatesCommitted", campaign.id),
+        "committed_leaf": leaves.get("CandidatesCommitted"),
         "sent_at": row.sent_at,
-        "sent_leaf": _leaf("InvitationSent", row.id),
+        "sent_leaf": leaves.get("InvitationSent"),
     }
 
 
-def _leaf(type_: str, ref: str) -> int | None:
-    return Event.objects.filter(type=type_, ref=ref).values_list("leaf_index", flat=True).first()
+def _leaves(campaign: str, invitation: str) -> dict[str, int | None]:
+    """Places in the log of the commitment and of the sending; None: on its way into it."""
+    committed = Q(type="CandidatesCommitted", ref=campaign)
+    rows = Event.objects.filter(committed | Q(type="InvitationSent", ref=invitation))
+    return dict(rows.values_list("type", "leaf_index"))
 
 
 def campaign(campaign_id: str) -> dict[str, Any]:
@@ -102,14 +113,17 @@ def _recipient(
 
 
 def _opened(row: Invitation) -> tuple[str, str, str]:
-    plain = secrets.open_(row.recipient_sealed, place=f"invitation.recipient/{row.id}")
+    """Mail, name and language."""
+    plain = secrets.open_(bytes(row.recipient_sealed), place=f"invitation.recipient/{row.id}")
     mail, name, language = json.loads(plain)
     return mail, name, language
 
 
 def committed_leaf(campaign_id: str) -> int | None:
     """Where the log holds the commitment to a campaign's candidates; None: on its way."""
-    return _leaf("CandidatesCommitted", campaign_id)
+    rows = Event.objects.filter(type="CandidatesCommitted", ref=campaign_id)
+    found: int | None = rows.values_list("leaf_index", flat=True).first()
+    return found
 
 
 def campaigns(namespace: str) -> list[dict[str, Any]]:
@@ -123,11 +137,20 @@ def campaigns(namespace: str) -> list[dict[str, Any]]:
     return [_campaign(row, states[row.id]) for row in found]
 
 
-def recipient_name(token: str) -> tuple[str, str]:
-    """Name and language of the recipient, for the page behind the link alone."""
-    row = Invitation.objects.filter(token_digest=secrets.digest(token)).first()
+def is_for(token: str, *, member: str) -> bool:
+    """Whether the invitation was sent to a verified address of the member."""
+    mine = MailAddress.objects.filter(member_id=member, replaced_at=None).values("address_index")
+    rows = Invitation.objects.filter(token_digest=secrets.digest(token), recipient_index__in=mine)
+    return rows.exists()
+
+
+def is_silenced(token: str) -> bool:
+    """Whether the link's address wants no more mail. Refuses `not_found`."""
+    rows = Invitation.objects.select_related("campaign")
+    row = rows.filter(token_digest=secrets.digest(token)).first()
     if row is None:
         raise NotFound("no such invitation")
-    plain = secrets.open_(bytes(row.recipient_sealed), place=f"invitation.recipient/{row.id}")
-    _, name, language = json.loads(plain)
-    return name, language
+    known = Suppression.objects.filter(
+        namespace_id=row.campaign.namespace_id, address_index=row.recipient_index
+    )
+    return known.exists()

@@ -18,6 +18,17 @@ def listing(listing_id: str) -> dict[str, Any]:
     return view(row)
 
 
+def last_of(namespace: str, *, handle: str, seller: str) -> dict[str, Any]:
+    """The listing that `seller` opened last for a handle. Refuses `not_found`."""
+    rows = Listing.objects.select_related("handle").filter(
+        namespace_id=namespace, handle__handle=handle, seller_id=seller
+    )
+    row = rows.order_by("-id").first()
+    if row is None:
+        raise NotFound("no such listing")
+    return view(row)
+
+
 def listings(namespace: str, *, state: str, after: str, limit: int) -> Mapping[str, Any]:
     """Listings in `state`, the latest first."""
     rows = Listing.objects.select_related("handle").filter(namespace_id=namespace, state=state)

@@ -11,11 +11,13 @@ from typing import Any
 
 from babel.numbers import format_currency
 from django.conf import settings
+from django.db.models import Q
 
+from onym.core.errors import NotFound
 from onym.core.money import MINOR_DIGITS
 from onym.queries import reasons
 from onym.store import secrets
-from onym.store.models import Invitation, Notice, Suppression
+from onym.store.models import Invitation, Link, MailAddress, Notice, Suppression
 from onym.store.reclaim import keep_token
 
 
@@ -103,6 +105,53 @@ def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None
 def _suppressed(namespace: str, address_index: str) -> bool:
     rows = Suppression.objects.filter(namespace_id=namespace, address_index=address_index)
     return bool(address_index) and rows.exists()
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice as the one it was sent to sees it; `facts` fill the template of `kind`."""
+
+    id: str
+    kind: str
+    channel: str
+    state: str
+    language: str
+    made_at: datetime
+    answered_at: datetime | None
+    facts: Mapping[str, Any]
+
+
+def mine(member: str, *, namespace: str, limit: int = 100) -> list[Told]:
+    """What was sent to the member's addresses and accounts, the latest first."""
+    return [_told(row) for row in _to(member, namespace).order_by("-made_at", "-id")[:limit]]
+
+
+def one_of_mine(notice_id: str, *, member: str, namespace: str) -> Told:
+    """One of them. Whoever it was not sent to finds nothing."""
+    row = _to(member, namespace).filter(pk=notice_id).first()
+    if row is None:
+        raise NotFound("no such notice")
+    return _told(row)
+
+
+def _to(member: str, namespace: str) -> Any:
+    mails = MailAddress.objects.filter(member_id=member, replaced_at=None).values("address_index")
+    accounts = Link.objects.filter(member_id=member, unlinked_at=None).values("account_id")
+    to_them = Q(address_index__in=mails) | Q(account_id__in=accounts)
+    return Notice.objects.filter(to_them, namespace_id=namespace)
+
+
+def _told(row: Notice) -> Told:
+    return Told(
+        id=row.id,
+        kind=row.kind,
+        channel=row.channel,
+        state=row.state,
+        language=row.language,
+        made_at=row.made_at,
+        answered_at=row.answered_at,
+        facts=_facts(row),
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,11 @@
-"""What a job must know to ask the provider about a payment or a payout."""
+"""What a job must know to ask the provider about a payment or a payout, and a member of theirs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from onym.core.money import Money
-from onym.store.models import Payment, Payout
+from onym.store.models import Payment, Payout, PayoutAccount
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,3 +70,17 @@ def payout_order(payout_id: str) -> PayoutOrder:
         amount=Money(row.amount_minor, row.currency),
         account=account.account if account and account.ready_at else None,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PayoutPlace:
+    """Where a member's proceeds go to; not ready: the provider still wants to know something."""
+
+    provider: str
+    ready: bool
+
+
+def payout_place(member: str) -> PayoutPlace | None:
+    """None: the member has set none up, and proceeds wait."""
+    row = PayoutAccount.objects.filter(pk=member).first()
+    return PayoutPlace(row.provider, row.ready_at is not None) if row else None

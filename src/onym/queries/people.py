@@ -14,7 +14,7 @@ from onym.core import people
 from onym.core.errors import NotSignedIn, SecondFactorNeeded
 from onym.queries import factors
 from onym.store import clock, secrets
-from onym.store.models import Link, Member, StaffRole, Token
+from onym.store.models import Link, MailAddress, Member, StaffRole, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,3 +135,9 @@ def _caller(
 def member(id_: str) -> people.Member:
     """The core value, for decisions about what to show."""
     return Member.objects.get(pk=id_).snapshot()
+
+
+def addresses(member: str) -> list[str]:
+    """The member's own verified mail addresses, for their eyes alone."""
+    rows = MailAddress.objects.filter(member_id=member, replaced_at=None).order_by("id")
+    return [row.address for row in rows]

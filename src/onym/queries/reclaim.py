@@ -161,6 +161,11 @@ class KeepPage:
     policy: str
     version: int
     last_seen_at: datetime | None
+    as_of: datetime
+    adopted_at: datetime
+    stopped: bool
+    appeal_days: int
+    appeal_until: datetime | None
     kept: bool
     gone: bool
     appeal_open: bool
@@ -176,6 +181,7 @@ def keep_page(*, token: str, language: str) -> KeepPage:
     found = standing.seen(namespace=looked, handle=claim.handle)
     finding = found.finding or standing.finding_in(plan, found.handle)
     holder, account = found.holder, found.account
+    days, decided_at = plan.periods["appeal_days"], found.standing.deadline_at
     return KeepPage(
         namespace=claim.namespace,
         handle=account["display"] if account else found.handle,
@@ -186,6 +192,11 @@ def keep_page(*, token: str, language: str) -> KeepPage:
         policy=plan.policy_name,
         version=plan.policy_version,
         last_seen_at=core.last_sign(account) if account else None,
+        as_of=plan.as_of,
+        adopted_at=plan.adopted_at,
+        stopped=plans.is_on(looked.stops, now=looked.now),
+        appeal_days=days,
+        appeal_until=decided_at + timedelta(days=days) if decided_at else None,
         kept=holder == claim.account_id and found.standing.state is State.HELD,
         gone=holder != claim.account_id,
         appeal_open=found.row is not None and found.row.appeal_open,

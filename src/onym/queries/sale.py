@@ -8,7 +8,9 @@ from typing import Any
 from django.db.models import Q
 
 from onym.core.errors import NotFound
-from onym.store.models import Payment, Sale
+from onym.core.money import Money
+from onym.core.sale import LIVE
+from onym.store.models import Payment, Payout, Sale
 
 AMOUNTS = ("price", "gross", "commission", "proceeds", "fee", "tax", "share")
 
@@ -33,6 +35,25 @@ def sales(
     found = list(rows.order_by("-id")[: limit + 1])
     following = found[limit - 1].id if len(found) > limit else None
     return {"items": [view(row) for row in found[:limit]], "next": following}
+
+
+def of_member(namespace: str, *, member: str, limit: int = 200) -> dict[str, list[dict[str, Any]]]:
+    """A member's own sales, the latest first: `bought` and `sold`, each with its payout if any."""
+    rows = Sale.objects.select_related("handle", "payout").filter(namespace_id=namespace)
+    found = rows.filter(Q(buyer_id=member) | Q(seller_id=member)).order_by("-id")[:limit]
+    sides: dict[str, list[dict[str, Any]]] = {"bought": [], "sold": []}
+    for row in found:
+        seen = view(row) | {"is_live": row.state in LIVE, "payout": _payout(row)}
+        sides["bought" if row.buyer_id == member else "sold"].append(seen)
+    return sides
+
+
+def _payout(row: Sale) -> dict[str, Any] | None:
+    paid: Payout | None = getattr(row, "payout", None)
+    if paid is None:
+        return None
+    amount = Money(paid.amount_minor, paid.currency)
+    return {"state": paid.state, "amount": amount, "due_at": paid.due_at, "at": paid.answered_at}
 
 
 def view(row: Sale) -> dict[str, Any]:

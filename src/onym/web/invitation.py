@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
@@ -9,13 +12,12 @@ from django.views.decorators.csrf import csrf_exempt
 from onym.core.errors import NotFound, Refusal
 from onym.flows import form
 from onym.flows import invitation as flow
+from onym.queries import fees, ground, people
 from onym.queries import invitation as queries
-from onym.queries import people
 
 
 def invitation(request: HttpRequest, token: str) -> HttpResponse:
     """Authentic, and committed before it was sent; looking changes nothing."""
-    name, _ = queries.recipient_name(token)
     refusal = None
     if request.method == "POST":
         try:
@@ -24,12 +26,25 @@ def invitation(request: HttpRequest, token: str) -> HttpResponse:
             raise
         except Refusal as error:
             refusal = error
-    told = {"invitation": queries.invitation(token), "name": name, "refusal": refusal}
-    status = refusal.status if refusal else 200
-    return render(request, "invitation.html", told, status=status)
+    return _invitation(request, token, refusal)
+
+
+def _invitation(request: HttpRequest, token: str, refusal: Refusal | None) -> HttpResponse:
+    place, who = ground.under(request), people.asking(request)
+    view = queries.invitation(token, now=place.now)
+    told: dict[str, Any] = {
+        "invitation": view,
+        "is_other": who is not None and not queries.is_for(token, member=who.id),
+        "base": settings.BASE_URL,
+        "refusal": refusal,
+    }
+    if view["state"] == "sent":
+        told["sums"] = fees.sums(place, price=view["price"], kind="primary")
+    return render(request, "invitation.html", told, status=refusal.status if refusal else 200)
 
 
 def _do(request: HttpRequest, token: str) -> str:
+    flow.by_token(token)
     if request.POST.get("do") == "accept":
         who = people.signed_in(request)
         return form.once(
@@ -53,4 +68,5 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
             address_index=found.recipient_index,
             reason="unsubscribed",
         )
-    return render(request, "unsubscribe.html", {"done": request.method == "POST"})
+    told = {"done": request.method == "POST", "already": queries.is_silenced(token)}
+    return render(request, "unsubscribe.html", told)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core.errors import NotFound, Refusal
+from onym.core.money import Money
 from onym.flows import form
 from onym.flows import offer as flow
-from onym.queries import names, people
+from onym.queries import fees, ground, names, people
 from onym.queries import offer as queries
 
 
@@ -20,7 +23,7 @@ def offer(request: HttpRequest, token: str) -> HttpResponse:
         return _by_token(request, token)
     refusal = None
     who = people.signed_in(request)
-    view = queries.offer(token, viewer=who.id)
+    view = queries.offer(token, viewer=who.id, now=ground.under(request).now)
     if request.method == "POST":
         try:
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, token, who)}")
@@ -28,10 +31,38 @@ def offer(request: HttpRequest, token: str) -> HttpResponse:
             raise
         except Refusal as error:
             refusal = error
-        view = queries.offer(token, viewer=who.id)
-    side = "buyer" if view["buyer"] == who.id else "seller"
-    told = {"offer": view, "side": side, "refusal": refusal, "typed": form.typed(request)}
+        view = queries.offer(token, viewer=who.id, now=ground.under(request).now)
+    return _thread(request, view, side=queries.side(view, viewer=who.id), refusal=refusal)
+
+
+def _thread(
+    request: HttpRequest, view: dict[str, Any], *, side: str, refusal: Refusal | None
+) -> HttpResponse:
+    told: dict[str, Any] = {"offer": view, "side": side, "refusal": refusal}
+    if view["state"] == "open":
+        told |= _counter(request, view, refusal) if side != "link" else {}
+        told["sums"] = fees.sums(ground.under(request), price=view["price"])
+    if view["state"] == "accepted":
+        told["sale"] = queries.sale_of(view["id"])
     return render(request, "offer.html", told, status=refusal.status if refusal else 200)
+
+
+def _counter(request: HttpRequest, view: dict[str, Any], refusal: Refusal | None) -> dict[str, Any]:
+    """The other price that somebody is about to name: as typed, its sums, or what is wrong."""
+    typed = (form.typed(request) or request.GET).get("price", "")
+    if refusal and request.POST.get("do") == "counter":
+        return {"typed": typed, "wrong": refusal}
+    if not typed.strip():
+        return {"typed": typed}
+    try:
+        price = _price(typed, view["price"].currency)
+        return {"typed": typed, "other": fees.sums(ground.under(request), price=price)}
+    except Refusal as wrong:
+        return {"typed": typed, "wrong": wrong}
+
+
+def _price(typed: str, currency: str) -> Money:
+    return form.amount(typed, currency=currency, language=get_language() or "en")
 
 
 def _once(request: HttpRequest, id_: str, who: people.Caller) -> str:
@@ -54,16 +85,14 @@ def _do(fields: dict[str, str], id_: str, who: people.Caller) -> str:
         case "counter":
             if queries.offer(id_, viewer=by)["buyer"] != by:
                 people.expect_fresh_factor(who)
-            currency = names.namespace(settings.NAMESPACE).currency
-            language = get_language() or "en"
-            price = form.amount(fields.get("price", ""), currency=currency, language=language)
+            price = _price(fields.get("price", ""), names.namespace(settings.NAMESPACE).currency)
             flow.counter(offer_id=id_, by=by, price=price)
     return f"/offers/{id_}"
 
 
 def _by_token(request: HttpRequest, token: str) -> HttpResponse:
     """The link declines; to accept or counter one signs in and links the account."""
-    view = queries.by_token(token)
+    view = queries.by_token(token, now=ground.under(request).now)
     who = people.asking(request)
     if who and view["holder"]["account_id"] in who.accounts:
         return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/offers/{view['id']}")
@@ -74,13 +103,12 @@ def _by_token(request: HttpRequest, token: str) -> HttpResponse:
             return HttpResponseRedirect(request.path)
         except Refusal as error:
             refusal = error
-            view = queries.by_token(token)
-    told = {"offer": view, "side": "link", "refusal": refusal}
-    return render(request, "offer.html", told, status=refusal.status if refusal else 200)
+            view = queries.by_token(token, now=ground.under(request).now)
+    return _thread(request, view, side="link", refusal=refusal)
 
 
 def offers(request: HttpRequest) -> HttpResponse:
-    """What the member has offered and been offered."""
+    """What the member has offered and been offered, by whose answer is awaited."""
     who = people.signed_in(request)
-    found = queries.offers(settings.NAMESPACE, viewer=who.id, after="", limit=100)
-    return render(request, "offers.html", {"offers": found["items"]})
+    found, sides = queries.by_side(ground.under(request), viewer=who.id)
+    return render(request, "offers.html", {"offers": found, "sides": sides, "tab": "offers"})

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.utils import translation
@@ -26,7 +26,7 @@ from onym.queries import brand, desk, ground, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
-PAGE = re.compile(r"/(en|fr|ar)(/.*)")
+PAGE = re.compile(r"/(en|fr|ar)(/.*)", re.DOTALL)
 THEME_COOKIE = "theme"
 THEMES = {"": said("As the device"), "light": said("Light"), "dark": said("Dark")}
 A_YEAR_SECONDS = 31_536_000
@@ -54,6 +54,11 @@ class Pages:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with translation.override(_language(request)):
             request.LANGUAGE_CODE = translation.get_language()
+            if "\0" in request.path_info:
+                return trouble(request, NotFound.code, status=NotFound.status)
+            if PAGE.fullmatch(request.path_info):
+                for name in ("GET", "POST"):
+                    setattr(request, name, _plain(getattr(request, name)))
             response = self.answer(request)
             if PAGE.fullmatch(request.path_info):
                 response.headers.setdefault("Content-Language", translation.get_language() or "en")
@@ -77,6 +82,16 @@ class Pages:
             log.error("the database does not answer: %s", error)
             return trouble(request, DatabaseUnavailable.code, status=DatabaseUnavailable.status)
         return None
+
+
+def _plain(fields: QueryDict) -> QueryDict:
+    """The fields without the one character that no text has and no database takes."""
+    if not any("\0" in value for values in fields.lists() for value in (values[0], *values[1])):
+        return fields
+    made = QueryDict(mutable=True)
+    for name, values in fields.lists():
+        made.setlist(name.replace("\0", ""), [value.replace("\0", "") for value in values])
+    return made
 
 
 def context(request: HttpRequest) -> dict[str, Any]:

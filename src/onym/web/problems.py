@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_noop as said
 
-from onym.core.errors import NotFound
+from onym.core.errors import NotFound, Refusal
 from onym.web import page
 
 
@@ -121,6 +121,8 @@ MEANINGS: dict[str, Meaning] = {
 }
 """One row for each code of core/errors."""
 
+STATUSES = {refusal.code: refusal.status for refusal in Refusal.__subclasses__()}
+
 TROUBLES: dict[str, Meaning] = {
     "fault": Meaning(
         said("Something went wrong on our side."),
@@ -139,7 +141,7 @@ def problem(request: HttpRequest, code: str) -> HttpResponse:
     meaning = MEANINGS.get(code)
     if meaning is None:
         raise NotFound("there is no such code")
-    return render(request, "problem.html", {"code": code, "meaning": meaning})
+    return render(request, "problem.html", {"code": code, "status": STATUSES[code]})
 
 
 def preferred(request: HttpRequest, code: str) -> HttpResponse:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Literal
 from urllib.parse import urlencode
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.numbers import format_currency, format_decimal, format_percent
 from django import template
 from django.utils import translation
@@ -23,6 +24,8 @@ from onym.web.problems import MEANINGS, TROUBLES
 from onym.web.words import EVENTS, WORDS, tier_reason
 
 register = template.Library()
+ALWAYS = 10**9
+"""So that a period is counted in the unit that is asked for, however many there are."""
 
 
 @register.filter
@@ -44,13 +47,40 @@ def about(value: Money | None) -> SafeString:
     """An estimate, rounded to two figures and without its cents: it is no more exact than that."""
     if value is None:
         return SafeString("")
-    whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
-    places = max(whole.adjusted() - 1, 0)
-    rounded = (whole / 10**places).quantize(Decimal(1)) * 10**places
+    rounded = _two_figures(value)
     pattern = copy(Locale.parse(_locale()).currency_formats["standard"])
     pattern.frac_prec = (0, 0)
     shown = pattern.apply(rounded, _locale(), currency=value.currency, currency_digits=False)
     return format_html('<bdi dir="ltr" class="money">{}</bdi>', shown.replace("\u200f", ""))
+
+
+@register.filter
+def plain(value: Money | None) -> str:
+    """An amount as a field takes it in any language: no grouping, a point, no cents if none."""
+    if value is None:
+        return ""
+    whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
+    return f"{whole:.0f}" if whole == int(whole) else f"{whole:f}"
+
+
+@register.filter
+def plain_about(value: Money | None) -> str:
+    """An estimate as a field takes it, rounded as it is shown."""
+    return "" if value is None else f"{_two_figures(value):.0f}"
+
+
+def _two_figures(value: Money) -> Decimal:
+    whole = Decimal(value.minor).scaleb(-MINOR_DIGITS[value.currency])
+    places = max(whole.adjusted() - 1, 0)
+    unit = Decimal(10) ** places
+    return (whole / unit).quantize(Decimal(1)) * unit
+
+
+@register.filter
+def period(value: timedelta) -> str:
+    """How long something lasts: up to three days in hours, as the guidelines count them."""
+    unit: Literal["day", "hour"] = "day" if value > timedelta(days=3) else "hour"
+    return str(format_timedelta(value, granularity=unit, threshold=ALWAYS, locale=_locale()))
 
 
 @register.filter
@@ -107,6 +137,12 @@ def moment(value: datetime | None) -> str:
 def onward(asked: Mapping[str, str], after: str) -> str:
     """The query of a search's next page: what was asked, and from where on."""
     return urlencode([(k, v) for k, v in asked.items() if v and k != "after"] + [("after", after)])
+
+
+@register.filter
+def month_name(value: str) -> str:
+    """2026-11 in words."""
+    return str(format_date(datetime.fromisoformat(f"{value}-01"), "LLLL y", locale=_locale()))
 
 
 @register.filter
