@@ -170,11 +170,22 @@ def stock(name: str) -> Path:
         return snapshot.write_stock(con, folder, folder / "stock").path
 
 
-def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -> Any:
-    """A handle on its way under a plan of x-2023, all notices sent at `NOW`; the open process."""
+def reclaimed(
+    place: Any,
+    name: str,
+    *,
+    state: str = "warned",
+    account: str | None = None,
+    upheld: str = "compensate",
+    **changes: Any,
+) -> Any:
+    """A handle on its way under a plan of x-2023, all notices sent at `NOW`; the open process.
+
+    `upheld` is what the plan's policy says about a sold handle whose appeal is right.
+    """
     from onym.store.models import Plan, Reclaim
 
-    row = handle(place, name, state=state)
+    row = handle(place, name, state=state, account_id=account or f"acc-{name}")
     plan = Plan.objects.create(
         id=f"pln_{next(_count):04d}",
         namespace=place,
@@ -188,7 +199,7 @@ def reclaimed(place: Any, name: str, *, state: str = "warned", **changes: Any) -
             "idle_days": 30,
             "appeal_days": 180,
             "waking_days": 90,
-            "upheld": "compensate",
+            "upheld": upheld,
             "compensate_percent": 50,
         },
         stages=[],
@@ -240,6 +251,12 @@ def sweep(place: Any, *, by: str, **changes: Any) -> Any:
         "reasons": {"idle_login": 4},
     }
     return Sweep.objects.create(namespace=place, ordered_by_id=by, **fields | changes)
+
+
+def released(place: Any, name: str, *, now: datetime, **changes: Any) -> Any:
+    """The same two months after the notices, the last look taken: it may be sold."""
+    sent = [now - days(61)] * 3
+    return reclaimed(place, name, state="released", sent=sent, looked_at=now, **changes)
 
 
 def copy(row: Any, **changes: Any) -> Any:

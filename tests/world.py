@@ -34,6 +34,7 @@ from onym.ports.stripe import StripePayments
 from onym.queries import audit, due
 from onym.store import clock as store_clock
 from onym.store.models import (
+    Appeal,
     BookAccount,
     Entry,
     Handle,
@@ -296,7 +297,9 @@ class World:
         assert sum(taken.values()) == -ours, (sale.state, taken, ours)
         if sale.state == "settled":
             paid_out = sum(taken.values()) - sale.gross_minor
-            owed = 0 if sale.seller.is_house else sale.proceeds_minor
+            shared = Appeal.objects.filter(sale=sale, state="upheld", member__isnull=False)
+            shares = sum(shared.values_list("compensation_minor", flat=True))
+            owed = shares if sale.seller.is_house else sale.proceeds_minor
             assert taken.get("charge") == sale.gross_minor, taken
             assert paid_out in (0, -owed), (taken, owed)
         if sale.state in ("refunded", "expired", "cancelled"):

@@ -148,6 +148,20 @@ def traded() -> list[Event]:
     ]
 
 
+def undone() -> list[Event]:
+    """The first sale, undone after an appeal: the handle goes back, then all of the money."""
+    decided = {"handle": "handle", "outcome": "upheld", "reasons": ["hospital"]}
+    moved_back = {"handle": "handle", "holder_before": "50", "holder_after": "7"}
+    refunded = {"sale": "sal_1", "handle": "handle", "reason": "appeal_upheld", "appeal": "apl_1"}
+    return [
+        *swept(),
+        *invited(),
+        Event("AppealDecided", "apl_1", decided),
+        Event("TransferReadBack", "trf_9", moved_back | {"sale": "sal_1", "previous_ref": "trf_1"}),
+        Event("SaleRefunded", "sal_1", refunded | {"refund": amount(5_000_000)}),
+    ]
+
+
 def story() -> list[Event]:
     return [*swept(), *invited(), *traded()]
 

@@ -75,19 +75,26 @@ def test_a_closed_appeal_stays_closed(state: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_sold", "upheld", "brings"),
+    ("sold", "upheld", "brings"),
     [
-        (False, "compensate", "restored"),
-        (False, "wait", "restored"),
-        (True, "compensate", "compensate"),
-        (True, "wait", "wait"),
-        (True, "return_and_refund", "return_and_refund"),
+        ("not", "compensate", "restored"),
+        ("not", "wait", "restored"),
+        ("not", "return_and_refund", "restored"),
+        ("by_us", "compensate", "compensate"),
+        ("by_us", "wait", "wait"),
+        ("by_us", "return_and_refund", "return_and_refund"),
+        ("on", "compensate", "compensate"),
+        ("on", "wait", "wait"),
+        ("on", "return_and_refund", "compensate"),  # nothing is taken from a third person
+        ("elsewhere", "compensate", "wait"),  # there is no price of ours to share or to undo
+        ("elsewhere", "wait", "wait"),
+        ("elsewhere", "return_and_refund", "wait"),
     ],
 )
 def test_a_right_appeal_brings_the_handle_or_what_the_policy_says(
-    is_sold: bool, upheld: str, brings: str
+    sold: str, upheld: str, brings: str
 ) -> None:
-    assert appeal.remedy(is_sold=is_sold, upheld=upheld) == brings
+    assert appeal.remedy(sold=appeal.Sold(sold), upheld=upheld) == brings
 
 
 @given(st.integers(0, 10**15), st.integers(0, 100))

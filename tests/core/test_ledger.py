@@ -41,6 +41,29 @@ def test_a_refund_undoes_the_funding(minor: int) -> None:
     assert all(paid[code] + back[code] == 0 for code in paid)
 
 
+@given(st.lists(amounts, min_size=5, max_size=5), st.booleans())
+def test_a_sale_that_is_undone_leaves_no_trace_in_any_balance(
+    figures: list[int], is_house: bool
+) -> None:
+    parts = dict(zip(PARTS, figures, strict=True))
+    gross = Money(sum(figures), "USD")
+    settled = ledger.settled(
+        sale="s", gross=gross, parts=parts, seller="m", seller_is_house=is_house
+    )
+    back = ledger.reversed_(settled)
+    assert (back.kind, back.ref) == ("reversed", "s")
+    assert back.postings["escrow:s"] == gross.minor
+    books: Counter[str] = Counter()
+    for entry in (
+        ledger.funded(sale="s", gross=gross, provider="p", provider_id="1"),
+        settled,
+        back,
+        ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2"),
+    ):
+        books.update(entry.postings)
+    assert not any(books.values())
+
+
 @given(amounts)
 def test_a_payout_empties_the_payable(minor: int) -> None:
     entry = ledger.paid_out(

@@ -28,6 +28,7 @@ from tests.core.story import (
     story,
     swept,
     traded,
+    undone,
 )
 
 from onym.core import events, fees, leaves, record
@@ -53,6 +54,11 @@ def test_a_log_from_before_prices_and_staff_were_logged_stays_as_good_as_it_was(
         "staff's prices were set before",
         "staff stay out of sales",
     }
+    assert [one for one in checks if one.status == "violated"] == []
+
+
+def test_a_settled_sale_may_be_refunded_where_an_appeal_was_right_and_the_handle_is_back() -> None:
+    checks = record.check(seal(undone()))
     assert [one for one in checks if one.status == "violated"] == []
 
 

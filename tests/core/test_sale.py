@@ -143,13 +143,71 @@ def test_every_state_is_reached_and_every_live_state_can_end() -> None:
                 reached.add(after)
                 todo.append(after)
     assert reached == set(State)
-    ends = {state for state in State if not sale.TRANSITIONS[state]}
-    assert ends == {State.SETTLED, State.REFUNDED, State.EXPIRED, State.CANCELLED}
+    ends = {State.SETTLED, State.REFUNDED, State.EXPIRED, State.CANCELLED}
     assert set(State) - ends == sale.LIVE
+    assert all(sale.TRANSITIONS[state] for state in sale.LIVE)
+    onward = {state: sale.TRANSITIONS[state] for state in ends if sale.TRANSITIONS[state]}
+    assert onward == {State.SETTLED: {State.RETURNING}}, "only an appeal undoes what has ended"
 
 
 def test_a_returning_holder_wins_until_money_is_in_escrow() -> None:
     yields = {state for state in sale.LIVE if sale.yields_to_holder(a_sale(state=state))}
     assert yields == {State.AGREED, State.FUNDING, State.FUNDING_UNKNOWN}
     assert not yields & sale.ESCROWED
-    assert yields | sale.ESCROWED == sale.LIVE
+    assert yields | sale.ESCROWED | {State.RETURNING} == sale.LIVE
+
+
+def settled(**changes: object) -> Sale:
+    told = {"kind": Kind.PRIMARY, "state": State.SETTLED, "read_back_account_id": "acc-b"}
+    return a_sale(**told | changes)
+
+
+TAKING_BACK = [
+    # what is different, refusal
+    ({}, None),
+    ({"kind": Kind.TRADE}, NotAllowed),
+    ({"kind": Kind.HOUSE}, NotAllowed),
+    ({"seller_account_id": None}, NotAllowed),
+    *(({"state": state}, AlreadyClosed) for state in State if state is not State.SETTLED),
+]
+
+
+@pytest.mark.parametrize(("changes", "refused"), TAKING_BACK)
+def test_only_a_settled_primary_sale_can_be_taken_back(
+    changes: dict[str, object], refused: type[Refusal] | None
+) -> None:
+    if refused is None:
+        back = sale.take_back(settled(**changes), guidelines=RULES, now=NOW)
+        assert (back.state, back.delivery_until) == (State.RETURNING, NOW + 24 * HOUR)
+    else:
+        with pytest.raises(refused):
+            sale.take_back(settled(**changes), guidelines=RULES, now=NOW)
+
+
+@given(st.sampled_from(list(State)), st.sampled_from(["acc-s", "acc-b", "acc-x", None]))
+def test_the_money_follows_the_handle_back_and_never_goes_before_it(
+    state: State, holder: str | None
+) -> None:
+    returning = settled(state=state)
+    if state is State.RETURNING and holder == "acc-s":
+        back = sale.taken_back(returning, holder=holder)
+        assert (back.state, back.read_back_account_id) == (State.REFUNDING, "acc-s")
+    else:
+        with pytest.raises(NotAllowed if holder != "acc-s" else AlreadyClosed):
+            sale.taken_back(returning, holder=holder)
+
+
+@given(st.sampled_from(list(State)))
+def test_what_could_not_be_given_back_stays_settled(state: State) -> None:
+    if state is State.RETURNING:
+        assert sale.left_sold(settled(state=state)) == settled()
+    else:
+        with pytest.raises(AlreadyClosed):
+            sale.left_sold(settled(state=state))
+
+
+@given(st.sampled_from(list(State)), st.sampled_from(["acc-s", "acc-b", "acc-x"]))
+def test_a_sale_awaits_one_move_at_a_time(state: State, to: str) -> None:
+    there = state in (State.DELIVERING, State.DELIVERY_UNKNOWN) and to == "acc-b"
+    back = state is State.RETURNING and to == "acc-s"
+    assert sale.awaits(a_sale(state=state), to=to) is (there or back)

@@ -206,9 +206,9 @@ def every_move_has_the_same_fence() -> None:
     """The fence does not rise, so a late write cannot be told from a new one."""
     start = transfer.start
 
-    def stuck(sale: Any, *, row: Any, now: Any) -> Any:
+    def stuck(sale: Any, *, row: Any, **more: Any) -> Any:
         row.fence = 0
-        return start(sale, row=row, now=now)
+        return start(sale, row=row, **more)
 
     transfer.start = stuck
 

@@ -186,7 +186,7 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
         "126|taken",
     ),
     (bugs.a_move_is_asked_for_again_under_a_new_key, a_cut_move_is_asked_about, "refund"),
-    (bugs.the_answer_is_kept_apart_from_the_deed, a_named_write_is_done_once, "one_open_offer"),
+    (bugs.the_answer_is_kept_apart_from_the_deed, a_named_write_is_done_once, "still open"),
     (bugs.a_webhook_is_believed, a_forged_hint_is_not_believed, "funding_unknown"),
     (bugs.kin_may_trade, kin_are_refused, "DID NOT RAISE"),
     (bugs.the_commission_is_a_cent_too_much, settles_to_the_cent, "taken"),

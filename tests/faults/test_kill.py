@@ -21,7 +21,7 @@ from tests.faults import ways
 from tests.faults.points import Points, in_a_child
 from tests.faults.ways import Way
 
-from onym.store.models import Offer
+from onym.store.models import Appeal, Offer
 
 KILLED = -9
 ENDS = {"settled", "refunded"}
@@ -30,6 +30,7 @@ WAYS: dict[str, Callable[[Any], Way]] = {
     "trade": ways.trade,
     "primary": ways.primary,
     "cancelled": ways.cancelled,
+    "undoing": ways.undoing,
 }
 SHORT_SECONDS = 12.0
 AUDIT_EVERY = 10
@@ -74,6 +75,9 @@ def judge(way: Way, *, client_returns: bool, audit: bool) -> None:
     state = sale.state if sale else None
     may_end = ENDS if client_returns or way.was_paid_for() else UNPAID
     assert state in may_end, state
+    if way.ends == "appeal":
+        upheld = Appeal.objects.filter(sale=sale, state="upheld").exists()
+        assert state == ("refunded" if upheld or client_returns else "settled")
     if sale:
         way.world.check_sale(sale.id)
     if audit:
@@ -97,7 +101,7 @@ def enumerate_points(
     way = WAYS[kind](world)
     code, passed = run_to(way, 0)
     assert code == 0
-    assert way.sale().state == ("refunded" if way.ends == "cancel" else "settled")
+    assert way.sale().state == ("settled" if way.ends == "accept" else "refunded")
     world.check_sale(way.sale().id)
     died = 0
     for turn, at in enumerate(chosen(passed)):

@@ -14,10 +14,11 @@ from tests import make
 
 from onym.core.errors import Refusal
 from onym.core.money import Money
+from onym.flows import appeal as appeals
 from onym.flows import listing, payments, record
 from onym.flows import offer as offers
 from onym.flows import sale as sales
-from onym.store.models import Payment, Sale
+from onym.store.models import Payment, PayoutAccount, Sale
 
 GOOD = "pm_card_visa"
 _numbers = itertools.count(1)
@@ -112,6 +113,43 @@ class Way:
 
     def was_paid_for(self) -> bool:
         return Payment.objects.filter(sale__handle__handle=self.handle, kind="charge").exists()
+
+
+@dataclass(slots=True)
+class Undoing(Way):
+    """What follows once a primary sale has settled: its former holder appeals and is right."""
+
+    holder: Any = None
+    account: str = ""
+    sold: str = ""
+
+    def go(self) -> None:
+        made = self.once("appeal", self.holder, self._appeal)
+        decide = lambda: appeals.decide(appeal_id=made, by=self.staff.id, outcome="upheld")  # noqa: E731
+        self.once("decide", self.staff, decide)
+        self.world.drain(hurry=True)
+
+    def _appeal(self) -> Any:
+        return appeals.open_(namespace="demo", handle=self.handle, by=self.holder.id, text="mine")
+
+
+def undoing(world: Any, *, upheld: str = "return_and_refund", price: float = 400) -> Undoing:
+    """A handle that was reclaimed, sold and settled, whose policy undoes sales after an appeal."""
+    address = f"holder{next(_numbers)}@one.example"
+    account, handle = world.account(last_login_at=None)
+    holder = make.member(world.place, account=account, mail=address)
+    PayoutAccount.objects.filter(member=holder).update(account=world.out.bank)
+    make.released(world.place, handle, now=world.now(), account=account, upheld=upheld)
+    buyer, _, _ = world.member(mail=f"buyer{next(_numbers)}@one.example")
+    staff = make.member(world.place, roles="curator reviewer")
+    sale = Way("listing", world, handle, buyer, None, make.usd(price), world.team[0])
+    way = Undoing("listing", world, handle, buyer, None, make.usd(price), staff)
+    way.ends, way.holder, way.account, way.sold = "appeal", holder, account, sale.agree()
+    sale.pay(way.sold)
+    world.drain(hurry=True)
+    sale.accept(way.sold)
+    world.drain(hurry=True)
+    return way
 
 
 def trade(world: Any, *, price: float = 600, mail: bool = True, kind: str = "offer") -> Way:

@@ -76,7 +76,8 @@ def _command(data: Path, statement: str) -> None:
 def _line(report: dict[str, object]) -> str:
     faults = report["faults"]
     told = [f"seed {report['seed']}: {report['steps']} steps, {report['crashes']} crashes,"]
-    told.append(f"sales {report['sales']}, events {str(report['digest'])[:16]}")
+    told.append(f"sales {report['sales']}, appeals {report['remedies']},")
+    told.append(f"events {str(report['digest'])[:16]}")
     return " ".join(told) + "".join(f"\n  FAULT {f}" for f in faults)  # type: ignore[attr-defined]  # JSON
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from tests.market_sim.outside import DECLINED, Plaza
 
 from onym.core.money import Money
-from onym.flows import invitation, listing, offer, payments, sale
+from onym.flows import appeal, invitation, listing, offer, payments, sale
 from onym.queries import clock
-from onym.store.models import Campaign, Handle, Invitation, Listing, Member, Offer, Sale
+from onym.store.models import Appeal, Campaign, Handle, Invitation, Listing, Member, Offer, Sale
 
 PLACE = "demo"
 METHODS = ("pm_card", "pm_card", "pm_card", DECLINED)
@@ -35,6 +35,8 @@ class People:
             (5, self.answer_invitation),
             (1, self.withdraw_listing),
             (1, self.log_in),
+            (5, self.appeal),
+            (5, self.decide_appeal),
         ]
 
     def act(self) -> str:
@@ -169,3 +171,21 @@ class People:
             return "nothing"
         self.plaza.seen[row.account_id] = clock.now()
         return str(row.handle)
+
+    def appeal(self) -> str:
+        """Whoever lost a handle objects, mostly once it is sold."""
+        sold = Sale.objects.filter(kind="primary", state__in=("inspection", "settled"))
+        row = self.some(sold.order_by("agreed_at"))
+        if row is None:
+            return "nothing"
+        name = row.handle.handle
+        appeal.open_(namespace=PLACE, handle=name, by=f"mbr_{name}", text="It is mine.")
+        return str(name)
+
+    def decide_appeal(self) -> str:
+        row = self.some(Appeal.objects.filter(state="open").order_by("opened_at"))
+        if row is None:
+            return "nothing"
+        outcome = self.draw.choice(("upheld", "upheld", "upheld", "rejected"))
+        appeal.decide(appeal_id=row.id, by="mbr_judge", outcome=outcome)
+        return f"{row.handle.handle} {outcome}"

@@ -35,6 +35,15 @@ class Remedy(StrEnum):
     COMPENSATE = "compensate"  # a part of the price
 
 
+class Sold(StrEnum):
+    """What had become of the handle when the appeal was decided."""
+
+    NOT = "not"  # the account still holds it
+    BY_US = "by_us"  # the platform sold it, and its buyer holds it
+    ON = "on"  # the platform sold it, and it has gone on from there
+    ELSEWHERE = "elsewhere"  # it changed hands without us
+
+
 def expect_openable(*, text: str, decided_at: datetime | None, days: int, now: datetime) -> None:
     """Refuses `malformed` without words, `expired` once `days` have passed since the decision.
 
@@ -61,9 +70,18 @@ def expect_open(state: str) -> None:
         raise AlreadyClosed(f"the appeal is {state}", state=state)
 
 
-def remedy(*, is_sold: bool, upheld: str) -> Remedy:
-    """What an appeal that is right brings; `upheld` is the policy's word for a sold handle."""
-    return Remedy(upheld) if is_sold else Remedy.RESTORED
+def remedy(*, sold: Sold, upheld: str) -> Remedy:
+    """What an appeal that is right brings; `upheld` is the policy's word for a sold handle.
+
+    A third person's handle is not taken from them: then the price is shared instead. Without a
+    price of ours there is nothing to share or to undo, and the holder waits in line.
+    """
+    if sold is Sold.NOT:
+        return Remedy.RESTORED
+    if sold is Sold.ELSEWHERE:
+        return Remedy.WAIT
+    wished = Remedy(upheld)
+    return Remedy.COMPENSATE if wished is Remedy.RETURN and sold is Sold.ON else wished
 
 
 def compensation(price: Money, *, percent: int) -> Money:

@@ -136,7 +136,7 @@ _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_word: (
         "id version policy profile sweep handle campaign sale lot drop mechanism by buyer seller "
         "proposer approver approval action reason outcome before after model tier key "
-        "previous_key previous_ref reviewer randomness why transfer"
+        "previous_key previous_ref reviewer randomness why transfer appeal"
     ),
     _is_amount: " ".join(sorted(AMOUNTS)),
 }
@@ -220,7 +220,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "SaleSettled": (
         _shape(f"sale handle price {_TERMS} versions", "opens mechanism buyer seller by"),
     ),
-    "SaleRefunded": (_shape("sale handle reason", "", "", "refund"),),
+    "SaleRefunded": (_shape("sale handle reason", "appeal", "", "refund"),),
     "SaleClosed": (_shape("sale handle outcome", "reason"),),
     "TransferReadBack": (
         _shape("handle holder_before holder_after", "sale transfer previous previous_ref imported"),

@@ -63,6 +63,12 @@ def settled(
     return Entry("settled", sale, gross.currency, {escrow(sale): -gross.minor, **moves})
 
 
+def reversed_(settled: Entry) -> Entry:
+    """The settlement taken back, posting by posting: the gross lies in the sale's escrow again."""
+    moves = {code: -minor for code, minor in settled.postings.items()}
+    return Entry("reversed", settled.ref, settled.currency, moves)
+
+
 def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
     """The buyer's money goes back where it came from."""
     moves = {escrow(sale): -gross.minor, world(provider): gross.minor}

@@ -78,7 +78,7 @@ _BULK, _ANY = object(), object()
 
 
 def _sales_go_forward(record: Record) -> Iterator[Finding]:
-    """Agreed, funded, read back, settled; never both settled and refunded."""
+    """Agreed, funded, read back, settled; settled and refunded only where an appeal was right."""
     steps = {
         "SaleFunded": ("SaleAgreed",),
         "SaleSettled": ("SaleAgreed", "SaleFunded"),
@@ -93,8 +93,52 @@ def _sales_go_forward(record: Record) -> Iterator[Finding]:
         if leaf.type == "SaleSettled" and not (moves and moves.before(leaf)):
             missing.append("TransferReadBack")
         why = f"{leaf.type} without {missing[0]} before it" if missing else None
-        again = leaf in record.about(leaf.ref, "SaleSettled", "SaleRefunded")[1:]
-        yield leaf, why or (f"sale {leaf.ref} ended twice" if again else None)
+        yield leaf, why or _ended_twice(record, leaf) or _unreturned(record, leaf)
+
+
+def _ended_twice(record: Record, leaf: Leaf) -> str | None:
+    """A refund may follow a settlement only where it says which appeal it answers."""
+    ends = record.about(leaf.ref, "SaleSettled", "SaleRefunded")
+    is_reversal = [end.type for end in ends[:2]] == ["SaleSettled", "SaleRefunded"]
+    if leaf not in ends[1:] or (is_reversal and leaf is ends[1] and "appeal" in leaf.body):
+        return None
+    return f"sale {leaf.ref} ended twice"
+
+
+def _unreturned(record: Record, leaf: Leaf) -> str | None:
+    """A refund that answers an appeal: decided so after the settlement, the handle back first."""
+    ref = leaf.body.get("appeal")
+    if leaf.type != "SaleRefunded" or ref is None:
+        return None
+    settled = [end for end in record.about(leaf.ref, "SaleSettled") if end.before(leaf)]
+    if not settled:
+        return "it reverses a settlement that is not in the log"
+    decided = [
+        one
+        for one in record.about(ref, "AppealDecided")
+        if settled[0].before(one) and one.before(leaf) and one.namespace == leaf.namespace
+    ]
+    if not any(one.body["outcome"] == "upheld" for one in decided):
+        return f"the appeal {ref} was not upheld between settlement and refund"
+    if decided[0].body["handle"] != leaf.body["handle"]:
+        return f"the appeal {ref} is about another handle"
+    if leaf.body.get("refund") != settled[0].body["gross"]:
+        return "the refund is not what the buyer had paid"
+    return _kept_by_the_buyer(record, leaf, settled[0])
+
+
+def _kept_by_the_buyer(record: Record, refund: Leaf, settled: Leaf) -> str | None:
+    """Why the handle is not seen to have gone back to where the sale had taken it from."""
+    moves = [
+        leaf
+        for leaf in record.of("TransferReadBack")
+        if leaf.body.get("sale") == refund.ref and leaf.before(refund)
+    ]
+    there = [leaf for leaf in moves if leaf.before(settled)]
+    back = [leaf for leaf in moves if not leaf.before(settled)]
+    if there and back and back[0].body["holder_after"] == there[0].body["holder_before"]:
+        return None
+    return "the handle was not given back before the money"
 
 
 _PATHS: Mapping[str, tuple[str, ...]] = {

@@ -36,6 +36,7 @@ class State(StrEnum):
     DELIVERY_UNKNOWN = "delivery_unknown"  # it was asked and has not answered
     INSPECTION = "inspection"  # the buyer holds the handle and may object
     SETTLED = "settled"  # the money is shared out
+    RETURNING = "returning"  # an appeal was right: the platform is asked to give the handle back
     DISPUTED = "disputed"  # the buyer objected; people decide
     REFUNDING = "refunding"  # the money is on its way back
     REFUNDED = "refunded"  # the buyer has the money back
@@ -72,7 +73,8 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.INSPECTION: frozenset({State.SETTLED, State.DISPUTED}),
     State.DISPUTED: frozenset({State.SETTLED, State.REFUNDING}),
     State.REFUNDING: frozenset({State.REFUNDED}),
-    State.SETTLED: frozenset(),
+    State.SETTLED: frozenset({State.RETURNING}),
+    State.RETURNING: frozenset({State.SETTLED, State.REFUNDING}),
     State.REFUNDED: frozenset(),
     State.EXPIRED: frozenset(),
     State.CANCELLED: frozenset(),
@@ -233,6 +235,40 @@ def uphold(sale: Sale) -> Sale:
     if sale.state is not State.DISPUTED:
         raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
     return _settle(sale)
+
+
+def take_back(sale: Sale, *, guidelines: Guidelines, now: datetime) -> Sale:
+    """An appeal against a settled primary sale was right: the handle is to go back to whom it was
+    taken from, which is tried for as long as a delivery. Refuses `already_closed`, `not_allowed`.
+    """
+    returning = move(sale, State.RETURNING)
+    if sale.kind is not Kind.PRIMARY or sale.seller_account_id is None:
+        raise NotAllowed("this sale took the handle from nobody")
+    until = now + guidelines.periods["delivery_hours"]
+    return dataclasses.replace(returning, delivery_until=until)
+
+
+def taken_back(sale: Sale, *, holder: str | None) -> Sale:
+    """A read-back shows the handle with whom it was taken from: the buyer's money follows (H4)."""
+    if holder is None or holder != sale.seller_account_id:
+        raise NotAllowed("the handle is not back: nothing is refunded")
+    if sale.state is not State.RETURNING:
+        raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
+    return dataclasses.replace(move(sale, State.REFUNDING), read_back_account_id=holder)
+
+
+def left_sold(sale: Sale) -> Sale:
+    """The handle could not be given back: the sale stays as it was settled."""
+    if sale.state is not State.RETURNING:
+        raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
+    return _settle(sale)
+
+
+def awaits(sale: Sale, *, to: str) -> bool:
+    """Whether a move of the handle to account `to` is what the sale waits for."""
+    if sale.state is State.RETURNING:
+        return to == sale.seller_account_id
+    return sale.state in (State.DELIVERING, State.DELIVERY_UNKNOWN) and to == sale.buyer_account_id
 
 
 def cancel(sale: Sale, *, by: str) -> Sale:

@@ -11,17 +11,16 @@ from django.db import transaction
 
 from onym.core import access
 from onym.core import appeal as core
+from onym.core import handle as handles
 from onym.core import reclaim as reclaims
+from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, HandleLocked, Malformed, NotAllowed, NotFound
 from onym.core.events import Event
-from onym.core.ledger import compensated
-from onym.core.money import MINOR_DIGITS, Money
-from onym.core.sale import LIVE
-from onym.core.sale import State as SaleState
-from onym.flows import ledger, names, reclaim, record, standing
+from onym.flows import names, reclaim, record, remedy, standing, transfer, waiting
+from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store import reclaim as store
-from onym.store.models import Appeal, Handle, Link, Member, Payout, Reclaim, Sale
+from onym.store.models import Appeal, Handle, Link, Member, Reclaim, Sale
 
 CODE = re.compile(r"[a-z][a-z0-9_]{0,59}")
 """Reasons enter the public log, so they are codes and never somebody's words."""
@@ -63,7 +62,7 @@ def _open(
             raise AlreadyClosed("an appeal about this handle is open already")
         made = _create(row, process, member=member, text=text, now=now)
         _bar(row, process, now=now)
-        _tell(made, "appeal_opened", now=now, held=row.appeal_open)
+        remedy.tell(made, "appeal_opened", now=now, held=row.appeal_open)
         return made
 
 
@@ -77,6 +76,8 @@ def _process(row: Handle, *, accounts: Sequence[str]) -> Reclaim:
         raise NotFound("nothing is decided about this handle")
     if own.ending is not None and own.ending != reclaims.Ending.GONE:
         raise AlreadyClosed("the handle was kept")
+    if Appeal.objects.filter(process=own, state=core.State.UPHELD).exists():
+        raise AlreadyClosed("an appeal about this was upheld already")
     own.handle = row
     return own
 
@@ -110,7 +111,8 @@ def _bar(row: Handle, process: Reclaim, *, now: datetime) -> None:
 def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()) -> Appeal:
     """A reviewer who had no part in it decides: `upheld` or `rejected`, with reason codes.
 
-    Upheld, the handle goes back to its holder; if it was sold, the policy's remedy applies.
+    Upheld, the handle goes back to its holder; if it was sold, the policy's remedy applies
+    (flows/remedy, docs/concepts/reclaim.md).
     Refuses `not_allowed`, `second_person_needed`, `malformed`, `already_closed`, and
     `handle_locked` while a sale of the handle is under way: then it is decided after that.
     """
@@ -138,8 +140,10 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
             _uphold(appeal, now=now)
         appeal.save()
         _unbar(appeal, now=now)
+        if appeal.handle.state in (handles.State.RELEASED, handles.State.FREE):
+            waiting.tell(appeal.handle, since=appeal.id, now=now)
         record.log(_decided(appeal), namespace=appeal.namespace_id, at=now)
-        _tell(appeal, "appeal_decided", now=now, **_told(appeal))
+        remedy.tell(appeal, "appeal_decided", now=now, **_told(appeal))
         return appeal
 
 
@@ -155,51 +159,48 @@ def _deciders(appeal: Appeal) -> list[Member]:
 
 
 def _expect_no_sale(row: Handle) -> None:
-    if Sale.objects.filter(handle=row, state__in=LIVE).exists():
+    if Sale.objects.filter(handle=row, state__in=sales.LIVE).exists():
         raise HandleLocked("a sale of this handle is under way: decide when it has ended")
 
 
 def _uphold(appeal: Appeal, *, now: datetime) -> None:
     row, process = appeal.handle, appeal.process
-    is_sold = row.account_id != appeal.account_id
-    remedy = core.remedy(is_sold=is_sold, upheld=process.plan.periods["upheld"])
-    appeal.remedy = remedy
-    if remedy is core.Remedy.COMPENSATE:
-        _compensate(appeal, now=now)
-    elif remedy is core.Remedy.RESTORED and process.ended_at is None:
-        process.handle = row
-        ending = reclaims.Ending.UPHELD
-        standing.give_back(row, process, ending=ending, how="appeal", now=now)
+    process.handle = row
+    sale, upheld = remedy.sale_of(appeal), process.plan.periods["upheld"]
+    sold = _sold(appeal, sale)
+    appeal.remedy = core.remedy(sold=sold, upheld=upheld)
+    if sold is core.Sold.NOT:
+        if process.ended_at is None:
+            ending = reclaims.Ending.UPHELD
+            standing.give_back(row, process, ending=ending, how="appeal", now=now)
+    elif sale is not None and appeal.remedy is core.Remedy.RETURN:
+        _take_back(appeal, sale, now=now)
+    elif sale is not None and appeal.remedy is core.Remedy.COMPENSATE:
+        remedy.compensate(appeal, sale, now=now)
+        appeal.instead_of_return = "moved_on" if upheld == core.Remedy.RETURN else ""
 
 
-def _compensate(appeal: Appeal, *, now: datetime) -> None:
-    """A part of the price, from the platform's revenue to the holder, or set aside for them."""
-    sold = Sale.objects.filter(
-        handle=appeal.handle,
-        seller_account_id=appeal.account_id,
-        state=SaleState.SETTLED,
-        seller__is_house=True,
-    )
-    sale = sold.order_by("-closed_at").first()
-    if sale is None:  # it changed hands without us: there is no price to share
-        appeal.remedy = core.Remedy.WAIT
-        return
-    percent = appeal.process.plan.periods["compensate_percent"]
-    due = core.compensation(Money(sale.proceeds_minor, sale.currency), percent=percent)
-    appeal.sale, appeal.compensation_minor = sale, due.minor
-    if not due:
-        return
-    entry = compensated(appeal=appeal.id, amount=due, member=appeal.member_id)
-    ledger.book(entry, namespace=appeal.namespace_id, at=now)
-    if appeal.member is not None:
-        Payout.objects.create(
-            id=ids.new("out"),
-            sale=sale,
-            member=appeal.member,
-            amount_minor=due.minor,
-            currency=due.currency,
-            due_at=now,
-        )
+def _sold(appeal: Appeal, sale: Sale | None) -> core.Sold:
+    if appeal.handle.account_id == appeal.account_id:
+        return core.Sold.NOT
+    if sale is None:
+        return core.Sold.ELSEWHERE
+    sale.handle = appeal.handle
+    return core.Sold.BY_US if remedy.is_with_its_buyer(sale) else core.Sold.ON
+
+
+def _take_back(appeal: Appeal, sale: Sale, *, now: datetime) -> None:
+    """Order the handle's way back; the money follows once it is seen there."""
+    row = appeal.handle
+    reclaim.leave_market(row, now=now)
+    names.fill_slot(row, kind="sale", ref=sale.id, instead_of=None, now=now)
+    row.locked_by = handles.lock(row.snapshot(), sale=sale.id).locked_by
+    row.save(update_fields=["locked_by"])
+    rules = sale_flow.pinned(sale)
+    sale_flow.write(sale, sales.take_back(sale.snapshot(), guidelines=rules, now=now))
+    transfer.start(sale, row=row, to=appeal.account_id, now=now)
+    appeal.sale = sale
+    remedy.tell_buyer(sale, "sale_returning", now=now)
 
 
 def _unbar(appeal: Appeal, *, now: datetime) -> None:
@@ -231,26 +232,6 @@ def _told(appeal: Appeal) -> dict[str, Any]:
         "remedy": appeal.remedy,
         "reasons": appeal.reasons,
     }
-    if appeal.sale is not None:
-        currency = appeal.sale.currency
-        digits = MINOR_DIGITS[currency]
-        whole, part = divmod(appeal.compensation_minor, 10**digits)
-        told["amount"] = (
-            f"{whole}.{part:0{digits}d} {currency}" if digits else f"{whole} {currency}"
-        )
+    if appeal.remedy == core.Remedy.COMPENSATE:
+        told["amount"] = remedy.amount(appeal)
     return told
-
-
-def _tell(appeal: Appeal, kind: str, *, now: datetime, **facts: Any) -> None:
-    known = names.directory(appeal.namespace_id)
-    record.notify(
-        namespace=appeal.namespace_id,
-        kind=kind,
-        about=appeal.id,
-        now=now,
-        member=appeal.member_id,
-        account_id=appeal.account_id,
-        address=known.email(appeal.account_id) if known and not appeal.member_id else None,
-        language=names.spoken_by(appeal.namespace_id, appeal.account_id),
-        facts={"handle": appeal.handle.display, **facts},
-    )

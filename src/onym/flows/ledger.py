@@ -13,9 +13,11 @@ from onym.core.money import Money
 from onym.core.sale import PayoutState
 from onym.flows import record
 from onym.store import bulk, clock, ids, rowlocks
-from onym.store.models import BookAccount, Entry, Payout, Posting, Sale
+from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
 
 FINAL = (PayoutState.DONE, PayoutState.REFUSED)
+TOGETHER = 25
+"""Payouts in one order: as many calls of the provider may be asked for again after a crash."""
 
 
 def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
@@ -131,26 +133,43 @@ def pay_out(*, payout_id: str) -> None:
 
     A seller without a payout account is asked for one and paid when it is there.
     """
+    pay_out_all(payout_ids=[payout_id])
+
+
+def pay_out_all(*, payout_ids: Sequence[str]) -> None:
+    """The same for many that are due at once: an order for up to `TOGETHER` of them.
+
+    The provider is asked about one at a time; only what it said is written down together.
+    """
     with transaction.atomic():
-        payout = rowlocks.payout(payout_id)
+        rows = rowlocks.payouts(dict.fromkeys(payout_ids))
         now = clock.now()
-        if payout.state in FINAL or now < payout.due_at:
-            return
-        if not _destination(payout):
-            record.notify(
-                namespace=payout.sale.namespace_id,
-                kind="payout_account_needed",
-                about=payout.sale_id,
-                member=payout.member_id,
-                now=now,
-            )
-            return
-        record.defer("ledger.pay_out", lock=payout.id, payout_id=payout.id)
+        due = [row for row in rows if row.state not in FINAL and now >= row.due_at]
+        ready = _with_account(due)
+        for payout in due:
+            if payout.member_id not in ready:
+                _ask_for_account(payout, now=now)
+        ids_ = [payout.id for payout in due if payout.member_id in ready]
+        for start in range(0, len(ids_), TOGETHER):
+            some = ids_[start : start + TOGETHER]
+            record.defer("ledger.pay_out_all", lock=some[0], payout_ids=some)
 
 
-def _destination(payout: Payout) -> str | None:
-    account = getattr(payout.member, "payoutaccount", None)
-    return account.account if account and account.ready_at else None
+def _with_account(payouts: Sequence[Payout]) -> set[str]:
+    """The members among these who have an account to be paid to."""
+    members = {payout.member_id for payout in payouts}
+    rows = PayoutAccount.objects.filter(member_id__in=members, ready_at__isnull=False)
+    return set(rows.exclude(account="").values_list("member_id", flat=True))
+
+
+def _ask_for_account(payout: Payout, *, now: datetime) -> None:
+    record.notify(
+        namespace=payout.sale.namespace_id,
+        kind="payout_account_needed",
+        about=payout.sale_id,
+        member=payout.member_id,
+        now=now,
+    )
 
 
 def record_payout(

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from onym.core.errors import NotFound, SaleSlotTaken
@@ -60,23 +59,14 @@ def import_directory(*, namespace: str, snapshot: directories.Snapshot) -> str:
         return row.id
 
 
-def language_of(account: Mapping[str, Any] | None) -> str:
-    """A language that the site speaks; the first one where the account's is none of them."""
-    spoken = [code for code, _ in settings.LANGUAGES]
-    wanted = str((account or {}).get("locale") or "").replace("_", "-").split("-")[0].lower()
-    return wanted if wanted in spoken else spoken[0]
+directory = contacts.directory
+language_of = contacts.language_of
 
 
 def spoken_by(namespace: str, account_id: str | None) -> str:
     """The same for the holder of an account, as the directory knows it."""
     known = directory(namespace)
     return language_of(known.by_account(account_id) if known and account_id else None)
-
-
-def directory(namespace: str) -> directories.Directory | None:
-    """The last import's snapshot, opened once per process and kept."""
-    row = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id").first()
-    return directories.cached(Path(row.path), contacts.open_) if row else None
 
 
 def imported_at(namespace: str) -> datetime | None:

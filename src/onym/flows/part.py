@@ -18,7 +18,7 @@ from onym.core import reclaim as core
 from onym.core.errors import NotFound
 from onym.core.events import Event, instant
 from onym.core.handle import State
-from onym.flows import names, record, standing
+from onym.flows import names, record, standing, waiting
 from onym.store import clock, rowlocks
 from onym.store import reclaim as store
 from onym.store.models import Handle, Plan, PlanPart, Reclaim
@@ -31,10 +31,12 @@ def rest(*, part_id: int) -> None:
     with transaction.atomic():
         part = rowlocks.plan_part(part_id)
         now = clock.now()
-        plan = part.plan.snapshot()
+        plan, place = part.plan.snapshot(), part.plan.namespace_id
         ends = plans.deadline(tuple(part.sent), notice_days=plan.notice_days, now=now)
         if part.rested_at or ends is None or now < ends or None in part.sent:
             return
+        for handle in waiting.handles(place):
+            names.touch(namespace=place, handle=handle)  # released by a look of its own
         left = [f for f in _untouched(part) if f.verdict in core.TAKEN]
         for type_, some in (
             ("Resting", [f for f in left if f.resting_days is not None]),

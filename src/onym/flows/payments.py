@@ -13,7 +13,7 @@ from onym.core import handle, ledger
 from onym.core import sale as core
 from onym.core.errors import InProgress, Malformed
 from onym.flows import ledger as books
-from onym.flows import record, transfer
+from onym.flows import record, remedy, transfer
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import Payment, Sale
@@ -83,7 +83,7 @@ def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime
         sale_flow.with_amount("SaleFunded", sale, "gross"), namespace=sale.namespace_id, at=now
     )
     if sale.state == core.State.DELIVERING:
-        transfer.start(sale, row=sale.handle, now=now)
+        transfer.start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
     else:
         sale_flow.tell(sale, "trade_cooling", now=now)
 
@@ -147,6 +147,7 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
             sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
         )
     reason = sale.why or "late_payment"
-    event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason)
+    answers = remedy.answered_by_refund(sale)
+    event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason, **answers)
     record.log(event, namespace=sale.namespace_id, at=now)
-    sale_flow.tell(sale, "sale_refunded", now=now)
+    sale_flow.tell(sale, "sale_undone" if answers else "sale_refunded", now=now)

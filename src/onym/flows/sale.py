@@ -147,9 +147,10 @@ def payment_row(sale: Sale, *, kind: str, now: datetime, method: str = "") -> Pa
 
 
 def with_amount(type_: str, sale: Sale, field: str, **body: str) -> Event:
+    """One fact about the gross, hidden where the sale is private and has not settled."""
     value = {field: amount(sale.money("gross"))}
     facts = {"sale": sale.id, "handle": sale.handle.handle, **body}
-    if sale.private:
+    if sale.private and "appeal" not in body:
         return Event(type_, sale.id, facts, value)
     return Event(type_, sale.id, facts | value)
 

@@ -18,7 +18,7 @@ from onym.core.events import Event, instant
 from onym.core.handle import State
 from onym.core.plan import DAY
 from onym.core.policy import Outcome
-from onym.flows import record
+from onym.flows import record, waiting
 from onym.store import reclaim as store
 from onym.store.models import Handle, Plan, Reclaim
 from onym.sweep import stock as stocks
@@ -167,6 +167,8 @@ def _write(row: Handle, process: Reclaim, found: core.Standing, *, now: datetime
     row.save(update_fields=["state", "touched_at"])
     if found.state in EVENTS and not _stands_in_bulk(process, found.state):
         log(EVENTS[found.state], row, process, deadline_at=found.deadline_at, at=now)
+    if found.state is State.RELEASED:
+        waiting.tell(row, since=str(process.pk), now=now)
 
 
 def _stands_in_bulk(process: Reclaim, state: State) -> bool:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import cast
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 
 from onym.core import handle
 from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import invitation, listing, names, offer, record, standing, watch
+from onym.flows import invitation, listing, names, offer, record, remedy, standing, waiting, watch
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Listing, Sale, Tenure, Transfer
@@ -22,8 +21,8 @@ SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
 """The account table's signs of activity."""
 
 
-def start(sale: Sale, *, row: Handle, now: datetime) -> Transfer:
-    """Order the move of `row` (locked by the caller) to the sale's buyer."""
+def start(sale: Sale, *, row: Handle, to: str, now: datetime) -> Transfer:
+    """Order the move of `row` (locked by the caller) to account `to`, for whom the sale waits."""
     row.fence += 1
     row.save(update_fields=["fence"])
     transfer = Transfer.objects.create(
@@ -32,8 +31,8 @@ def start(sale: Sale, *, row: Handle, now: datetime) -> Transfer:
         handle=row,
         sale=sale,
         source=row.account_id,
-        to=sale.buyer_account_id,
-        placeholder=placeholder(sale.namespace.profile, row.account_id or sale.buyer_account_id),
+        to=to,
+        placeholder=placeholder(sale.namespace.profile, row.account_id or to),
         expected_holder=row.account_id,
         fence=row.fence,
         started_at=now,
@@ -63,8 +62,7 @@ def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
     before = row.account_id
     if before == holder:
         return
-    cause = transfer.sale.kind if transfer.sale else "granted"
-    change_holder(row, to=holder, cause=cause, now=now)
+    change_holder(row, to=holder, cause=_cause(transfer), now=now)
     record.log(
         _read_back_event(transfer, before=before, after=holder),
         namespace=row.namespace_id,
@@ -72,6 +70,17 @@ def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
     )
     if transfer.vacated:
         record.defer("transfer.retain", lock=transfer.id, transfer_id=transfer.id)
+
+
+def _cause(transfer: Transfer) -> str:
+    if transfer.sale is None:
+        return "granted"
+    return "appeal" if _is_return(transfer.sale) else transfer.sale.kind
+
+
+def _is_return(sale: Sale) -> bool:
+    """Whether an appeal was right, so that the sale's handle is on its way back."""
+    return bool(sale.state == sales.State.RETURNING)
 
 
 def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> None:
@@ -85,6 +94,8 @@ def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> 
     row.changed_hands_at = row.touched_at = now
     row.save()
     _leave_market(row, now=now)
+    if to is None:
+        waiting.tell(row, since=f"{now:%Y%m%dT%H%M%S}", now=now)
 
 
 def _leave_market(row: Handle, *, now: datetime) -> None:
@@ -149,7 +160,7 @@ def look(
             expected_holder=row.expected_holder,
             last_seen=last_seen,
             known_last_seen=last_known(sale),
-            funded_at=sale.funded_at if sale.seller.is_house else None,
+            funded_at=sale.funded_at if _may_return(sale) else None,
         )
         if verdict is core.Look.GO and _gives_up_a_locked_one(row):
             return core.Look.WAIT
@@ -158,9 +169,26 @@ def look(
             set_state(row, core.State.SENT, now=now)
         else:
             set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
-            sale_flow.give_up(sale, holder=holder, why=f"holder_{verdict.value}", now=now)
+            _end(row, sale, holder=holder, why=f"holder_{verdict.value}", now=now)
             _recognise(sale.handle, holder=holder, now=now)
         return verdict
+
+
+def _may_return(sale: Sale) -> bool:
+    """Whether the account that loses the handle may still win it back by a sign of life."""
+    return bool(sale.seller.is_house) and not _is_return(sale)
+
+
+def _end(row: Transfer, sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
+    """The move will not happen: the buyer's money goes back, or stays where it was settled."""
+    if not _is_return(sale):
+        sale_flow.give_up(sale, holder=holder, why=why, now=now)
+    elif holder == row.to:  # somebody has given it back already
+        row.read_back_account_id, row.read_back_at = holder, now
+        row.save(update_fields=["read_back_account_id", "read_back_at"])
+        _returned(row, sale, holder=holder, now=now)
+    else:
+        remedy.left_sold(sale, why=why, now=now)
 
 
 def _gives_up_a_locked_one(row: Transfer) -> bool:
@@ -172,8 +200,10 @@ def _gives_up_a_locked_one(row: Transfer) -> bool:
     if held.filter(locked_by__isnull=False).exists():
         return True
     others = Transfer.objects.filter(namespace_id=row.namespace_id, to=row.to).exclude(pk=row.pk)
-    is_moving = others.filter(state__in=MOVING, sale__state__in=DELIVERING)
-    return is_moving.exists()
+    coming = Q(sale__state__in=DELIVERING) | Q(
+        sale__state=sales.State.RETURNING, sale__seller_account_id=row.to
+    )
+    return others.filter(coming, state__in=MOVING).exists()
 
 
 MOVING = (core.State.SENT, core.State.UNKNOWN, core.State.DONE)
@@ -221,14 +251,14 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
         row = rowlocks.transfer(transfer_id)
         now = clock.now()
         sale = row.sale
-        if sale is None or sale.state not in DELIVERING:
+        if sale is None or not sales.awaits(sale.snapshot(), to=row.to):
             return True
         row.read_back_account_id, row.read_back_at = holder, now
         row.save()
         sale.read_back_at = now
         follows = core.after_read_back(
             holder=holder,
-            to=sale.buyer_account_id,
+            to=row.to,
             state=core.State(row.state),
             answered_at=row.answered_at,
             delivery_until=sale.delivery_until,
@@ -236,11 +266,11 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
             now=now,
         )
         if follows is core.Next.DELIVERED:
-            _delivered(row, holder=sale.buyer_account_id, now=now)
+            _arrived(row, sale, now=now)
         elif follows is core.Next.BAR:
             _order_bar(row, holder=holder)
         elif follows is core.Next.GIVE_UP:
-            sale_flow.give_up(sale, holder=holder, why="not_delivered", now=now)
+            _end(row, sale, holder=holder, why="not_delivered", now=now)
             if holder != row.expected_holder:
                 _recognise(sale.handle, holder=holder, now=now)
         return follows in (core.Next.DELIVERED, core.Next.GIVE_UP)
@@ -266,10 +296,23 @@ def record_bar(*, transfer_id: str, fence: int, done: bool) -> None:
 DELIVERING = (sales.State.DELIVERING, sales.State.DELIVERY_UNKNOWN)
 
 
-def _delivered(row: Transfer, *, holder: str, now: datetime) -> None:
-    sale = cast(Sale, row.sale)
+def _arrived(row: Transfer, sale: Sale, *, now: datetime) -> None:
     if row.state != core.State.DONE:
         set_state(row, core.State.DONE, now=now)
+    if _is_return(sale):
+        _returned(row, sale, holder=row.to, now=now)
+    else:
+        _delivered(row, sale, holder=row.to, now=now)
+
+
+def _returned(row: Transfer, sale: Sale, *, holder: str, now: datetime) -> None:
+    hand_over(row, holder=holder, now=now)
+    row.handle.state = handle.State.HELD
+    row.handle.save()
+    remedy.returned(sale, holder=holder, now=now)
+
+
+def _delivered(row: Transfer, sale: Sale, *, holder: str, now: datetime) -> None:
     rules = sale_flow.pinned(sale)
     decided = sales.read_back(sale.snapshot(), holder=holder, guidelines=rules, now=now)
     sale_flow.write(sale, decided)
@@ -288,17 +331,18 @@ def cooled(*, sale_id: str) -> None:
             return
         rules = sale_flow.pinned(sale)
         sale_flow.write(sale, sales.cool(sale.snapshot(), guidelines=rules, now=now))
-        start(sale, row=sale.handle, now=now)
+        start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
 
 
 def delivery_over(*, sale_id: str) -> None:
-    """Time to deliver is over. What was never asked for is abandoned and the money goes back;
-    what was asked for must be known first, so it is asked about again.
+    """Time to deliver, or to give back, is over. What was never asked for is abandoned and the
+    money goes back, or stays; what was asked for must be known first: it is asked about again.
     """
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        if sale.state not in DELIVERING or now < (sale.delivery_until or now):
+        is_under_way = sale.state in DELIVERING or _is_return(sale)
+        if not is_under_way or now < (sale.delivery_until or now):
             return
         last = sale.transfer_set.order_by("fence").last()
         if last is not None and last.state != core.State.PENDING:
@@ -306,7 +350,7 @@ def delivery_over(*, sale_id: str) -> None:
             return
         if last is not None:
             set_state(last, core.State.ABANDONED, reason="time is over", now=now)
-        sale_flow.give_up(sale, holder=sale.handle.account_id, why="not_delivered", now=now)
+            _end(last, sale, holder=sale.handle.account_id, why="not_delivered", now=now)
 
 
 def retain(*, transfer_id: str) -> None:

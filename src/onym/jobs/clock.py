@@ -64,6 +64,7 @@ FLOWS: dict[str, Callable[[str], None]] = {
 
 TOGETHER: dict[str, Callable[[Sequence[str]], object]] = {
     "sale.inspected": lambda ids: settlement.inspected_all(sale_ids=ids),
+    "ledger.pay_out": lambda ids: ledger.pay_out_all(payout_ids=ids),
 }
 """Flows that answer many deadlines in one commit, with the outcome that one by one has."""
 

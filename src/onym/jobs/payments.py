@@ -100,6 +100,42 @@ def refund(*, payment_id: str, attempt: int = 0) -> None:
         again("sale.refund", lock=order.sale, attempt=attempt, payment_id=payment_id)
 
 
+@task("ledger.pay_out_all")
+def pay_out_all(*, payout_ids: list[str]) -> None:
+    """Pay sellers who are due at once: one call each, and what was paid is recorded together.
+
+    A fault at one of them is raised once the others' answers are written down.
+    """
+    paid: dict[str, dict[str, str]] = {}
+    faults: list[Exception] = []
+    for id_ in payout_ids:
+        try:
+            _pay_one(id_, paid)
+        except Exception as fault:
+            faults.append(fault)
+    for provider, answered in paid.items():
+        ledger.record_payouts(paid=answered, provider=provider)
+    if faults:
+        raise faults[0]
+
+
+def _pay_one(payout_id: str, paid: dict[str, dict[str, str]]) -> None:
+    """Ask for one payout; a *done* goes into `paid`, by provider, anything else is recorded."""
+    order = orders.payout_order(payout_id)
+    if order.state in ledger.FINAL or order.account is None:
+        return
+    provider = ports.payments(order.namespace)
+    said: Effect = provider.pay_out(
+        key=order.key, account=order.account, amount=order.amount, sale_id=order.sale
+    )
+    if said.state == "done" and said.provider_id:
+        paid.setdefault(provider.name, {})[payout_id] = said.provider_id
+    else:
+        _record_payout(payout_id, said, provider=provider.name)
+        if said.state == "unknown":
+            again("ledger.pay_out", lock=payout_id, attempt=0, payout_id=payout_id)
+
+
 @task("ledger.pay_out")
 def pay_out(*, payout_id: str, attempt: int = 0) -> None:
     """Pay a seller, or ask about a payout that got no answer."""
@@ -110,12 +146,16 @@ def pay_out(*, payout_id: str, attempt: int = 0) -> None:
     said: Effect = provider.pay_out(
         key=order.key, account=order.account, amount=order.amount, sale_id=order.sale
     )
+    _record_payout(payout_id, said, provider=provider.name)
+    if said.state == "unknown":
+        again("ledger.pay_out", lock=payout_id, attempt=attempt, payout_id=payout_id)
+
+
+def _record_payout(payout_id: str, said: Effect, *, provider: str) -> None:
     ledger.record_payout(
         payout_id=payout_id,
         state=PayoutState(said.state),
-        provider=provider.name,
+        provider=provider,
         provider_id=said.provider_id,
         reason=said.reason,
     )
-    if said.state == "unknown":
-        again("ledger.pay_out", lock=payout_id, attempt=attempt, payout_id=payout_id)

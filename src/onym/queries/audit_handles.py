@@ -7,10 +7,12 @@ from __future__ import annotations
 
 LIVE = (
     "('agreed', 'funding', 'funding_unknown', 'funded', 'cooling', 'delivering',"
-    " 'delivery_unknown', 'inspection', 'disputed', 'refunding')"
+    " 'delivery_unknown', 'inspection', 'disputed', 'returning', 'refunding')"
 )
-HELD_FAST = "('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection', 'disputed')"
-"""States of a sale in which nothing but its own delivery may move the handle."""
+HELD_FAST = (
+    "('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection', 'disputed', 'returning')"
+)
+"""States of a sale in which nothing but its own move may take the handle away."""
 
 CHECKS: tuple[tuple[str, str, str], ...] = (
     (

@@ -121,11 +121,11 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             from store_sale s
         )
         select id || ' (' || state || '): ' || lies || ' in escrow' from money
-        where lies <> case when paid and not back and state <> 'settled'
+        where lies <> case when paid and not back and state not in ('settled', 'returning')
                            then gross_minor else 0 end
-           or state = 'settled' and back
+           or state in ('settled', 'returning') and (back or going)
            or state in ('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection',
-                        'disputed', 'refunding', 'settled', 'refunded') and not paid
+                        'disputed', 'refunding', 'settled', 'returning', 'refunded') and not paid
            or state = 'refunded' and not back
            or state in ('refunding', 'cancelled', 'expired') and paid and not going
         union all
@@ -134,6 +134,28 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         left join store_payout o on o.sale_id = s.id
         where s.state = 'settled' and not (s.kind <> 'trade' and m.is_house)
           and s.proceeds_minor <> coalesce(o.amount_minor, 0)
+        union all
+        select s.id || ' (' || s.state || ') was '
+               || case when u.id is null then 'reversed, but never settled'
+                       when r.id is null then 'settled, and nothing reversed it'
+                       else 'reversed without an appeal that was right' end
+        from store_sale s
+        left join store_entry u
+          on u.kind = 'settled' and u.ref = s.id and u.namespace_id = s.namespace_id
+        left join store_entry r
+          on r.kind = 'reversed' and r.ref = s.id and r.namespace_id = s.namespace_id
+        where (r.id is not null) <> (u.id is not null and s.state not in ('settled', 'returning'))
+           or r.id is not null and not exists (
+              select from store_appeal p
+              where p.sale_id = s.id and p.state = 'upheld' and p.remedy = 'return_and_refund'
+                and p.decided_at >= u.at and p.decided_at <= r.at)
+        union all
+        select a.code || ' keeps ' || sum(p.minor) || ' of the reversed settlement of ' || r.ref
+        from store_entry r
+        join store_entry e
+          on e.ref = r.ref and e.namespace_id = r.namespace_id and e.kind in ('settled', 'reversed')
+        join store_posting p on p.entry_id = e.id join store_bookaccount a on a.id = p.account_id
+        where r.kind = 'reversed' group by r.ref, a.id having sum(p.minor) <> 0
         """,
     ),
     (

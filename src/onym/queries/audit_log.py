@@ -27,6 +27,7 @@ with first_price as (
     select id, 'SaleAgreed' from store_sale
     union all select id, 'SaleFunded' from store_sale where funded_at is not null
     union all select id, 'SaleSettled' from store_sale where state = 'settled'
+    union all select ref, 'SaleSettled' from store_entry where kind = 'reversed'
     union all select sale_id, 'SaleRefunded' from store_payment
               where kind = 'refund' and state = 'done'
     union all select id, 'SaleClosed' from store_sale where state in ('expired', 'cancelled')

@@ -72,7 +72,7 @@ def _watches(at: datetime) -> list[Due]:
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
-    _sales("transfer.delivery_over", "delivery_until", DELIVERING),
+    _sales("transfer.delivery_over", "delivery_until", (*DELIVERING, State.RETURNING)),
     _sales("sale.inspected", "inspection_until", (State.INSPECTION,)),
     _offers,
     _invitations,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from onym.core import sale as sales
 from onym.core.transfer import Bar, State
 from onym.store.models import Handle, Transfer
 
@@ -29,7 +30,7 @@ def order(transfer_id: str) -> Order | None:
     row = Transfer.objects.select_related("handle", "sale").get(pk=transfer_id)
     if row.state == State.ABANDONED:
         return None
-    if row.sale is not None and row.sale.state not in ("delivering", "delivery_unknown"):
+    if row.sale is not None and not sales.awaits(row.sale.snapshot(), to=row.to):
         return None
     return _order(row)
 

@@ -206,7 +206,10 @@ class Reclaim(models.Model):
 
 
 class Appeal(models.Model):
-    """A holder's objection and what a second reviewer decided; the text is sealed."""
+    """A holder's objection and what a second reviewer decided; the text is sealed.
+
+    `instead_of_return` says why the price was shared where the sale was to be undone.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     namespace = models.ForeignKey(Namespace, models.PROTECT)
@@ -223,6 +226,7 @@ class Appeal(models.Model):
     remedy = models.CharField(max_length=20, default="")
     sale = models.ForeignKey(Sale, models.PROTECT, null=True)
     compensation_minor = models.BigIntegerField(default=0)
+    instead_of_return = models.CharField(max_length=40, default="")
 
     class Meta:
         constraints = (
@@ -239,6 +243,11 @@ class Appeal(models.Model):
                 | Q(decided_by__isnull=False, decided_at__isnull=False),
             ),
             CheckConstraint(name="compensation", condition=Q(compensation_minor__gte=0)),
+            UniqueConstraint(
+                name="one_return_per_sale",
+                fields=("sale",),
+                condition=Q(remedy="return_and_refund"),
+            ),
         )
 
     @property

@@ -37,6 +37,7 @@ STANDS_AT = {
     "funded": "delivering",
     "delivery_unknown": "delivering",
     "disputed": "inspection",
+    "returning": "settled",
     "refunding": "delivering",
     "refunded": "delivering",
     "expired": "funding",

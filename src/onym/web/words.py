@@ -36,15 +36,18 @@ WORDS = {
     "retained": said("kept for its last holder"),
     "let_go": said("given free"),
     "granted": said("granted"),
+    "appeal": said("given back after an appeal"),
     # entries of the books
     "funded": said("payment received"),
     "settled": said("sale settled"),
     "refunded": said("payment sent back"),
+    "reversed": said("settlement taken back"),
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
     # why a sale ended
     "cancelled": said("cancelled by a party"),
     "holder_returned": said("its holder came back"),
+    "appeal_upheld": said("an appeal was right"),
     "not_delivered": said("the platform could not move the handle"),
     "not_paid": said("it was not paid in time"),
     "late_payment": said("the payment came too late"),
