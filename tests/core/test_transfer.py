@@ -104,3 +104,12 @@ def test_after_a_move_that_was_done_money_goes_back_only_behind_a_bar(
         now=now,
     )
     assert said is follows
+
+
+@pytest.mark.parametrize(
+    ("vacated", "kept"), [(None, False), ("user_7", False), ("nadia", True), ("user_70", True)]
+)
+def test_an_account_keeps_the_handle_it_gives_up_unless_it_is_a_placeholder(
+    vacated: str | None, kept: bool
+) -> None:
+    assert transfer.is_kept(vacated, placeholder="user_7") is kept

@@ -338,6 +338,7 @@ COVERED = {
     "src/onym/flows/appraisal.py": "tests/surfaces/test_desk_leaves.py",
     "src/onym/flows/documents.py": "tests/surfaces/test_chain.py",
     "src/onym/flows/part.py": "tests/flows/test_reclaim.py",
+    "src/onym/flows/remedy.py": "tests/faults/test_undoing.py",
     "src/onym/flows/standing.py": "tests/flows/test_reclaim.py",
     "src/onym/store/limits.py": "tests/flows/test_limits.py",
     "src/onym/flows/sweep.py": "tests/surfaces/test_chain.py",

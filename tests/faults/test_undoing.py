@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import connection, transaction
 from tests import make
 from tests import world as worlds
 from tests.faults import ways
@@ -14,6 +15,7 @@ from tests.faults.ways import Undoing
 from onym.core import record
 from onym.core.errors import AlreadyClosed, Refusal
 from onym.flows import appeal, listing, log
+from onym.queries import audit
 from onym.store.models import (
     Appeal,
     BookAccount,
@@ -253,6 +255,43 @@ def test_a_handle_that_its_buyer_gave_back_already_is_not_moved_and_the_money_fo
     way.go()
     is_undone(way)
     assert Transfer.objects.order_by("fence").last().state == "abandoned"
+
+
+OFF = "set local session_replication_role = replica; "
+LIES = [
+    ("reversed without an appeal", "update store_appeal set remedy = 'compensate'"),
+    ("reversed without an appeal", "update store_appeal set state = 'rejected'"),
+    (
+        "reversed without an appeal",
+        "update store_appeal set decided_at = decided_at - '1d'::interval",
+    ),
+    ("nothing reversed it", f"{OFF} delete from store_entry where kind = 'reversed'"),
+    ("never settled", f"{OFF} delete from store_entry where kind = 'settled'"),
+    (
+        "of the reversed settlement",
+        f"{OFF} update store_posting set minor = minor + 1 where minor = -40000 and entry_id ="
+        " (select id from store_entry where kind = 'reversed')",
+    ),
+    (
+        "settled",
+        f"{OFF} update store_sale set state = 'settled', read_back_account_id = buyer_account_id",
+    ),
+]
+
+
+def test_the_audit_catches_each_lie_about_a_sale_that_was_undone(world: worlds.World) -> None:
+    way = ways.undoing(world)
+    way.go()
+    is_undone(way)
+    for says, lie in LIES:
+        with transaction.atomic():
+            with connection.cursor() as cursor:
+                cursor.execute(lie)
+            (found,) = [check for check in audit.run() if check.id == "L9"]
+            transaction.set_rollback(True)
+        assert found.verdict is audit.Verdict.VIOLATED, lie
+        assert says in str(found), (lie, str(found))
+    world.audit()
 
 
 @pytest.mark.parametrize("upheld", ["compensate", "wait"])

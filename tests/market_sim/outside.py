@@ -161,7 +161,7 @@ class Plaza:
         self.before[handle] = (self.at, holder)
         old = self.handle_of(to)
         if old is not None:
-            self.holders[old] = "custodian"
+            self.holders[old] = "custodian" if wish.get("retain") else None
         if holder not in (None, "custodian"):
             self.holders[wish["placeholder"]] = holder
         self.holders[handle] = to

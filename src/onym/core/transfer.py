@@ -54,6 +54,13 @@ def move(transfer: Transfer, to: State) -> Transfer:
     return dataclasses.replace(transfer, state=to)
 
 
+def is_kept(vacated: str | None, *, placeholder: str) -> bool:
+    """Whether the handle that the receiving account gives up is kept for it: its own placeholder
+    is not, which no one else would want and which it may be given again.
+    """
+    return vacated is not None and vacated != placeholder
+
+
 class Look(StrEnum):
     """What the last look at the platform says before a handle moves."""
 

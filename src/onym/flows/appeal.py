@@ -141,7 +141,7 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
         appeal.save()
         _unbar(appeal, now=now)
         if appeal.handle.state in (handles.State.RELEASED, handles.State.FREE):
-            waiting.tell(appeal.handle, since=appeal.id, now=now)
+            waiting.tell(appeal.handle, since="decided", now=now)
         record.log(_decided(appeal), namespace=appeal.namespace_id, at=now)
         remedy.tell(appeal, "appeal_decided", now=now, **_told(appeal))
         return appeal

@@ -359,7 +359,10 @@ def retain(*, transfer_id: str) -> None:
     The platform reserves it in the move itself, so that nobody can take it in between.
     """
     moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
-    if not moved.vacated or moved.vacated == moved.handle.handle:
+    own = placeholder(moved.namespace.profile, moved.to)
+    if moved.vacated is None or moved.vacated == moved.handle.handle:
+        return
+    if not core.is_kept(moved.vacated, placeholder=own):
         return
     with transaction.atomic():
         row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)

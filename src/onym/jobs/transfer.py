@@ -33,6 +33,7 @@ def _step(order: orders.Order, platform: Platform) -> bool:
         verdict = _look(order, platform)
         if verdict is not Look.GO:
             return verdict is not Look.WAIT
+        order = orders.read(order.id)  # it knows by now what the receiving account gives up
     if order.state in (State.PENDING, State.SENT, State.UNKNOWN):
         said = platform.move(
             handle=order.handle,
@@ -42,7 +43,7 @@ def _step(order: orders.Order, platform: Platform) -> bool:
             expected_holder=order.expected_holder,
             fence=order.fence,
             key=order.id,
-            retain=True,
+            retain=order.retain,
         )
         answered = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
         transfer.record_move(transfer_id=order.id, state=answered, reason=said.code or "")

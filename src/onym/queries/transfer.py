@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from onym.core import sale as sales
-from onym.core.transfer import Bar, State
+from onym.core.names import placeholder
+from onym.core.transfer import Bar, State, is_kept
 from onym.store.models import Handle, Transfer
 
 
@@ -22,12 +23,13 @@ class Order:
     placeholder: str
     expected_holder: str | None
     fence: int
+    retain: bool
     bar: Bar | None
 
 
 def order(transfer_id: str) -> Order | None:
     """The order, or None once nothing is left to be asked: the sale has gone on or given up."""
-    row = Transfer.objects.select_related("handle", "sale").get(pk=transfer_id)
+    row = Transfer.objects.select_related("handle", "sale", "namespace").get(pk=transfer_id)
     if row.state == State.ABANDONED:
         return None
     if row.sale is not None and not sales.awaits(row.sale.snapshot(), to=row.to):
@@ -37,7 +39,7 @@ def order(transfer_id: str) -> Order | None:
 
 def read(transfer_id: str) -> Order:
     """The order as it was written, whatever became of its sale."""
-    return _order(Transfer.objects.select_related("handle").get(pk=transfer_id))
+    return _order(Transfer.objects.select_related("handle", "namespace").get(pk=transfer_id))
 
 
 def _order(row: Transfer) -> Order:
@@ -51,6 +53,7 @@ def _order(row: Transfer) -> Order:
         placeholder=row.placeholder,
         expected_holder=row.expected_holder,
         fence=row.fence,
+        retain=is_kept(row.vacated, placeholder=placeholder(row.namespace.profile, row.to)),
         bar=row.bar(),
     )
 
