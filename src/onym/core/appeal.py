@@ -30,7 +30,7 @@ class Remedy(StrEnum):
     """What an appeal that was right brings."""
 
     RESTORED = "restored"  # the handle itself: it was not sold
-    WAIT = "wait"  # the first to be asked when it is free again
+    WAIT = "wait"  # the first to be told when it is available again
     RETURN = "return_and_refund"  # the sale is undone
     COMPENSATE = "compensate"  # a part of the price
 
