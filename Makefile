@@ -1,12 +1,12 @@
 # Two commands are enough: `make run` and `make test`. PYTHON=… chooses another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench sim faults security lock clean
+.PHONY: help install run test check bench lighthouse sim faults security lock clean
 
 PYTHON ?= python3
 PORT ?= 8000
 DATA ?= data
 SEED ?= 1
-BENCHES ?= sweep sale
+BENCHES ?= sweep sale pages
 export PYTHON
 
 help: ## say what there is
@@ -32,6 +32,9 @@ check: install ## format, lint, types, imports, house rules
 
 bench: install ## measurements, as ratios
 	@for name in $(BENCHES); do .venv/bin/onym bench $$name || exit 1; done
+
+lighthouse: install ## four pages of a demo under Lighthouse (needs Node and Chromium)
+	@.venv/bin/python tools/lighthouse/measure.py $(ARGUMENTS)
 
 sim: install ## seeded days of a market, audited
 	.venv/bin/onym sim --seed $(SEED)

@@ -17,7 +17,7 @@ from django.db import transaction
 from tests import make
 
 from onym.core import ledger as core
-from onym.flows import invitation, ledger, names, offer, people, record, watch
+from onym.flows import invitation, ledger, log, names, offer, people, record, watch
 from onym.queries import notice
 from onym.store import clock, secrets
 from onym.store import reclaim as store
@@ -68,6 +68,7 @@ class LivedIn:
     plan: str
     alerts: str
     sweep: str
+    checkout: str
 
 
 def market() -> LivedIn:
@@ -84,6 +85,7 @@ def market() -> LivedIn:
     keep = _on_their_way(place, plan, now)
     _waiting(place, curator, now)
     _watches(buyer)
+    log.integrate()
     return LivedIn(
         place,
         now,
@@ -98,6 +100,7 @@ def market() -> LivedIn:
         plan.id,
         watches.token(buyer.id),
         make.sweep(place, by=curator.id, stock=plan.path).id,
+        _checkout(place, buyer, sellers[0], now),
     )
 
 
@@ -278,6 +281,16 @@ def sale(row: Any, buyer: Any, seller: Any, *, minor: int, at: datetime, **chang
         "versions": {"fees": "onym-2026/1"},
     }
     return Sale.objects.create(**fields | changes)
+
+
+def _checkout(place: Any, buyer: Any, seller: Any, now: datetime) -> str:
+    """A sale that waits for the buyer's money."""
+    row = make.handle(place, "unpaid")
+    unpaid = {"funded_at": None, "closed_at": None, "funding_until": now + DAY, "state": "funding"}
+    unread = {"read_back_account_id": None, "read_back_at": None}
+    made = sale(row, buyer, seller, minor=60_000, at=now, **unpaid, **unread)
+    SaleSlot.objects.create(handle=row, kind="sale", ref=made.id, filled_at=now)
+    return str(made.id)
 
 
 @transaction.atomic

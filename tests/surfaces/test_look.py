@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils.translation import override
-from tests import make
+from tests import lived_in, make
 
 from onym.core import handle
 from onym.core import policy as core_policy
@@ -155,16 +155,25 @@ def test_a_page_names_its_files_by_their_content_and_they_may_be_kept(
         assert "immutable" in answer["Cache-Control"]
 
 
-def test_a_first_visit_loads_at_most_80_kb_beside_the_fonts(place: Any) -> None:
-    """Scripts, sheet and picture of the page that has most, as they travel."""
-    page = Client().get("/en/search?q=moon", headers={"accept-encoding": "gzip"})
-    seen = gzip.decompress(page.content).decode()
-    names = set(re.findall(r'(?:src|href)="(/static/[^"]+)"', seen))
-    assert len(names) >= 4
-    sizes = {name: _travels(name) for name in names if not name.endswith(".woff2")}
-    assert sum(sizes.values()) + len(page.content) <= 80_000, sizes
+def test_a_first_visit_loads_at_most_80_kb_beside_the_fonts(settings: Any) -> None:
+    """Scripts, sheets and pictures of the pages that people come to, at their fullest."""
+    settings.DEMO = True
+    settings.NAMESPACE = "demo"
+    market = lived_in.market()
+    client = Client()
+    typed = {"mail": "nadia@mail.example", "password": lived_in.PASSWORD}
+    assert client.post("/en/sign-in", typed).status_code == 302
+    for path in ("", "search?q=moo", "@moon", f"sales/{market.checkout}"):
+        page = client.get(f"/ar/{path}", headers={"accept-encoding": "gzip"})
+        assert page.status_code == 200, path
+        seen = gzip.decompress(page.content).decode()
+        names = set(re.findall(r'(?:src|href)="(/static/[^"]+|/brand\.css[^"]*)"', seen))
+        assert len(names) >= 4
+        sizes = {name: _travels(name) for name in names if not name.endswith(".woff2")}
+        assert sum(sizes.values()) + len(page.content) <= 80_000, (path, sizes)
 
 
 def _travels(name: str) -> int:
     with closing(Client().get(name, headers={"accept-encoding": "gzip"})) as answer:
+        assert answer.status_code == 200, name
         return len(answer.getvalue())

@@ -8,20 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.core.wsgi import get_wsgi_application
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page
 from tests import make
-from tests.surfaces import signing
+from tests.surfaces import live, signing
 
 from onym.store.models import Member
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-class Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Requests are no news."""
 
 
 @pytest.fixture
@@ -30,31 +23,20 @@ def site(database: Any, settings: Any) -> Iterator[str]:
     settings.NAMESPACE = "demo"
     make.namespace()
     signing.leila()
-    server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet, ipv6=False, connections_override={})
-    server.daemon_threads = False
-    server.set_app(get_wsgi_application())
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://localhost:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with live.served() as port:
+        yield f"http://localhost:{port}"
 
 
 @contextmanager
 def browser(*, javascript: bool = True) -> Iterator[Page]:
     """A page whose faults and refused contents end the test, with a virtual authenticator."""
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
-        )
+    with live.chromium() as chromium:
         page = chromium.new_context(java_script_enabled=javascript).new_page()
         wrong: list[str] = []
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("console", lambda said: wrong.append(said.text) if _is_refusal(said) else None)
         yield page
         assert wrong == []
-        chromium.close()
 
 
 def _is_refusal(said: Any) -> bool:

@@ -31,7 +31,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "handle": ("@moon", "@moor007", "@moor002", "@way1", "@sold3", "@nadia", "@nobody", "@free1"),
     "policies": ("policies",),
     "fees": ("fees",),
-    "sale": ("sales/{sale}",),
+    "sale": ("sales/{sale}", "sales/{checkout}"),
     "offers": ("offers",),
     "offer": ("offers/{offer}", "offers/{offer_token}"),
     "invitation": ("invitations/{invitation}",),

@@ -9,7 +9,7 @@ from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from onym.api import wire
-from onym.queries import names
+from onym.queries import look
 from onym.queries import search as queries
 
 router = Router(tags=["handles"])
@@ -46,4 +46,4 @@ def search(request: HttpRequest, asked: Query[Search]) -> HttpResponse:
 @router.get("/handles/{handle}", auth=None)
 def handle(request: HttpRequest, handle: str) -> HttpResponse:
     """State, holder, tier, appraisal, sale and tenures; any spelling of the handle will do."""
-    return wire.respond(200, names.handle(wire.place(request), handle))
+    return wire.respond(200, look.handle(wire.place(request), handle))

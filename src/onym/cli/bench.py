@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-NAMES = ("log", "sale", "sweep")
+NAMES = ("log", "pages", "sale", "sweep")
 
 
 def _there() -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -71,7 +70,7 @@ def appraise(
         "mid": found.mid,
         "high": found.high,
         "base": found.base,
-        "factors": [asdict(factor) for factor in found.factors],
+        "factors": [{"name": one.name, "percent": one.percent} for one in found.factors],
     }
 
 

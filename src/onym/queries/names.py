@@ -49,10 +49,15 @@ def handle(place: str | Ground, name: str) -> dict[str, Any]:
 
 def whole(looked: Ground, found: standing.Seen, sold: list[dict[str, Any]]) -> dict[str, Any]:
     """The same of a handle that was looked at; `sold` are settled sales to compare it with."""
+    return told(looked, found, appraisal.comparables(found.handle, sold))
+
+
+def told(looked: Ground, found: standing.Seen, near: list[dict[str, Any]]) -> dict[str, Any]:
+    """The same with the sales `near` it, as `appraisal.comparables` gives them."""
     view = brief(looked, found)
     view["tenures"] = _tenures(found.row, found.account)
     view["valid_since"] = view["tenures"][-1]["held_from"] if view["holder"] else None
-    view["appraisal"]["comparables"] = appraisal.comparables(found.handle, sold)
+    view["appraisal"]["comparables"] = near
     return view
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -85,16 +85,34 @@ def seen_all(found: Ground, names: Iterable[str]) -> dict[str, Seen]:
 def stand(found: Ground, names: list[str], rows: Mapping[str, Handle]) -> dict[str, Seen]:
     """Where handles stand whose rows, as `touched` gives them, are read already."""
     lists = _lists(found, names)
-    processes = _processes(found, rows.values())
-    views = {}
-    for name in names:
-        row, listed = rows.get(name), lists.get(name)
-        account = found.directory.by_handle(name) if found.directory else None
-        if row is None:
-            views[name] = _untouched(found, name, account, listed)
-        else:
-            views[name] = _of_row(found, row, account, listed, processes.get(row.pk, ()))
-    return views
+    ways = processes(found, rows.values())
+    return {
+        name: one(
+            found,
+            name,
+            row=(row := rows.get(name)),
+            on=lists.get(name, ()),
+            ways=ways.get(row.pk, ()) if row else (),
+        )
+        for name in names
+    }
+
+
+def one(
+    found: Ground,
+    name: str,
+    *,
+    row: Handle | None,
+    on: Collection[str],
+    ways: tuple[Reclaim, ...],
+) -> Seen:
+    """Where a handle stands of which all is read: its `row`, the lists it is `on`, its `ways`
+    through reclaim, as `processes` gives them."""
+    listed = next((state for list_, state in LISTS.items() if list_ in on), None)
+    account = found.directory.by_handle(name) if found.directory else None
+    if row is None:
+        return _untouched(found, name, account, listed)
+    return _of_row(found, row, account, listed, ways)
 
 
 def touched(found: Ground) -> Any:
@@ -116,18 +134,16 @@ def touched(found: Ground) -> Any:
     )
 
 
-def _lists(found: Ground, names: list[str]) -> dict[str, State]:
+def _lists(found: Ground, names: list[str]) -> dict[str, set[str]]:
     entries: dict[str, set[str]] = {}
     rows = ListEntry.objects.filter(namespace=found.place, handle__in=names)
     for handle, name in rows.values_list("handle", "list"):
         entries.setdefault(handle, set()).add(name)
-    return {
-        handle: next(state for name, state in LISTS.items() if name in on)
-        for handle, on in entries.items()
-    }
+    return entries
 
 
-def _processes(found: Ground, rows: Iterable[Handle]) -> dict[int, tuple[Reclaim, ...]]:
+def processes(found: Ground, rows: Iterable[Handle]) -> dict[int, tuple[Reclaim, ...]]:
+    """Every way of these rows through reclaim, by row."""
     handles = {row.pk: row for row in rows}
     if not handles:
         return {}

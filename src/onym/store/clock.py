@@ -9,8 +9,8 @@ from django.db import connection
 from django.db.models import BigIntegerField, DateTimeField
 from django.db.models.expressions import RawSQL
 
-_OFFSET = "coalesce((select offset_seconds from store_democlock where id = 1), 0)"
-_INSTANT = f"clock_timestamp() + {_OFFSET} * interval '1 second'"
+OFFSET = "coalesce((select offset_seconds from store_democlock where id = 1), 0)"
+INSTANT = f"clock_timestamp() + {OFFSET} * interval '1 second'"
 
 
 class OffsetInProduction(Exception):
@@ -25,15 +25,15 @@ def machine() -> datetime:
 def now() -> datetime:
     """The instant of the market, UTC in microseconds; outside the demo an offset is a fault."""
     with connection.cursor() as cursor:
-        cursor.execute(f"select {_INSTANT}, {_OFFSET}")
+        cursor.execute(f"select {INSTANT}, {OFFSET}")
         return read(*cursor.fetchone())
 
 
 def columns() -> dict[str, RawSQL]:
     """The clock as columns `clock_instant` and `clock_offset` of a query that asks for more."""
     return {
-        "clock_instant": RawSQL(f"({_INSTANT})", (), DateTimeField()),  # noqa: S611 - ours
-        "clock_offset": RawSQL(f"({_OFFSET})", (), BigIntegerField()),  # noqa: S611 - ours
+        "clock_instant": RawSQL(f"({INSTANT})", (), DateTimeField()),  # noqa: S611 - ours
+        "clock_offset": RawSQL(f"({OFFSET})", (), BigIntegerField()),  # noqa: S611 - ours
     }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import CheckConstraint, F, Q, UniqueConstraint
+from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
 from onym.core import sale as core
 from onym.core.money import Money
@@ -73,6 +73,15 @@ class Sale(models.Model):
                 name="one_live_sale_per_handle",
                 fields=("handle",),
                 condition=Q(state__in=sorted(core.LIVE)),
+            ),
+        )
+        indexes = (
+            Index(
+                F("namespace"),
+                F("closed_at").desc(),
+                F("id").desc(),
+                name="latest_settled",
+                condition=Q(state=core.State.SETTLED, closed_at__isnull=False),
             ),
         )
 

@@ -17,7 +17,8 @@ from onym.queries import brand, feeds
 from onym.web.page import LOCAL_NAMES
 
 PAGES = ("", "search", "policies", "fees", "guidelines", "log")
-PRIVATE = ("desk/", "me", "offers", "sales/", "invitations/", "keep/", "unsubscribe/", "sign-in")
+PRIVATE = ("desk/", "me", "offers", "invitations/", "keep/", "unsubscribe/", "sign-in")
+"""`sales/` may be asked for: whoever is not signed in is led to `sign-in` and reads nothing."""
 MOST = 10_000
 DAY_SECONDS = 86_400
 VALID_DAYS = 180
