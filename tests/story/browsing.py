@@ -59,8 +59,12 @@ class Browser:
 
     def press(self, do: str, *, within: str = "main") -> str:
         """The visible button that does `do`."""
-        self.page.locator(f'{within} button[name="do"][value="{do}"]:visible').first.click()
-        self.page.wait_for_load_state("load")
+        return self.follow(f'{within} button[name="do"][value="{do}"]:visible')
+
+    def follow(self, where: str) -> str:
+        """Click what leads to another page, and look at that one."""
+        with self.page.expect_navigation(wait_until="load"):
+            self.page.locator(where).first.click()
         return self.look()
 
     def fill(self, **fields: str) -> None:
@@ -71,8 +75,7 @@ class Browser:
         """One of the demo's people, by one press; whoever was here before leaves first."""
         self.page.context.clear_cookies()
         self.go("/sign-in")
-        self.page.click(f'button[name="person"][value="{role}"]')
-        self.page.wait_for_load_state("load")
+        self.follow(f'button[name="person"][value="{role}"]')
 
     def wait_days(self, days: int) -> None:
         """The demo bar's button, then the page on which the clock arrives."""
@@ -82,10 +85,8 @@ class Browser:
 
     def language(self, code: str) -> None:
         self.page.locator("details.menu summary").first.click()
-        self.page.locator(f'details.menu a[hreflang="{code}"]').click()
-        self.page.wait_for_load_state("load")
         self.lang = code
-        self.look()
+        self.follow(f'details.menu a[hreflang="{code}"]')
 
 
 @contextmanager

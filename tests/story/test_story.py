@@ -4,19 +4,16 @@ a phone and on a desk, from one first start that each run gets its own copy of.
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import requests
 from tests.story.browsing import Browser, window
-from tests.surfaces import outside
 from tests.surfaces.outside import Site
 
 TITLES = {"en": "Handle Marketplace", "fr": "Marché des identifiants", "ar": "سوق المعرّفات"}
@@ -27,31 +24,6 @@ STOPPED = {
 }
 AGREED = 123_457
 """What the seller asks back for @moon, in cents."""
-
-
-@pytest.fixture(scope="module")
-def first_start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """DATA after the first start, everything stopped."""
-    data = tmp_path_factory.mktemp("story") / "data"
-    with outside.running(data):
-        pass
-    yield data
-    shutil.rmtree(data)
-
-
-@pytest.fixture
-def site(first_start: Path, tmp_path: Path) -> Iterator[Site]:
-    """The demo on a copy of it; it is where the first start was, as its addresses are in mails."""
-    kept = first_start.with_name("kept")
-    shutil.copytree(first_start, kept, symlinks=True)
-    port = int(json.loads((first_start / "demo.json").read_text())["base"].rsplit(":", 1)[1])
-    running = Site(first_start, outside.start(first_start, port=port))
-    try:
-        yield running
-    finally:
-        outside.stop(running)
-        shutil.rmtree(first_start)
-        kept.rename(first_start)
 
 
 @pytest.mark.parametrize("width", [390, 1280])
@@ -81,10 +53,9 @@ def opens_and_changes_the_language(person: Browser) -> None:
 
 def finds_the_handle(person: Browser) -> None:
     person.page.locator("main input[name=q]").fill("handle")
-    person.page.keyboard.press("Enter")
-    person.page.locator('main a[href$="/@handle"]').first.click()
-    person.page.wait_for_load_state("load")
-    said = person.look()
+    with person.page.expect_navigation(wait_until="load"):
+        person.page.keyboard.press("Enter")
+    said = person.follow('main a[href$="/@handle"]')
     assert "relaunches this autumn" in said
     assert "handle.example" in said
     assert "x-2023/3" in said
@@ -96,9 +67,7 @@ def finds_the_handle(person: Browser) -> None:
 def the_team_lifts_the_stop_and_time_passes(site: Site, person: Browser) -> None:
     person.sign_in("team1")
     person.go("/desk/sweeps")
-    person.page.locator('main a[href*="/desk/sweeps/"]').first.click()
-    person.page.wait_for_load_state("load")
-    person.look()
+    person.follow('main a[href*="/desk/sweeps/"]')
     assert person.page.locator(".chart svg").count() >= 2, "verdict bars and funnel"
     person.go("/desk/switches")
     person.press("lift")
@@ -112,9 +81,7 @@ def the_team_lifts_the_stop_and_time_passes(site: Site, person: Browser) -> None
     keep = re.sub(r"/(en|fr|ar)/keep/", f"/{person.lang}/keep/", keep)
     person.visit(keep)
     assert state(site, "sunset") == "warned", "looking keeps nothing"
-    person.page.click("form.keep-form button")
-    person.page.wait_for_load_state("load")
-    person.look()
+    person.press("keep")
     until = time.monotonic() + 30
     while state(site, "sunset") != "held":
         assert time.monotonic() < until
@@ -127,10 +94,7 @@ def the_team_lifts_the_stop_and_time_passes(site: Site, person: Browser) -> None
 
 def approve(person: Browser, action: str) -> None:
     """The case of this kind, as the second person."""
-    case = person.page.locator(f'.case[data-action="{action}"]').first
-    case.locator('button[value="approve"]').click()
-    person.page.wait_for_load_state("load")
-    person.look()
+    person.follow(f'.case[data-action="{action}"] button[value="approve"]')
 
 
 def the_team_sets_a_price_that_a_second_person_approves(person: Browser) -> None:
@@ -152,8 +116,7 @@ def the_team_sets_a_price_that_a_second_person_approves(person: Browser) -> None
 def a_quiet_offer_is_sent(site: Site, person: Browser) -> None:
     person.sign_in("team1")
     person.go("/desk/campaigns")
-    person.page.locator('main a[href*="/desk/campaigns/cmp_"]').first.click()
-    person.page.wait_for_load_state("load")
+    person.follow('main a[href*="/desk/campaigns/cmp_"]')
     person.press("send")
     site.link("handles@acme.example", "/invitations/")
     mail = next(m for m in reversed(site.mails("handles@acme.example")) if "/invit" in m["text"])
