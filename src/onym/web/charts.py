@@ -161,7 +161,7 @@ def bars(points: Sequence[Point], *, say: Say) -> Chart:
     if least:
         marks += _axis(least, LINE + PLOT, say)
     step = WIDTH // len(points)
-    every = -(-len(points) // 6)
+    every = -(-len(points) // 5)  # more would touch in French
     for n, point in enumerate(points):
         tall = _scaled(abs(point.value), PLOT, most - least)
         top = zero - tall if point.value > 0 else zero
