@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. PYTHON=… chooses another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench lighthouse sim faults security lock clean
+.PHONY: help install run test check bench lighthouse sim story faults security lock clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -41,6 +41,10 @@ sim: install ## seeded days of a market, audited
 
 faults: install ## kill -9 at every step, and the seeded bugs that must be caught
 	.venv/bin/pytest -m faults
+
+story: install ## the whole story in a browser: three languages, phone and desk
+	@tools/system-packages
+	.venv/bin/pytest tests/story -m "long or not long"
 
 security: install ## the source under bandit, the tracked files searched for secrets
 	.venv/bin/bandit -q -ll -c pyproject.toml -r src
