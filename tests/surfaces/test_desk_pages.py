@@ -368,6 +368,7 @@ def test_a_funnel_only_narrows(amal: Client, place: Any) -> None:
     assert counts[:2] == [10, 4]
     assert counts[-2:] == [1, 0]
     assert counts == sorted(counts, reverse=True)
+    assert "Findings" not in text_of(amal, f"/fr/desk/sweeps/{made.id}")
 
 
 # Switches

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
 from onym.core.access import Action
@@ -85,7 +86,7 @@ def sweep(request: HttpRequest, id: str) -> HttpResponse:
     found = queries.sweep(looked, id)
     told = {
         "sweep": found,
-        "steps": [(STEPS[name], count) for name, count in found["funnel"]],
+        "steps": [(gettext(STEPS[name]), count) for name, count in found["funnel"]],
         "stages": _proposed(looked, found["policy"]),
         "today": looked.now.date().isoformat(),
     }
