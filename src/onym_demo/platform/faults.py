@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sqlite3
+import stat
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -97,7 +98,13 @@ def cut(client: tuple[str, int | str] | None) -> None:
     if client is None:
         return
     peer = (client[0], int(client[1]))
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(number))) as line:
-            if line.getpeername() == peer:
-                line.shutdown(socket.SHUT_RDWR)
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):  # a copy of anything else would stay open
+                _shut(number, peer)
+
+
+def _shut(number: int, peer: tuple[str, int]) -> None:
+    with socket.socket(fileno=os.dup(number)) as line:
+        if line.getpeername() == peer:
+            line.shutdown(socket.SHUT_RDWR)
