@@ -62,7 +62,7 @@ def authenticator(page: Page, *, verified: bool = True) -> tuple[Any, str]:
 def by_password(page: Page, site: str, *, to: str) -> None:
     page.goto(f"{site}/en/sign-in?next={to}")
     page.get_by_label("Mail address").fill(signing.MAIL)
-    page.get_by_label("Password").fill(signing.PASSWORD)
+    page.get_by_label("Password", exact=True).fill(signing.PASSWORD)
     page.get_by_role("main").get_by_role("button", name="Sign in").click()
 
 
