@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,23 +20,10 @@ from urllib.request import urlopen
 import psycopg
 import pytest
 
-from onym.site import embedded
+from onym.site import embedded, outside
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
-
-
-def _two_free_ports() -> int:
-    """A port whose successor is free, too."""
-    while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind(("127.0.0.1", 0))
-            port = int(first.getsockname()[1])
-            try:
-                second.bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -49,7 +37,7 @@ class Up:
 
     def __init__(self, data: Path, *prefix: str, **environment: str) -> None:
         self.data, self.prefix, self.environment = data, prefix, environment
-        self.port = _two_free_ports()
+        self.port = outside.free_pair()
         self.process: subprocess.Popen[str] | None = None
 
     def command(self, *more: str) -> list[str]:
@@ -220,6 +208,20 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_left_running(up: Up) -
             f"onym: port_in_use: port {up.port + offset} is in use; choose another with --port\n"
         )
         assert up.members() == {}
+
+
+def test_port_nought_takes_two_that_are_free(up: Up) -> None:
+    up.port = 0
+    with subprocess.Popen(
+        up.command(), env=_environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as begun:
+        assert begun.stdout
+        said = begun.stdout.readline()
+        begun.terminate()
+    found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
+    assert found, said
+    assert outside.free(int(found[1]))
+    assert up.members() == {}
 
 
 def test_a_second_instance_on_one_data_is_refused_by_name(up: Up) -> None:

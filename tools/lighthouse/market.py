@@ -6,7 +6,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -29,7 +28,7 @@ def demo() -> Iterator[dict[str, Any]]:
     """`demo.json` of an `onym up --demo` on a DATA that goes when we do."""
     with tempfile.TemporaryDirectory(prefix="lighthouse-") as data:
         command = [sys.executable, "-m", "onym.site.command", "up", "--demo", "--data", data]
-        command += ["--port", str(_free_pair())]
+        command += ["--port", "0"]
         plain = {key: value for key, value in os.environ.items() if not key.startswith("ONYM_")}
         plain.pop("DATABASE_URL", None)
         with subprocess.Popen(  # noqa: S603 - our own program
@@ -49,19 +48,6 @@ def _told(file: Path, running: subprocess.Popen[bytes]) -> dict[str, Any]:
         time.sleep(0.5)
     found: dict[str, Any] = json.loads(file.read_text())
     return found
-
-
-def _free_pair() -> int:
-    """A port that is free, and so is the next, which the streams take."""
-    while True:
-        with socket.socket() as one, socket.socket() as two:
-            one.bind(("127.0.0.1", 0))
-            port: int = one.getsockname()[1]
-            try:
-                two.bind(("127.0.0.1", port + 1))
-            except (OSError, OverflowError):
-                continue
-            return port
 
 
 @contextmanager

@@ -32,6 +32,16 @@ def free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
+def free_pair(host: str = "127.0.0.1") -> int:
+    """A port that is free now, and so is the next."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind((host, 0))
+            port: int = probe.getsockname()[1]
+        if port < 65_535 and free(port, host) and free(port + 1, host):
+            return port
+
+
 def listens(port: int, host: str = "127.0.0.1") -> bool:
     """Does somebody accept connections here?"""
     try:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Pictures of the main pages: `tools/screens DATA/demo.json`, of a demo that runs.
+"""Pictures of the main pages: `tools/screens.py DATA/demo.json`, of a demo that runs.
 
 It warns the first holders, opens the market and makes an offer and a sale where the demo has none,
 then writes docs/screens/PAGE-LANGUAGE-THEME[-390].png, all of them in three languages and two
