@@ -38,6 +38,13 @@ TEMPLATE = "onym_template"
 WITHOUT_DJANGO = {"core", "tlog", "sweep", "demo", "docs", "story"}
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Each process of a run in parallel has a server and DATA of its own: it must not read the
+    settings, as one that inherits their name does at once, before this file has named its own."""
+    if getattr(config.option, "numprocesses", None):
+        os.environ.pop("DJANGO_SETTINGS_MODULE")
+
+
 def pytest_pycollect_makemodule(module_path: Path) -> None:
     """Django is set up by the first test module that may use it; pure floors never load it."""
     if module_path.parent.name not in WITHOUT_DJANGO:
