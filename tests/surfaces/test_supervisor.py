@@ -37,7 +37,7 @@ class Up:
 
     def __init__(self, data: Path, *prefix: str, **environment: str) -> None:
         self.data, self.prefix, self.environment = data, prefix, environment
-        self.port = outside.free_pair()
+        self.port = outside.free_pair(data.with_name(f"{data.name}.port"))
         self.process: subprocess.Popen[str] | None = None
 
     def command(self, *more: str) -> list[str]:
@@ -210,8 +210,16 @@ def test_a_port_in_use_is_said_in_one_line_and_nothing_is_left_running(up: Up) -
         assert up.members() == {}
 
 
-def test_port_nought_takes_two_that_are_free(up: Up) -> None:
+def test_port_nought_takes_two_that_are_free_and_the_same_again(up: Up) -> None:
     up.port = 0
+    told = [_told(up), _told(up)]
+    assert told[0] == told[1]
+    assert outside.free(told[0])
+    assert up.members() == {}
+
+
+def _told(up: Up) -> int:
+    """The port that it says it listens on, once it does; then it is ended."""
     with subprocess.Popen(
         up.command(), env=_environment(), stdout=subprocess.PIPE, text=True, start_new_session=True
     ) as begun:
@@ -220,8 +228,7 @@ def test_port_nought_takes_two_that_are_free(up: Up) -> None:
         begun.terminate()
     found = re.search(r"http://127\.0\.0\.1:(\d+)/", said)
     assert found, said
-    assert outside.free(int(found[1]))
-    assert up.members() == {}
+    return int(found[1])
 
 
 def test_a_second_instance_on_one_data_is_refused_by_name(up: Up) -> None:

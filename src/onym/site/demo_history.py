@@ -186,6 +186,6 @@ def announce(data: Path, people_: Mapping[str, Any]) -> str:
     _count(ordered["sweep"]["id"], stock, out=data / "namespaces" / NAMESPACE / "sweeps" / "first")
     made = plan.adopt(namespace=NAMESPACE, stock=stock, by=by, starts_at=now())
     if isinstance(made, Approval):
-        by = people_["team2"]["member"]
+        by = people_["operator"]["member"]
         desk.approve(approval_id=made.id, by=by, shown=made.shown)
     return str(stock)

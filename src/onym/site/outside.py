@@ -32,13 +32,26 @@ def free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def free_pair(host: str = "127.0.0.1") -> int:
-    """A port that is free now, and so is the next."""
+def free_pair(kept: Path, host: str = "127.0.0.1") -> int:
+    """A port that is free now, and so is the next: the last time's, which links in old mails name,
+    if `kept`, the file that remembers it, has one that still is.
+    """
+    last = int(kept.read_text()) if kept.exists() else 0
+    port = last if last and _pair(last, host) else _fresh_pair(host)
+    kept.write_text(str(port))
+    return port
+
+
+def _pair(port: int, host: str) -> bool:
+    return port < 65_535 and free(port, host) and free(port + 1, host)
+
+
+def _fresh_pair(host: str) -> int:
     while True:
         with socket.socket() as probe:
             probe.bind((host, 0))
             port: int = probe.getsockname()[1]
-        if port < 65_535 and free(port, host) and free(port + 1, host):
+        if _pair(port, host):
             return port
 
 

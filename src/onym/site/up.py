@@ -39,7 +39,7 @@ class AlreadyRunning(Refusal):
     type=click.IntRange(0, 65534),
     default=8000,
     show_default=True,
-    help="Port to listen on, the streams on the next; 0 takes two that are free.",
+    help="Port to listen on, the streams on the next; 0 takes two that are free, and keeps them.",
 )
 @click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
 @click.option("--demo/--no-demo", default=False, help="With the demo's outside world.")
@@ -49,7 +49,7 @@ def command(port: int, host: str, demo: bool, workers: int) -> None:
     data_dir = embedded.data_directory()
     (data_dir / "run").mkdir(parents=True, exist_ok=True)
     with _alone(data_dir):
-        port = port or outside.free_pair(host)
+        port = port or outside.free_pair(data_dir / "run" / "port", host)
         for wanted in (port, port + 1):
             if not outside.free(wanted, host):
                 raise PortInUse(f"port {wanted} is in use; choose another with --port")

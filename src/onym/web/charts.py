@@ -161,7 +161,7 @@ def bars(points: Sequence[Point], *, say: Say) -> Chart:
     if least:
         marks += _axis(least, LINE + PLOT, say)
     step = WIDTH // len(points)
-    every = -(-len(points) // 5)  # more would touch in French
+    every = -(-len(points) // 3)  # more would touch in French, in a narrow card
     for n, point in enumerate(points):
         tall = _scaled(abs(point.value), PLOT, most - least)
         top = zero - tall if point.value > 0 else zero
