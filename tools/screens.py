@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Pictures of the main pages: `tools/screens.py DATA/demo.json`, of a demo that runs.
+"""Pictures of the pages: `tools/screens.py DATA/demo.json`, of a demo that runs.
 
-It warns the first holders, opens the market and makes an offer and a sale where the demo has none,
-then writes docs/screens/PAGE-LANGUAGE-THEME[-390].png, all of them in three languages and two
-themes.
+It warns the first holders, opens the market and makes an offer, a sale and a private offer where
+the demo has none, then writes docs/screens/PAGE-LANGUAGE-THEME[-390].png, all of them in three
+languages and two themes.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ DESK, PHONE = (1280, 860), (390, 844)
 COLOURS = 96
 TRADE, OPEN = ("buyer", "moon", 123_457), ("acme", "nadia", 90_000)
 """Who offers for which handle, and how much: the first is accepted, the second stays open."""
+FREED = ("epena", 95_000)
+"""A handle that the history has set free, and for how much Acme is asked to buy it."""
 
 keys = itertools.count(1)
 
@@ -71,7 +73,30 @@ def prepare(demo: Demo) -> dict[str, str]:
         "thread": thread,
         "sale": demo.first("buyer", "/sales", handle=TRADE[1]),
         "keep": demo.link("sunset@mail.example", "/keep/"),
+        "invitation": invited(demo),
     }
+
+
+def invited(demo: Demo) -> str:
+    """The link of an open private offer of a released handle to Acme."""
+    mail = demo.facts["people"]["acme"]["mail"]
+    known = demo.link(mail, "/invitations/")
+    if known:
+        return known
+    wish = {
+        "handle": FREED[0],
+        "price": {"minor": FREED[1], "currency": "USD"},
+        "criteria": "firms that asked for a short name",
+        "recipients": [{"mail": mail, "name": "Acme", "language": "en"}],
+        "expires_in_days": 14,
+    }
+    made = demo.ask("team1", "/desk/campaigns", wish)
+    demo.ask("team1", f"/desk/campaigns/{made['id']}/send")
+    for _ in range(20):  # the letter is on its way
+        if found := demo.link(mail, "/invitations/"):
+            return found
+        time.sleep(1)
+    return ""
 
 
 def offered(demo: Demo, who: str, handle: str, minor: int) -> str:
@@ -86,31 +111,59 @@ def pages(made: dict[str, str]) -> dict[str, tuple[str, str]]:
     return {
         "home": ("", "/"),
         "search": ("", "/search?q=moo"),
+        "browse": ("", "/search?sale=any"),
         "handle": ("", "/@handle"),
+        "handle-held": ("acme", "/@nadia"),
         "policies": ("", "/policies"),
+        "policy": ("", "/policies > /policies/x-2023/"),
         "fees": ("", "/fees"),
+        "fees-version": ("", "/fees > /fees/onym-2026/"),
+        "guidelines": ("", "/guidelines"),
         "log": ("", "/log"),
         "leaf": ("", "/log/3"),
         "sign-in": ("", "/sign-in"),
+        "join": ("", "/join"),
         "keep": ("", made["keep"]),
+        "invitation": ("acme", made["invitation"]),
+        "problem": ("", "/problems/sale_slot_taken"),
+        "missing": ("", NOWHERE),
+        "design": ("", "/design"),
+        "clock": ("", "/demo/clock"),
         "sale": ("buyer", f"/sales/{made['sale']}"),
         "offer": ("acme", f"/offers/{made['thread']}"),
-        "sell": ("buyer", "/sell/nadia"),
+        "sell": ("buyer", "/sell"),
+        "sell-price": ("buyer", "/sell/nadia?price=1250"),
         "me": ("buyer", "/me"),
+        "holding": ("buyer", "/me/holding"),
+        "buying": ("buyer", "/me/buying"),
+        "selling": ("buyer", "/me/selling"),
+        "offers": ("buyer", "/me/offers"),
+        "alerts": ("buyer", "/me/alerts"),
         "statement": ("seller", "/me/statement"),
+        "notices": ("buyer", "/me/notices"),
+        "notice": ("buyer", "/me/notices > /me/notices/"),
+        "appeals": ("buyer", "/me/appeals"),
+        "settings": ("buyer", "/me/settings"),
         "security": ("buyer", "/security"),
+        "totp": ("buyer", "/security/totp"),
+        "sessions": ("buyer", "/sessions"),
+        "confirm": ("buyer", "/confirm"),
         "desk": ("team1", "/desk/"),
+        "desk-sweeps": ("team1", "/desk/sweeps"),
         "desk-sweep": ("team1", "/desk/sweeps > /desk/sweeps/"),
         "desk-plans": ("team1", "/desk/plans"),
         "desk-stock": ("team1", "/desk/stock"),
+        "desk-shortlist": ("team1", "/desk/shortlist"),
         "desk-handle": ("team1", "/desk/handles/handle?way=campaign"),
+        "desk-campaigns": ("team1", "/desk/campaigns"),
         "desk-campaign": ("team1", "/desk/campaigns > /desk/campaigns/cmp_"),
         "desk-switches": ("team1", "/desk/switches"),
         "desk-overview": ("team1", "/desk/overview"),
     }
 
 
-ON_PHONES = ("home", "handle", "search", "me", "desk")
+ON_PHONES = ("home", "handle", "search", "sale", "me", "desk")
+NOWHERE = "/nowhere"
 
 
 def go(page: Page, base: str, lang: str, path: str) -> None:
@@ -120,7 +173,8 @@ def go(page: Page, base: str, lang: str, path: str) -> None:
         page.locator(f'main a[href*="{then}"]').first.click()
         page.wait_for_load_state("load")
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-    if answer is None or answer.status != 200 or wide > 0:
+    wanted = 404 if path == NOWHERE else 200
+    if answer is None or answer.status != wanted or wide > 0:
         print(f"{lang}{path}: {answer and answer.status}, {wide} pixels too wide")
 
 

@@ -36,6 +36,12 @@ def signed_in() -> Client:
     return client
 
 
+@pytest.mark.parametrize("language", ["en", "fr", "ar"])
+def test_a_language_alone_leads_to_its_home_with_what_was_asked(place: Any, language: str) -> None:
+    assert Client().get(f"/{language}").headers["Location"] == f"/{language}/"
+    assert Client().get(f"/{language}?a=b").headers["Location"] == f"/{language}/?a=b"
+
+
 def test_the_address_wins_over_every_preference(leila: Any) -> None:
     people.speak(member=leila.id, language="ar")
     answer = signed_in().get("/en/search", headers={"Accept-Language": "fr"})

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from django.http import HttpRequest, HttpResponse
-from django.urls import path, register_converter
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import path, re_path, register_converter
 
 from onym.web import (
     appeals,
@@ -40,8 +40,15 @@ def preferred(request: HttpRequest) -> HttpResponse:
     return page.led_to(request, "/")
 
 
+def whole(request: HttpRequest) -> HttpResponse:
+    """A language's home by its whole address, with what was asked."""
+    query = request.META.get("QUERY_STRING", "")
+    return HttpResponseRedirect(f"{request.path}/" + (f"?{query}" if query else ""))
+
+
 urlpatterns = [
     path("", preferred, name="preferred"),
+    re_path("^(?:en|fr|ar)$", whole, name="home-without-slash"),
     path("<lang:lang>/", names.home, name="home"),
     path("<lang:lang>/search", names.search, name="search"),
     path("<lang:lang>/@<str:handle>", names.handle, name="handle"),
