@@ -65,7 +65,7 @@ def test_every_command_that_exists_has_help_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [["unknown"], ["up", "--port", "many"], ["up", "--port", "0"], ["migrate", "-x"]]
+    "arguments", [["unknown"], ["up", "--port", "many"], ["up", "--port", "-1"], ["migrate", "-x"]]
 )
 def test_a_mistake_in_the_words_is_usage_and_exits_2(arguments: list[str]) -> None:
     said = onym(*arguments)

@@ -77,6 +77,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "my-notice": ("me/notices/ntc_x",),
     "my-appeals": ("me/appeals",),
     "my-settings": ("me/settings",),
+    "my-data": ("me/data.json",),
+    "leave": ("me/leave",),
     "sell": ("sell",),
     "sell-handle": ("sell/nadia", "sell/nadia?price=1250"),
     "sell-listed": ("sell/nadia/listed",),

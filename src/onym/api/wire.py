@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +14,7 @@ from pydantic import ConfigDict, StrictInt
 
 from onym.core.errors import IdempotencyKeyMissing, Malformed, NotAllowed, NotSignedIn, Refusal
 from onym.core.money import Money
+from onym.core.plain import plain as plain
 from onym.flows import record
 from onym.flows.record import Answer
 from onym.queries import people
@@ -32,19 +32,6 @@ class Amount(Schema):
 
     def money(self) -> Money:
         return Money.positive(self.minor, self.currency)
-
-
-def plain(value: Any) -> Any:
-    """JSON of a query's values: money as an object, instants in RFC 3339 UTC."""
-    if isinstance(value, Money):
-        return {"minor": value.minor, "currency": value.currency}
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    if isinstance(value, Mapping):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
-    return value
 
 
 def respond(status: int, body: Any) -> HttpResponse:

@@ -22,12 +22,13 @@ async def _work() -> None:
 def main() -> None:
     """Set up Django and the outside world's adapters, then work."""
     django.setup()
-    from onym.jobs import clock, log, worker
+    from onym.jobs import clock, log, retention, worker
 
     worker.load()
     stop = threading.Event()
     time_keeper = threading.Thread(target=clock.keep_time, args=(stop,), daemon=True)
     time_keeper.start()
+    threading.Thread(target=retention.keep, args=(stop,), daemon=True).start()
     log_keepers = log.start(stop)
     try:
         asyncio.run(_work())

@@ -113,7 +113,9 @@ def _recipient(
 
 
 def _opened(row: Invitation) -> tuple[str, str, str]:
-    """Mail, name and language."""
+    """Mail, name and language; of somebody forgotten nothing."""
+    if not row.recipient_sealed:
+        return "", "", ""
     plain = secrets.open_(bytes(row.recipient_sealed), place=f"invitation.recipient/{row.id}")
     mail, name, language = json.loads(plain)
     return mail, name, language

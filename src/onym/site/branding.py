@@ -79,11 +79,17 @@ def _legal(path: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def _text(file: Path) -> str:
+def text(environment: Mapping[str, str], setting: str) -> str:
+    """What the file that a setting names says; nothing where it is not set."""
+    name = environment.get(setting, "")
+    return _text(Path(name), setting) if name else ""
+
+
+def _text(file: Path, setting: str = "ONYM_LEGAL") -> str:
     try:
-        return _bytes("ONYM_LEGAL", file, most=LARGEST_TEXT).decode()
+        return _bytes(setting, file, most=LARGEST_TEXT).decode()
     except UnicodeDecodeError:
-        raise Malformed(f"ONYM_LEGAL: {file.name} is not UTF-8") from None
+        raise Malformed(f"{setting}: {file.name} is not UTF-8") from None
 
 
 def _bytes(setting: str, file: Path, *, most: int) -> bytes:

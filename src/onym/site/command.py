@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "restore": ("onym.site.restore", "Read a backup into an empty DATA."),
     "desk": ("onym.cli.desk", "Handle team: who belongs to it, in which role."),
     "token": ("onym.cli.token", "Tokens for the API."),
+    "person": ("onym.cli.person", "What is kept about a person: export, erase, purge."),
     "import": ("onym.cli.import_", "Read account tables into a directory snapshot."),
     "sweep": ("onym.cli.sweep", "Assess every account under a policy."),
     "policy": ("onym.cli.policy", "Check, explain and compare policies."),

@@ -43,6 +43,11 @@ BRAND = (
     Setting("ONYM_ACCENT_LIGHT", "", "Colour of links and buttons on light paper, as `#rrggbb`"),
     Setting("ONYM_ACCENT_DARK", "", "The same on dark paper; both or none"),
     Setting("ONYM_LEGAL", "", "A folder of legal texts, `imprint.en.md` and so on"),
+    Setting(
+        "ONYM_RETENTION",
+        "as shipped",
+        "A TOML file: days for which each class of personal data is kept",
+    ),
     Setting("ONYM_CURRENCY", "USD", "The currency that the namespace is founded with"),
 )
 MAIL = (

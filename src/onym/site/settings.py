@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
+from onym.core import retention
 from onym.core.errors import Malformed
 from onym.site import branding, embedded, files
 
@@ -214,6 +215,9 @@ NAMESPACE = os.environ.get("ONYM_NAMESPACE") or ("demo" if DEMO else "main")
 # The operator's name, colours, logo and legal texts; what is wrong with them is said at start.
 BRAND = branding.read(os.environ)
 CURRENCY = branding.currency(os.environ)
+
+# Days by class of personal data, from the operator's file or as shipped.
+RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")

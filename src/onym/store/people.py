@@ -26,6 +26,7 @@ class Member(models.Model):
     is_house = models.BooleanField(default=False)
     created_at = models.DateTimeField()
     security_changed_at = models.DateTimeField(null=True)
+    erased_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = (

@@ -21,6 +21,7 @@ from onym.web import (
     notices,
     offer,
     page,
+    privacy,
     problems,
     reclaim,
     sale,
@@ -121,4 +122,6 @@ urlpatterns = [
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
+    path("<lang:lang>/me/data.json", privacy.data, name="my-data"),
+    path("<lang:lang>/me/leave", privacy.leave, name="leave"),
 ]

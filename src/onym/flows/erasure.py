@@ -1,0 +1,147 @@
+"""Forgetting a person: a member who leaves, or an address that was only ever written to.
+
+What others rely on stays under the pseudonym: sales, books, the log. See docs/concepts/privacy.md.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from allauth.usersessions.models import UserSession
+from django.contrib.sessions.models import Session
+from django.db import transaction
+from django.db.models import Q
+
+from onym.core.errors import AlreadyClosed, NotAllowed
+from onym.core.sale import LIVE, PayoutState
+from onym.flows import retention
+from onym.store import clock, rowlocks, secrets
+from onym.store.models import (
+    Appeal,
+    BookAccount,
+    Event,
+    Invitation,
+    Link,
+    Listing,
+    MailAddress,
+    MailCode,
+    Member,
+    Notice,
+    Offer,
+    Payout,
+    PayoutAccount,
+    Reclaim,
+    Sale,
+    StaffRole,
+    Suppression,
+    Token,
+    Watch,
+)
+
+
+def erase(*, member: str) -> None:
+    """Forget who a member is. In order: nothing of theirs may be under way; then names, addresses,
+    links, ways to sign in, watches, texts and openings go, and the pseudonym stays.
+
+    Refuses `not_found`; `not_allowed` for staff and the house; `already_closed` a second time, and
+    while a sale, a listing, an offer, an appeal or money of theirs is open, naming which.
+    """
+    with transaction.atomic():
+        row = rowlocks.member(member)
+        now = clock.now()
+        addresses = set(row.mailaddress_set.values_list("address_index", flat=True))
+        _expect_free(row, addresses)
+        accounts = list(Link.objects.filter(member=row).values_list("account_id", flat=True))
+        _forget_sign_in(row)
+        Link.objects.filter(member=row, unlinked_at=None).update(unlinked_at=now)
+        for model in (MailAddress, PayoutAccount, Token, Watch):
+            model.objects.filter(member=row).delete()
+        _forget_addresses(row.namespace_id, addresses, now=now)
+        _forget_accounts(row.namespace_id, accounts, member=row.id)
+        row.name_sealed = b""
+        row.erased_at = now
+        row.save()
+
+
+def erase_address(*, namespace: str, mail: str) -> int:
+    """Forget an address of nobody's: recipients and notices that name it; answers how many rows.
+
+    Refuses `not_allowed` for a member's: the member leaves, or changes it; `already_closed` while
+    a private offer to it is open. It is never written to again: a keyed digest remembers that.
+    """
+    index = secrets.index(mail, purpose="mail")
+    with transaction.atomic():
+        known = MailAddress.objects.filter(namespace_id=namespace, address_index=index)
+        if known.filter(replaced_at=None).exists():
+            raise NotAllowed("the address is a member's")
+        if _offered_to(namespace, {index}):
+            raise AlreadyClosed("still under way: a private offer")
+        return _forget_addresses(namespace, {index}, now=clock.now())
+
+
+def _offered_to(namespace: str, indexes: set[str]) -> bool:
+    sent = Invitation.objects.filter(campaign__namespace_id=namespace, closed_at=None)
+    return sent.filter(recipient_index__in=indexes).exists()
+
+
+def _expect_free(row: Member, addresses: set[str]) -> None:
+    if row.erased_at is not None:
+        raise AlreadyClosed("this member was forgotten already")
+    if row.is_house or StaffRole.objects.filter(member=row).exists():
+        raise NotAllowed("staff and the house stay known; take the roles away first")
+    open_ = [what for what, is_open in _under_way(row, addresses) if is_open]
+    if open_:
+        raise AlreadyClosed(f"still under way: {', '.join(open_)}")
+
+
+def _under_way(row: Member, addresses: set[str]) -> list[tuple[str, bool]]:
+    mine = Q(buyer=row) | Q(seller=row)
+    owed = Q(balance_minor__isnull=False) & ~Q(balance_minor=0)
+    waiting = ~Q(state=PayoutState.DONE)
+    return [
+        ("a sale", Sale.objects.filter(mine, state__in=sorted(LIVE)).exists()),
+        ("a listing", Listing.objects.filter(seller=row, state="open").exists()),
+        ("a private offer", _offered_to(row.namespace_id, addresses)),
+        ("an offer", Offer.objects.filter(buyer=row, state="open").exists()),
+        ("an appeal", Appeal.objects.filter(member=row, state="open").exists()),
+        ("a payout", Payout.objects.filter(waiting, member=row).exists()),
+        ("a balance", BookAccount.objects.filter(owed, member=row).exists()),
+    ]
+
+
+def _forget_sign_in(row: Member) -> None:
+    """Sessions end; password, passkeys, TOTP and recovery codes go with the user."""
+    if row.user is None:
+        return
+    keys = UserSession.objects.filter(user=row.user).values_list("session_key", flat=True)
+    Session.objects.filter(session_key__in=list(keys)).delete()
+    MailCode.objects.filter(member=row).delete()
+    user, row.user = row.user, None
+    row.save(update_fields=["user"])
+    user.delete()
+
+
+def _forget_addresses(namespace: str, indexes: set[str], *, now: datetime) -> int:
+    """Recipients and notices that name one of these addresses, in the rows and the openings."""
+    for index in indexes:
+        Suppression.objects.get_or_create(
+            namespace_id=namespace,
+            address_index=index,
+            defaults={"reason": "erased", "at": now},
+        )
+    sent = Invitation.objects.filter(
+        campaign__namespace_id=namespace, recipient_index__in=indexes
+    ).exclude(recipient_sealed=b"")
+    told = Notice.objects.filter(namespace_id=namespace, address_index__in=indexes)
+    return retention.strangers(list(sent.values_list("id", flat=True))) + retention.nameless(told)
+
+
+def _forget_accounts(namespace: str, accounts: list[str], *, member: str) -> None:
+    """What was said of and by the member's accounts: appeals' texts, and evidence in openings."""
+    said = Appeal.objects.filter(
+        Q(member_id=member) | Q(account_id__in=accounts), namespace_id=namespace
+    )
+    retention.silent(list(said.values_list("id", flat=True)))
+    found = Reclaim.objects.filter(account_id__in=accounts, handle__namespace_id=namespace)
+    refs = [f"{plan}/{handle}" for plan, handle in found.values_list("plan_id", "handle__handle")]
+    retention.forget_openings(Event.objects.filter(namespace_id=namespace, ref__in=refs))

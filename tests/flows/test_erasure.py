@@ -1,0 +1,192 @@
+"""Who asks takes everything along, or is forgotten: what goes, what stays, what must be over."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from tests import make
+
+from onym.core import retention as core
+from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
+from onym.flows import erasure, invitation, log, offer, people, record, retention
+from onym.queries import audit, export
+from onym.queries import invitation as invitations
+from onym.store import clock, secrets
+from onym.store.models import (
+    Appeal,
+    DirectoryImport,
+    Event,
+    Invitation,
+    Link,
+    MailAddress,
+    Member,
+    Notice,
+    Suppression,
+    Watch,
+)
+
+pytestmark = pytest.mark.usefixtures("database")
+MAIL, PASSWORD = "leila@mail.example", "orbit-and-tide"
+NAME = "Leila Mansour"
+
+
+@pytest.fixture
+def place(settings: Any, tmp_path: Path) -> Any:
+    settings.NAMESPACE, settings.DATA, settings.LOG_ORIGIN = "demo", tmp_path, "test/log"
+    return make.namespace()
+
+
+@pytest.fixture
+def leila(place: Any) -> Member:
+    """A member with a password, an account, a session, a notice and a watch."""
+    row = people.join(namespace="demo", name=NAME, mail=MAIL, password=PASSWORD)
+    people.link(member=row.id, account_id="acc-moon")
+    Watch.objects.create(id="wch_1", namespace=place, member=row, prefix="moo", made_at=clock.now())
+    record.notify(
+        namespace="demo", kind="offer_made", about="off_1", now=clock.now(), member=row.id
+    )
+    return row
+
+
+def invited(place: Any, mail: str = MAIL) -> Invitation:
+    """A private offer to this address and one to another, sent and declined."""
+    staff = [make.member(place, roles="curator") for _ in range(2)]
+    handle = make.handle(place, "orbit", state="released", account_id=None)
+    made = make.campaign(handle, mails=f"{mail} bo@mail.example", by=staff[0].id)
+    invitation.send(campaign_id=made.id, by=staff[0].id)
+    for row in Invitation.objects.filter(campaign_id=made.id):
+        assert invitation.sending(invitation_id=row.id)
+    mine, other = Invitation.objects.filter(campaign_id=made.id).order_by("position")
+    invitation.decline(token=mine.token)
+    invitation.decline(token=other.token)
+    return Invitation.objects.get(pk=mine.pk)
+
+
+def test_a_member_takes_everything_along(place: Any, leila: Member) -> None:
+    invited(place)
+    make.totp(leila)
+    told = export.export(leila.id)
+    assert told["member"]["name"] == NAME
+    assert [one["mail"] for one in told["addresses"]] == [MAIL]
+    assert [one["account_id"] for one in told["accounts"]] == ["acc-moon"]
+    assert [one["prefix"] for one in told["watches"]] == ["moo"]
+    assert {one["kind"] for one in told["notices"]} >= {"offer_made"}
+    assert [one["campaign__handle__handle"] for one in told["private_offers"]] == ["orbit"]
+    assert [one["type"] for one in told["sign_in"]["factors"]] == ["totp"]
+    assert PASSWORD not in json.dumps(told)
+    with pytest.raises(NotFound):
+        export.export("mbr_nobody")
+
+
+def test_who_is_forgotten_leaves_a_pseudonym_and_a_log_that_still_proves(
+    place: Any, leila: Member
+) -> None:
+    mine = invited(place)
+    log.integrate()
+    leaf = Event.objects.get(type="InvitationSent", ref=mine.id)
+    browser = Client()
+    browser.post("/en/sign-in", {"mail": MAIL, "password": PASSWORD})
+    assert browser.get("/en/me").status_code == 200
+    erasure.erase(member=leila.id)
+    row = Member.objects.get(pk=leila.id)
+    assert (row.name, row.user, row.erased_at is not None) == ("", None, True)
+    assert not MailAddress.objects.filter(member=row).exists()
+    assert not Link.objects.filter(member=row, unlinked_at=None).exists()
+    assert not Watch.objects.exists()
+    assert not User.objects.filter(username=leila.id).exists()
+    assert browser.get("/en/me").status_code == 302
+    assert not Notice.objects.filter(about="off_1").exclude(address_sealed=None).exists()
+    assert invitations.recipients(mine.campaign_id, with_names=True)[0]["mail"] == ""
+    assert invitations.recipients(mine.campaign_id, with_names=True)[1]["mail"] == "bo@mail.example"
+    after = Event.objects.get(pk=leaf.pk)
+    assert bytes(after.entry) == bytes(leaf.entry)
+    with pytest.raises(LookupError):
+        record.opening("InvitationSent", mine.id, "recipient")
+    assert record.opening("InvitationSent", mine.id, "handle")["value"] == "orbit"
+    assert Suppression.objects.count() == 1
+    assert [str(c) for c in audit.run() if c.verdict is audit.Verdict.VIOLATED] == []
+    with pytest.raises(AlreadyClosed):
+        erasure.erase(member=leila.id)
+    people.join(namespace="demo", name="Leila again", mail=MAIL)
+
+
+def test_nobody_is_forgotten_while_something_of_theirs_is_open(place: Any, leila: Member) -> None:
+    holder = make.member(place, account="acc-holder")
+    make.handle(place, "tide", account_id="acc-holder")
+    made = offer.make(namespace="demo", handle="tide", buyer=leila.id, price=make.usd(300))
+    with pytest.raises(AlreadyClosed, match="an offer"):
+        erasure.erase(member=leila.id)
+    assert Member.objects.get(pk=leila.id).name == NAME
+    offer.withdraw(offer_id=made.id, by=leila.id)
+    erasure.erase(member=leila.id)
+    assert holder.erased_at is None
+
+
+def test_staff_stay_known(place: Any) -> None:
+    staff = make.member(place, roles="curator")
+    with pytest.raises(NotAllowed):
+        erasure.erase(member=staff.id)
+    with pytest.raises(NotAllowed):
+        erasure.erase(member="mbr_house")
+
+
+def test_an_address_of_nobodys_is_forgotten_and_never_written_to_again(place: Any) -> None:
+    mine = invited(place, mail="ada@mail.example")
+    people.join(namespace="demo", name=NAME, mail=MAIL)
+    assert erasure.erase_address(namespace="demo", mail="ada@mail.example") == 1
+    assert not Invitation.objects.get(pk=mine.pk).recipient_sealed
+    assert Suppression.objects.get().reason == "erased"
+    assert erasure.erase_address(namespace="demo", mail="ada@mail.example") == 0
+    with pytest.raises(NotAllowed):
+        erasure.erase_address(namespace="demo", mail=MAIL)
+
+
+def test_what_has_had_its_time_goes_and_the_rest_stays(
+    place: Any, leila: Member, settings: Any, tmp_path: Path
+) -> None:
+    mine = invited(place)
+    folders = [tmp_path / f"import-{number}" for number in range(4)]
+    for number, folder in enumerate(folders):
+        folder.mkdir()
+        at = clock.now() - timedelta(days=400 - number)
+        DirectoryImport.objects.create(
+            id=f"imp_{number}", namespace=place, path=str(folder), rows=1, at=at
+        )
+    assert retention.purge() == dict.fromkeys(core.KINDS, 0) | {"directories": 2}
+    assert [folder.exists() for folder in folders] == [False, False, True, True]
+    long_ago = clock.now() - timedelta(days=181)
+    Invitation.objects.filter(pk=mine.pk).update(closed_at=long_ago)
+    assert retention.purge()["invitations"] == 1
+    assert retention.purge()["invitations"] == 0
+    assert not Invitation.objects.get(pk=mine.pk).recipient_sealed
+    settings.RETENTION = core.read("notices = 1")
+    Notice.objects.filter(about="off_1").update(made_at=clock.now() - timedelta(days=2))
+    assert retention.purge()["notices"] == 1
+
+
+def test_an_appeal_falls_silent_long_after_it_was_decided(place: Any, leila: Member) -> None:
+    process = make.reclaimed(place, "moon")
+    made = Appeal.objects.create(
+        id="apl_1",
+        namespace=place,
+        handle=process.handle,
+        process=process,
+        account_id="acc-moon",
+        member=leila,
+        text_sealed=secrets.seal("I was ill.", place="appeal.text/apl_1"),
+        state="rejected",
+        opened_at=make.NOW,
+        decided_at=clock.now() - timedelta(days=1000),
+        decided_by=make.member(place, roles="reviewer"),
+    )
+    assert retention.purge()["appeals"] == 0
+    assert Appeal.objects.get().text == "I was ill."
+    Appeal.objects.update(decided_at=clock.now() - timedelta(days=1096))
+    assert retention.purge()["appeals"] == 1
+    assert Appeal.objects.get(pk=made.id).text == ""
