@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
+from django.db import connections
 from tests.demo import pds as servers
+from tests.demo.line import laid
 from tests.demo.servers import free_port
 
 from onym.core import names
@@ -16,6 +20,7 @@ from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.ports.platform import Answer, Holding
 from onym.ports.xrpc import written_at
 from onym.store.models import PlatformWrite
+from onym.store.platform import Writes
 
 _numbers = itertools.count(1)
 
@@ -360,3 +365,64 @@ def test_a_write_is_a_sign_of_life_and_a_new_handle_is_none(
     )
     assert made.ok, made.text
     assert port.account(account_id=one)["last_post_at"] > before
+
+
+def test_of_two_orders_at_once_for_one_handle_one_moves_it(pds: servers.Pds, pair: Any) -> None:
+    """Both read the same holder before either has renamed it, were it not for their turn."""
+    (seller, handle), (buyer, _) = pair
+    other, _ = pds.sign_up()
+    buyers = {buyer: 21, other: 22}
+
+    def order(to: str) -> Any:
+        try:
+            return move(pds.platform(), handle, seller, to, fence=buyers[to], key=f"at-once-{to}")
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as threads:
+        said = dict(zip(buyers, threads.map(order, buyers), strict=True))
+    (winner,) = [to for to, outcome in said.items() if outcome.done]
+    (loser,) = [outcome for to, outcome in said.items() if to != winner]
+    assert (loser.answer, loser.code) == (Answer.REFUSED, "stale")
+    assert pds.resolve(handle) == winner
+    assert pds.label(seller).startswith("user-")
+
+
+def test_a_move_without_an_end_is_ended_before_the_next_one_for_that_handle(
+    pds: servers.Pds, pair: Any
+) -> None:
+    """Its own job may be dead; the handle is nobody's meanwhile."""
+    (seller, handle), (buyer, _) = pair
+    third, _ = pds.sign_up()
+    with laid(pds.base) as line:
+        port = pds.platform(base=line.base)
+        line.between(lambda: line.arm("error", on="updateAccountHandle"), on="updateAccountHandle")
+        assert move(port, handle, seller, buyer, fence=1, key=f"first-{handle}").unknown
+        assert pds.resolve(handle) is None
+        assert move(port, handle, buyer, third, fence=2, key=f"second-{handle}").done
+    assert PlatformWrite.objects.get(key=f"first-{handle}").answer == "done"
+    assert pds.resolve(handle) == third
+
+
+def test_while_another_process_has_the_turn_an_order_waits_and_is_unknown(
+    pds: servers.Pds, pair: Any
+) -> None:
+    (seller, handle), (buyer, _) = pair
+    taken, over = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with Writes(namespace="demo").turn([f"handle:{handle}"], seconds=1) as mine:
+            assert mine
+            taken.set()
+            over.wait(timeout=30)
+        connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        holding = threads.submit(hold)
+        assert taken.wait(timeout=10)
+        said = move(pds.platform(patience=0.2), handle, seller, buyer, fence=1, key=f"w-{handle}")
+        over.set()
+        holding.result(timeout=10)
+    assert (said.unknown, said.code) == (True, "in_progress")
+    assert pds.label(seller) == handle
+    assert move(pds.platform(), handle, seller, buyer, fence=1, key=f"w-{handle}").done

@@ -13,7 +13,7 @@ from typing import Any
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.ports.atproto_accounts import PROFILE, Accounts, checked
 from onym.ports.atproto_moves import Moves
-from onym.ports.journal import Book, Journal, Write
+from onym.ports.journal import PATIENCE, Book, Journal, Write
 from onym.ports.platform import AccountRow, Answer, Capabilities, Holding, Notice, Outcome
 from onym.ports.xrpc import Said, Xrpc
 
@@ -27,7 +27,7 @@ class Atproto:
 
     `mails` says that the PDS sends mail, so that holders can be told; `hands_over` lets whole
     accounts change hands. `quiet` is how many seconds a request that was not answered may still be
-    under way.
+    under way, `patience` how many to wait for another process's turn.
     """
 
     def __init__(
@@ -39,11 +39,12 @@ class Atproto:
         custodian: str | None = None,
         mails: bool = False,
         hands_over: bool = False,
+        patience: float = PATIENCE,
     ) -> None:
         self._xrpc = xrpc
         self._accounts = Accounts(xrpc=xrpc, custodian=custodian)
         self._moves = Moves(xrpc=xrpc, accounts=self._accounts, quiet=quiet)
-        self._book = Book(journal, self._run)
+        self._book = Book(journal, self._run, patience=patience)
         self._mails, self._hands_over = mails, hands_over
 
     def capabilities(self) -> Capabilities:

@@ -71,9 +71,10 @@ class Book:
     `run` takes a write up wherever it stands: it may have begun in another process, which died.
     """
 
-    def __init__(self, journal: Journal, run: Run) -> None:
+    def __init__(self, journal: Journal, run: Run, *, patience: float = PATIENCE) -> None:
         self._journal = journal
         self._run = run
+        self._patience = patience
 
     def once(
         self,
@@ -90,7 +91,7 @@ class Book:
         Refused as `idempotency_mismatch` for another wish under the key, as `stale` for a fence
         that is not above the highest one used; unknown while somebody else has the turn.
         """
-        with self._journal.turn({subject, *names}, seconds=PATIENCE) as mine:
+        with self._journal.turn({subject, *names}, seconds=self._patience) as mine:
             if not mine:
                 return Outcome(Answer.UNKNOWN, "in_progress", "another write is under way")
             known = self._journal.find(key)
