@@ -95,7 +95,10 @@ def test_the_list_of_accounts_tells_their_last_write_and_who_is_suspended(
     assert (rows[one]["handle"], rows[one]["status"]) == (label, "active")
     latest = pds.ask("com.atproto.sync.getLatestCommit", did=one).json()["rev"]
     assert rows[one]["last_post_at"] == written_at(latest) is not None
-    assert rows[one]["email"] == f"{label}@people.example"
+    assert "email" not in rows[one], "whom the PDS itself tells"
+    alone = pds.platform(mails=False)
+    assert alone.account(account_id=one)["email"] == f"{label}@people.example"
+    assert "email" in alone.capabilities().signals
     assert rows[other]["status"] == "suspended"
     assert rows[other]["last_post_at"] is not None
 
@@ -300,13 +303,14 @@ def test_nobody_listening_is_unknown_for_a_write_and_unavailable_for_a_read(
 
 def test_a_holder_is_told_by_mail_once(world: Any, port: Any, pair: Any) -> None:
     (one, label), _ = pair
-    text = "Your handle\n\nPlease sign in."
+    text = "Your <handle>\n\nPlease sign in."
     wish = {"account_id": one, "kind": "warning", "text": text, "href": "http://onym/keep/1"}
     for _ in range(2):
         assert port.notify(**wish, key=f"notice-{label}").done
     found = world.out.letters(f"{label}@people.example")
-    assert [letter["subject"] for letter in found] == ["Your handle"]
-    assert "http://onym/keep/1" in found[0]["text"]
+    assert [letter["subject"] for letter in found] == ["Your <handle>"]
+    assert "http://onym/keep/1" in found[0]["text"].splitlines(), "alone on its line"
+    assert "Your <handle>" in found[0]["text"]
     assert "sign in" not in str(PlatformWrite.objects.get(key=f"notice-{label}").wish)
     unknown = port.notify(**wish | {"account_id": "did:plc:nobody"}, key=f"none-{label}")
     assert (unknown.refused, unknown.code) == (True, "account_unknown")

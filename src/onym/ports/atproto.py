@@ -6,6 +6,7 @@ A PDS keeps no fences and no names of requests, so `Book` keeps them in the mark
 from __future__ import annotations
 
 import hashlib
+import html
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from onym.ports.journal import PATIENCE, Book, Journal, Write
 from onym.ports.platform import AccountRow, Answer, Capabilities, Holding, Notice, Outcome
 from onym.ports.xrpc import Said, Xrpc
 
-SIGNALS = ("created_at", "last_post_at", "status", "email")
+SIGNALS = ("created_at", "last_post_at", "status")
 WIPED: Sequence[str] = ()
 """What a hand-over destroys: a PDS holds neither messages nor contacts."""
 
@@ -25,9 +26,10 @@ WIPED: Sequence[str] = ()
 class Atproto:
     """`Platform` on a PDS. Without a custodian it reserves and retains nothing.
 
-    `mails` says that the PDS sends mail, so that holders can be told; `hands_over` lets whole
-    accounts change hands. `quiet` is how many seconds a request that was not answered may still be
-    under way, `patience` how many to wait for another process's turn.
+    `mails` says that the PDS sends mail, so that holders are told through it; else the market is
+    given their addresses. `hands_over` lets whole accounts change hands. `quiet` is how many
+    seconds a request that was not answered may still be under way, `patience` how many to wait
+    for another process's turn.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class Atproto:
         patience: float = PATIENCE,
     ) -> None:
         self._xrpc = xrpc
-        self._accounts = Accounts(xrpc=xrpc, custodian=custodian)
+        self._accounts = Accounts(xrpc=xrpc, custodian=custodian, gives_addresses=not mails)
         self._moves = Moves(xrpc=xrpc, accounts=self._accounts, quiet=quiet)
         self._book = Book(journal, self._run, patience=patience)
         self._mails, self._hands_over = mails, hands_over
@@ -61,7 +63,7 @@ class Atproto:
             hand_over=self._hands_over,
             notices=self._mails,
             notice_batch=0,
-            signals=SIGNALS,
+            signals=SIGNALS if self._mails else (*SIGNALS, "email"),
         )
 
     def accounts(self, *, cursor: str | None = None) -> tuple[Sequence[AccountRow], str | None]:
@@ -168,7 +170,8 @@ class Atproto:
         if content is None:
             return Outcome(Answer.UNKNOWN, "in_progress")
         subject, _, _ = content.strip().partition("\n")
-        wish = {"recipientDid": did, "content": content, "subject": subject[:120], "senderDid": did}
+        body = html.escape(content, quote=False).replace("\n", "<br>\n")
+        wish = {"recipientDid": did, "content": body, "subject": subject[:120], "senderDid": did}
         said = self._xrpc.order("com.atproto.admin.sendEmail", wish)
         if not said.sure:
             return Outcome(Answer.UNKNOWN, "no_answer", said.message)

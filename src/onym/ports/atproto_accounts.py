@@ -39,10 +39,14 @@ class Accounts:
 
     `custodian` is the id or the handle of the account that stands for nobody; those that were
     invited in its name hold its handles, one each, for an account of a PDS has exactly one.
+    `gives_addresses` is whether rows tell the holders' mail addresses.
     """
 
-    def __init__(self, *, xrpc: Xrpc, custodian: str | None = None) -> None:
+    def __init__(
+        self, *, xrpc: Xrpc, custodian: str | None = None, gives_addresses: bool = False
+    ) -> None:
         self._xrpc = xrpc
+        self._gives_addresses = gives_addresses
         self._custodian = custodian
         self._domain = ""
 
@@ -154,7 +158,8 @@ class Accounts:
         row["status"] = _status(repo)
         row["created_at"] = info.created_at
         row["last_post_at"] = written_at(str(repo.get("rev", "")))
-        row["email"] = info.email or None
+        if self._gives_addresses and info.email:
+            row["email"] = info.email
         return row
 
     def _holding(self, did: str, full: str) -> Info:
