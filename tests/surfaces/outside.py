@@ -164,7 +164,7 @@ def start(
             at = port or int((data / "run" / "port").read_text())
             if requests.get(f"http://127.0.0.1:{at}/ready", timeout=2).status_code == 200:
                 return process
-        except (requests.RequestException, FileNotFoundError):
+        except (requests.RequestException, FileNotFoundError, ValueError):
             pass
         time.sleep(0.2)
     process.kill()
