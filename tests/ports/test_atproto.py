@@ -430,3 +430,19 @@ def test_while_another_process_has_the_turn_an_order_waits_and_is_unknown(
     assert (said.unknown, said.code) == (True, "in_progress")
     assert pds.label(seller) == handle
     assert move(pds.platform(), handle, seller, buyer, fence=1, key=f"w-{handle}").done
+
+
+def test_a_handle_that_somebody_takes_just_before_it_is_assigned_is_theirs(
+    pds: servers.Pds, pair: Any
+) -> None:
+    """Nobody held it and nobody was renamed for it, so nothing is given back."""
+    _, (buyer, bought_with) = pair
+    label = f"free{next(_numbers)}"
+    takers: list[str] = []
+    with laid(pds.base) as line:
+        status = "com.atproto.sync.getRepoStatus"  # the last thing that is asked before
+        line.between(lambda: None, on=status)
+        line.between(lambda: takers.append(pds.sign_up(handle=label)[0]), on=status)
+        said = move(pds.platform(base=line.base), label, None, buyer)
+    assert (said.answer, said.code) == (Answer.REFUSED, "taken")
+    assert (pds.resolve(label), pds.label(buyer)) == (takers[0], bought_with)

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 import requests
+from django.core.exceptions import ImproperlyConfigured
 from tests.surfaces import outside
 from tests.surfaces.outside import Site
 
 from onym.ports.xrpc import written_at
+from onym.site import apps
 
 ACCOUNTS = "48"
 STORY = {"base", "platform", "mailbox", "smtp", "payments", "press", "log_key", "people"}
@@ -128,3 +130,9 @@ def test_a_demo_does_not_move_to_another_platform(tmp_path: Path, began: str, wi
         env=outside.environment(),
     )
     assert (said.returncode, f"it began on {began}" in said.stderr) == (1, True), said.stderr
+
+
+def test_a_kind_of_platform_that_nobody_knows_is_said_at_start(settings: Any) -> None:
+    settings.PLATFORM_KIND = "ftp"
+    with pytest.raises(ImproperlyConfigured, match="http, atproto"):
+        apps._install_platform()

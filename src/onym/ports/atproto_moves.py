@@ -105,7 +105,8 @@ class Moves:
         if not said.sure and not self._arrived_unheard(write):
             return _unknown(said)
         if said.sure and said.error:
-            write.note(stage="undo", why="taken_between", detail=said.message)
+            why = "taken_between" if write.progress["displaced"] else "taken"
+            write.note(stage="undo", why=why, detail=said.message)
             return None
         if self._accounts.owner(self._accounts.find(handle, likely=(to,))) != to:
             return Outcome(Answer.UNKNOWN, "not_so", "the PDS says done, and it is not")
