@@ -165,6 +165,7 @@ def test_a_move_is_refused_with_a_code_and_nothing_happens(
     said = move(port, handle, wish.pop("source"), wish.pop("to"), **wish)
     assert (said.answer, said.code) == (Answer.REFUSED, code)
     assert (pds.label(seller), pds.label(buyer)) == (handle, bought_with)
+    assert not PlatformWrite.objects.exclude(progress={}).exists(), "nothing was asked for, either"
 
 
 def test_a_suspended_holders_handle_moves(port: Any, pds: servers.Pds, pair: Any) -> None:
