@@ -180,8 +180,12 @@ def test_one_key_has_one_effect_and_one_answer_for_ever(
     port: Any, pds: servers.Pds, pair: Any
 ) -> None:
     (seller, handle), (buyer, _) = pair
+    early = {"key": "early", "fence": 10}
+    assert move(port, handle, buyer, seller, **early).code == "stale"
     first = move(port, handle, seller, buyer, key="a-key", fence=11)
     assert first.done
+    assert move(port, handle, buyer, seller, **early).code == "stale", "though it is so by now"
+    assert pds.resolve(handle) == buyer
     back = move(port, handle, buyer, seller, fence=12)
     assert back.done
     again = move(port, handle, seller, buyer, key="a-key", fence=11)
