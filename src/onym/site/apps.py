@@ -6,8 +6,10 @@ import importlib.util
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
+from onym.ports.platform import Platform, SignedHttp
 from onym.site import keys
 
 
@@ -27,15 +29,41 @@ class Site(AppConfig):
 
 
 def _install_platform() -> None:
-    from onym.ports.platform import SignedHttp
+    """A kind that nobody knows is a fault at start, not at the first move."""
+    kinds = {"http": _signed_http, "atproto": _atproto}
+    if settings.PLATFORM_KIND not in kinds:
+        known = ", ".join(kinds)
+        raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
+    ports.install(platforms={settings.NAMESPACE: kinds[settings.PLATFORM_KIND]()})
 
-    platform = SignedHttp(
+
+def _signed_http() -> Platform:
+    return SignedHttp(
         base=settings.PLATFORM_URL,
         key_id=keys.KEY_ID,
         private_key=keys.platform_key(settings.DATA),
         timeout=settings.PLATFORM_TIMEOUT,
     )
-    ports.install(platforms={settings.NAMESPACE: platform})
+
+
+def _atproto() -> Platform:
+    from onym.ports.atproto import Atproto
+    from onym.ports.xrpc import Xrpc
+    from onym.store.platform import Writes
+
+    xrpc = Xrpc(
+        base=settings.PLATFORM_URL,
+        password=settings.PLATFORM_PASSWORD,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    return Atproto(
+        xrpc=xrpc,
+        journal=Writes(namespace=settings.NAMESPACE),
+        quiet=settings.PLATFORM_TIMEOUT,
+        custodian=settings.PLATFORM_CUSTODIAN,
+        mails=settings.PLATFORM_MAIL,
+        hands_over=settings.PLATFORM_HAND_OVER,
+    )
 
 
 def _install_payments() -> None:

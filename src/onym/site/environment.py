@@ -68,6 +68,11 @@ MAIL = (
 )
 OUTSIDE = (
     Setting("ONYM_PLATFORM_URL", "", "The platform's address"),
+    Setting("ONYM_PLATFORM_KIND", "`http`", "What it speaks: `http` (signed) or `atproto` (a PDS)"),
+    Setting("ONYM_PLATFORM_PASSWORD", "", "A PDS's administrator's password"),
+    Setting("ONYM_PLATFORM_CUSTODIAN", "", "A PDS's account that keeps handles: its handle or DID"),
+    Setting("ONYM_PLATFORM_MAIL", "off", "The PDS sends mail, so holders are told by it"),
+    Setting("ONYM_PLATFORM_HAND_OVER", "off", "Whole accounts of a PDS may change hands"),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),

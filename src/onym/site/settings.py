@@ -221,6 +221,11 @@ RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
+PLATFORM_KIND = os.environ.get("ONYM_PLATFORM_KIND") or "http"
+PLATFORM_PASSWORD = os.environ.get("ONYM_PLATFORM_PASSWORD", "")
+PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
+PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"
+PLATFORM_HAND_OVER = os.environ.get("ONYM_PLATFORM_HAND_OVER") == "1"
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
