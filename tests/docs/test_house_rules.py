@@ -388,6 +388,7 @@ COVERED = {
     "src/onym/site/up.py": "tests/surfaces/test_supervisor.py",
     "src/onym/site/urls.py": "tests/surfaces/test_supervisor.py",
     "src/onym/site/wsgi.py": "tests/surfaces/test_supervisor.py",
+    "src/onym/store/breaker.py": "tests/surfaces/test_breakers.py",
     "src/onym/store/desk.py": "tests/store/test_constraints.py",
     "src/onym/store/ids.py": "tests/flows/test_sale.py",
     "src/onym/store/invitation.py": "tests/store/test_constraints.py",

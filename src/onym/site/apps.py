@@ -6,8 +6,10 @@ import importlib.util
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
+from onym.ports.platform import Platform, SignedHttp
 from onym.site import keys
 
 
@@ -27,19 +29,29 @@ class Site(AppConfig):
 
 
 def _install_platform() -> None:
-    from onym.ports.platform import SignedHttp
+    """A kind that nobody knows is a fault at start, not at the first move."""
+    from onym.site import breakers
 
-    platform = SignedHttp(
+    kinds = {"http": _signed_http}
+    if settings.PLATFORM_KIND not in kinds:
+        known = ", ".join(kinds)
+        raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
+    platform = breakers.guard("platform", kinds[settings.PLATFORM_KIND]())
+    ports.install(platforms={settings.NAMESPACE: platform})
+
+
+def _signed_http() -> Platform:
+    return SignedHttp(
         base=settings.PLATFORM_URL,
         key_id=keys.KEY_ID,
         private_key=keys.platform_key(settings.DATA),
         timeout=settings.PLATFORM_TIMEOUT,
     )
-    ports.install(platforms={settings.NAMESPACE: platform})
 
 
 def _install_payments() -> None:
     from onym.ports.stripe import StripePayments
+    from onym.site import breakers
 
     payments = StripePayments(
         api_key=settings.PAYMENTS_KEY,
@@ -47,13 +59,14 @@ def _install_payments() -> None:
         webhook_secrets=settings.PAYMENTS_WEBHOOK_SECRET.split(","),
         timeout=settings.PAYMENTS_TIMEOUT,
     )
-    ports.install(payments={settings.NAMESPACE: payments})
+    ports.install(payments={settings.NAMESPACE: breakers.guard("payments", payments)})
 
 
 def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
+    from onym.site import breakers
 
-    ports.install(mail=DjangoMail())
+    ports.install(mail=breakers.guard("mail", DjangoMail()))
 
 
 def _install_witnesses() -> None:

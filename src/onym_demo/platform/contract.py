@@ -66,6 +66,10 @@ def plaza(request: Request) -> Plaza:
     return found
 
 
+def _busy(fault: faults.Fault) -> Problem:
+    return Problem(429, "busy", retry_after=math.ceil(fault.seconds))
+
+
 def answer(told: Answer) -> Response:
     status, text = told
     kind = "application/problem+json" if status >= 400 else "application/json"
@@ -90,6 +94,8 @@ async def _suffer_reading(fault: faults.Fault, request: Request) -> None:
         await asyncio.sleep(fault.seconds)
     elif fault.kind.startswith("cut"):
         faults.cut(request.scope["client"])
+    elif fault.kind == "busy":
+        raise _busy(fault)
     else:
         raise Problem(500, "fault")
 
@@ -140,6 +146,8 @@ async def _suffer(
     here = plaza(request)
     if fault.kind == "delay":
         await asyncio.sleep(fault.seconds)
+    if fault.kind == "busy":
+        raise _busy(fault)
     if fault.kind == "lie":
         return answer(await _rehearse(here.writer, work))
     told = None
