@@ -137,6 +137,22 @@ class Capabilities:
     since: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of the list, the cursor of the next page (None after the last), and the platform's
+    instant of the reading, if it tells it."""
+
+    rows: Sequence[AccountRow]
+    next: str | None
+    as_of: datetime | None
+
+
+class TellsChanges(Protocol):
+    """A platform that offers `since`: its list of all, or of what changed since an instant."""
+
+    def page(self, *, cursor: str | None = None, since: datetime | None = None) -> Page: ...
+
+
 class Platform(Protocol):
     """Reads raise PlatformUnavailable; writes answer an Outcome and never raise for the outside."""
 
@@ -227,10 +243,24 @@ class SignedHttp:
 
     def accounts(self, *, cursor: str | None = None) -> tuple[Sequence[AccountRow], str | None]:
         """One page of the activity list and the cursor of the next, None after the last."""
-        page = self._read("/accounts" + (f"?cursor={quote(cursor, safe='')}" if cursor else ""))
-        if page is None or not isinstance(page.get("items"), list):
+        found = self.page(cursor=cursor)
+        return found.rows, found.next
+
+    def page(self, *, cursor: str | None = None, since: datetime | None = None) -> Page:
+        """The same with the instant of the reading; with `since` only what changed since then."""
+        asked = {"since": since.isoformat() if since else None, "cursor": cursor}
+        query = "&".join(f"{name}={quote(text, safe='')}" for name, text in asked.items() if text)
+        found = self._read("/accounts" + (f"?{query}" if query else ""))
+        if found is None or not isinstance(found.get("items"), list):
             raise PlatformUnavailable("the platform's list of accounts cannot be read")
-        return [_row(item) for item in page["items"]], page.get("next")
+        following, as_of = found.get("next"), found.get("as_of")
+        if not isinstance(following, str | None):
+            raise PlatformUnavailable("the platform's list has no readable cursor")
+        try:
+            read_at = None if as_of is None else _instant(as_of)
+        except (TypeError, ValueError) as trouble:
+            raise PlatformUnavailable(f"as_of: {trouble}") from trouble
+        return Page([_row(item) for item in found["items"]], following, read_at)
 
     def account(self, *, account_id: str) -> AccountRow | None:
         """The account now, or None if the platform knows none by that id."""
