@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -19,7 +20,7 @@ class Site(AppConfig):
 
     def ready(self) -> None:
         """An outside without an address stays empty: asking for it is a fault that says so."""
-        if settings.PLATFORM_URL:
+        if settings.PLATFORM_URL or settings.PLATFORM_SQL:
             _install_platform()
         if settings.PAYMENTS_KEY:
             _install_payments()
@@ -32,7 +33,7 @@ def _install_platform() -> None:
     """A kind that nobody knows is a fault at start, not at the first move."""
     from onym.site import breakers
 
-    kinds = {"http": _signed_http}
+    kinds = {"http": _signed_http, "sql": _mapped_sql}
     if settings.PLATFORM_KIND not in kinds:
         known = ", ".join(kinds)
         raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
@@ -47,6 +48,12 @@ def _signed_http() -> Platform:
         private_key=keys.platform_key(settings.DATA),
         timeout=settings.PLATFORM_TIMEOUT,
     )
+
+
+def _mapped_sql() -> Platform:
+    from onym.ports.sql import Sql, read_mapping
+
+    return Sql(read_mapping(Path(settings.PLATFORM_SQL)), timeout=settings.PLATFORM_TIMEOUT)
 
 
 def _install_payments() -> None:

@@ -63,7 +63,8 @@ MAIL = (
 )
 OUTSIDE = (
     Setting("ONYM_PLATFORM_URL", "", "The platform's address"),
-    Setting("ONYM_PLATFORM_KIND", "`http`", "What it speaks: `http` (signed)"),
+    Setting("ONYM_PLATFORM_KIND", "`http`", "What it speaks: `http` (signed) or `sql`"),
+    Setting("ONYM_PLATFORM_SQL", "", "With `sql`: the file of the mapping"),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),

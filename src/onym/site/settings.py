@@ -218,6 +218,7 @@ CURRENCY = branding.currency(os.environ)
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
 PLATFORM_KIND = os.environ.get("ONYM_PLATFORM_KIND") or "http"
+PLATFORM_SQL = os.environ.get("ONYM_PLATFORM_SQL", "")
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
