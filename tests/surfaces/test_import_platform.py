@@ -19,7 +19,7 @@ from tests.demo.plaza import move
 from onym import ports
 from onym.cli import import_
 from onym.core.errors import InProgress, PlatformUnavailable, Refusal
-from onym.flows import contacts, names
+from onym.flows import contacts, names, refresh
 from onym.ports.platform import Page, SignedHttp
 from onym.store.models import DirectoryImport
 from onym.sweep.directory import Directory
@@ -202,7 +202,7 @@ def test_a_platform_that_fails_half_way_leaves_the_old_directory_in_use(plaza, p
         read(place, "--whole")
     assert DirectoryImport.objects.count() == before
     folder = site.DATA / "namespaces" / place / "directory"
-    assert list(folder.glob(".refresh-*")) == []
+    assert list(folder.glob(f"{refresh.SCRATCH}*")) == []
 
 
 def test_two_readings_at_once_are_one(plaza, place):
@@ -217,7 +217,8 @@ def test_two_readings_at_once_are_one(plaza, place):
     ports.install(platforms={place: Wayward(plaza, {1: meanwhile})})
     read(place)
     assert told == [True]
-    (folder / ".refresh-left").mkdir()
+    left = folder / f"{refresh.SCRATCH}left"  # as a killed one leaves it
+    left.mkdir()
     read(place)
-    assert not (folder / ".refresh-left").exists()
+    assert not left.exists()
     assert contacts.directory(place) is not None
