@@ -181,30 +181,31 @@ def test_a_handle_is_detached_reserved_and_let_go(port, people):
     assert port.reserve(handle="old", key="r2").code == "handle_held"
 
 
-@pytest.mark.parametrize(
-    ("changes", "code"),
-    [
-        ({"expected_holder": "{buyer}", "source": "{buyer}"}, "stale"),
-        ({"expected_holder": None}, "stale"),
-        ({"to": "999"}, "account_unknown"),
-        ({"to": "{banned}"}, "account_unavailable"),
-        ({"placeholder": "no handle"}, "handle_malformed"),
-        ({"fence": 0}, "malformed"),
-        ({"to": None}, "malformed"),
-        ({"source": "{buyer}"}, "malformed"),
-    ],
-)
-def test_a_move_is_refused_with_a_code_and_nothing_happens(port, people, dsn, changes, code):
-    seller, buyer, banned = people("gold", "old", "bad")
-    with psycopg.connect(dsn) as db:
-        db.execute("UPDATE forum.users SET banned = true WHERE username = 'bad'")
-    known = {"{buyer}": buyer, "{banned}": banned}
-    wish = {"source": seller, "to": buyer, "expected_holder": seller}
-    wish |= {name: known.get(value, value) for name, value in changes.items()}
-    said = move(port, "gold", wish.pop("source"), wish.pop("to"), **wish)
-    assert (said.answer, said.code) == (Answer.REFUSED, code)
-    assert holders(port, "gold", "old") == [seller, buyer]
-    assert move(port, "gold", seller, buyer, fence=1).done, "the refusal used up a fence"
+REFUSED = [
+    ({"expected_holder": "{buyer}", "source": "{buyer}"}, "stale"),
+    ({"expected_holder": None}, "stale"),
+    ({"to": "999"}, "account_unknown"),
+    ({"to": "{banned}"}, "account_unavailable"),
+    ({"placeholder": "no handle"}, "handle_malformed"),
+    ({"fence": 0}, "malformed"),
+    ({"to": None}, "malformed"),
+    ({"source": "{buyer}"}, "malformed"),
+]
+
+
+def test_a_move_is_refused_with_a_code_and_nothing_happens(port, people, dsn):
+    for number, (changes, code) in enumerate(REFUSED):
+        gold, old, bad = f"gold{number}", f"old{number}", f"bad{number}"
+        seller, buyer, banned = people(gold, old, bad)
+        with psycopg.connect(dsn) as db:
+            db.execute("UPDATE forum.users SET banned = true WHERE username = %s", [bad])
+        known = {"{buyer}": buyer, "{banned}": banned}
+        wish = {"source": seller, "to": buyer, "expected_holder": seller, "fence": 1}
+        wish |= {name: known.get(value, value) for name, value in changes.items()}
+        said = move(port, gold, wish.pop("source"), wish.pop("to"), **wish)
+        assert (said.answer, said.code) == (Answer.REFUSED, code), changes
+        assert holders(port, gold, old) == [seller, buyer], changes
+        assert move(port, gold, seller, buyer, fence=1).done, "the refusal used up the fence"
 
 
 def test_only_a_higher_fence_moves_a_handle_and_a_bar_shuts_out_earlier_orders(port, people):
