@@ -33,7 +33,7 @@ def _install_platform() -> None:
     """A kind that nobody knows is a fault at start, not at the first move."""
     from onym.site import breakers
 
-    kinds = {"http": _signed_http, "sql": _mapped_sql}
+    kinds = {"http": _signed_http, "atproto": _atproto, "sql": _mapped_sql, "scim": _scim}
     if settings.PLATFORM_KIND not in kinds:
         known = ", ".join(kinds)
         raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
@@ -50,10 +50,43 @@ def _signed_http() -> Platform:
     )
 
 
+def _atproto() -> Platform:
+    from onym.ports.atproto import Atproto
+    from onym.ports.xrpc import Xrpc
+    from onym.store.platform import Writes
+
+    xrpc = Xrpc(
+        base=settings.PLATFORM_URL,
+        password=settings.PLATFORM_PASSWORD,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    return Atproto(
+        xrpc=xrpc,
+        journal=Writes(namespace=settings.NAMESPACE),
+        quiet=settings.PLATFORM_TIMEOUT,
+        custodian=settings.PLATFORM_CUSTODIAN,
+        mails=settings.PLATFORM_MAIL,
+        hands_over=settings.PLATFORM_HAND_OVER,
+    )
+
+
 def _mapped_sql() -> Platform:
     from onym.ports.sql import Sql, read_mapping
 
     return Sql(read_mapping(Path(settings.PLATFORM_SQL)), timeout=settings.PLATFORM_TIMEOUT)
+
+
+def _scim() -> Platform:
+    from onym.ports.scim import Scim
+    from onym.store.platform import Writes
+
+    return Scim(
+        base=settings.PLATFORM_URL,
+        token=settings.PLATFORM_PASSWORD,
+        journal=Writes(namespace=settings.NAMESPACE),
+        profile=settings.PLATFORM_PROFILE,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
 
 
 def _install_payments() -> None:

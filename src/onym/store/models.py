@@ -19,6 +19,7 @@ from onym.store.people import (
     StaffRole,
     Token,
 )
+from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -58,6 +59,7 @@ __all__ = [
     "PayoutAccount",
     "Plan",
     "PlanPart",
+    "PlatformWrite",
     "Posting",
     "RateWindow",
     "Reclaim",
