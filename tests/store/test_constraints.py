@@ -192,9 +192,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
-ELSEWHERE |= {"sweep", "shortlistentry"}
+ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
-desk: tests/store/test_desk.py.
+desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py.
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -19,7 +20,7 @@ class Site(AppConfig):
 
     def ready(self) -> None:
         """An outside without an address stays empty: asking for it is a fault that says so."""
-        if settings.PLATFORM_URL:
+        if settings.PLATFORM_URL or settings.PLATFORM_SQL:
             _install_platform()
         if settings.PAYMENTS_KEY:
             _install_payments()
@@ -30,11 +31,14 @@ class Site(AppConfig):
 
 def _install_platform() -> None:
     """A kind that nobody knows is a fault at start, not at the first move."""
-    kinds = {"http": _signed_http, "atproto": _atproto}
+    from onym.site import breakers
+
+    kinds = {"http": _signed_http, "atproto": _atproto, "sql": _mapped_sql, "scim": _scim}
     if settings.PLATFORM_KIND not in kinds:
         known = ", ".join(kinds)
         raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
-    ports.install(platforms={settings.NAMESPACE: kinds[settings.PLATFORM_KIND]()})
+    platform = breakers.guard("platform", kinds[settings.PLATFORM_KIND]())
+    ports.install(platforms={settings.NAMESPACE: platform})
 
 
 def _signed_http() -> Platform:
@@ -66,8 +70,28 @@ def _atproto() -> Platform:
     )
 
 
+def _mapped_sql() -> Platform:
+    from onym.ports.sql import Sql, read_mapping
+
+    return Sql(read_mapping(Path(settings.PLATFORM_SQL)), timeout=settings.PLATFORM_TIMEOUT)
+
+
+def _scim() -> Platform:
+    from onym.ports.scim import Scim
+    from onym.store.platform import Writes
+
+    return Scim(
+        base=settings.PLATFORM_URL,
+        token=settings.PLATFORM_PASSWORD,
+        journal=Writes(namespace=settings.NAMESPACE),
+        profile=settings.PLATFORM_PROFILE,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+
+
 def _install_payments() -> None:
     from onym.ports.stripe import StripePayments
+    from onym.site import breakers
 
     payments = StripePayments(
         api_key=settings.PAYMENTS_KEY,
@@ -75,13 +99,14 @@ def _install_payments() -> None:
         webhook_secrets=settings.PAYMENTS_WEBHOOK_SECRET.split(","),
         timeout=settings.PAYMENTS_TIMEOUT,
     )
-    ports.install(payments={settings.NAMESPACE: payments})
+    ports.install(payments={settings.NAMESPACE: breakers.guard("payments", payments)})
 
 
 def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
+    from onym.site import breakers
 
-    ports.install(mail=DjangoMail())
+    ports.install(mail=breakers.guard("mail", DjangoMail()))
 
 
 def _install_witnesses() -> None:

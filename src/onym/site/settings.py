@@ -222,6 +222,8 @@ RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
 PLATFORM_KIND = os.environ.get("ONYM_PLATFORM_KIND") or "http"
+PLATFORM_PROFILE = os.environ.get("ONYM_PLATFORM_PROFILE") or "x"
+PLATFORM_SQL = os.environ.get("ONYM_PLATFORM_SQL", "")
 PLATFORM_PASSWORD = os.environ.get("ONYM_PLATFORM_PASSWORD", "")
 PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
 PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"

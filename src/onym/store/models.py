@@ -1,5 +1,6 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
+from onym.store.breaker import BreakerState
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
 from onym.store.invitation import Campaign, Invitation, Suppression
@@ -31,6 +32,7 @@ __all__ = [
     "Appeal",
     "Approval",
     "BookAccount",
+    "BreakerState",
     "Campaign",
     "DemoClock",
     "DirectoryImport",
