@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("store", "0014_platform_writes")]
+    dependencies = [("store", "0015_platform_writes")]
 
     operations = [
         migrations.CreateModel(
