@@ -232,6 +232,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "Drawn": (_shape("drop randomness seed result", "winners"),),
     "StaffSetCommitted": (_shape("root", "count"),),
     "KeyRotated": (_shape("key", "previous_key"),),
+    "LogResumed": (_shape("count previous"),),
 }
 """Every type of entry, with its forms; a bulk act has a form of its own: one leaf a partition."""
 

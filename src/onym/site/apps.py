@@ -8,7 +8,7 @@ from django.apps import AppConfig
 from django.conf import settings
 
 from onym import ports
-from onym.site import keys
+from onym.site import keys, restoring
 
 
 class Site(AppConfig):
@@ -16,7 +16,11 @@ class Site(AppConfig):
     label = "site"
 
     def ready(self) -> None:
-        """An outside without an address stays empty: asking for it is a fault that says so."""
+        """An outside without an address stays empty: asking for it is a fault that says so.
+
+        Refuses (`restore_interrupted`) to start on a DATA that is half restored.
+        """
+        restoring.expect_none(settings.DATA)
         if settings.PLATFORM_URL:
             _install_platform()
         if settings.PAYMENTS_KEY:

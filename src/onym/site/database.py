@@ -57,12 +57,8 @@ def connected(*, migrations: Migrations | None = None) -> Iterator[str]:
     the other way; the default applies to the embedded server and demands of any other.
     Refuses (`database_unavailable`).
     """
-    external = os.environ.get("DATABASE_URL")
-    if external:
-        with _django(external, migrations or "demand"):
-            yield external
-        return
-    with embedded.running(embedded.data_directory()) as url, _django(url, migrations or "apply"):
+    usual: Migrations = "demand" if os.environ.get("DATABASE_URL") else "apply"
+    with reached() as url, _django(url, migrations or usual):
         yield url
 
 
@@ -80,6 +76,17 @@ def _django(url: str, migrations: Migrations) -> Iterator[None]:
         yield
     finally:
         connections.close_all()
+
+
+@contextmanager
+def reached() -> Iterator[str]:
+    """The database's URL, whatever is in it: DATABASE_URL, else the embedded server of DATA."""
+    external = os.environ.get("DATABASE_URL")
+    if external:
+        yield external
+        return
+    with embedded.running(embedded.data_directory()) as url:
+        yield url
 
 
 def check_version(url: str) -> None:

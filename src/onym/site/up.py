@@ -17,7 +17,7 @@ import click
 
 from onym.core.errors import Refusal
 from onym.site import command as commands
-from onym.site import database, embedded, outside
+from onym.site import database, embedded, outside, restoring
 from onym.site.supervisor import Child, Supervisor
 
 BLOCKING_THREADS = 64  # those that wait become one batch, see flows/batching.py
@@ -48,6 +48,7 @@ def command(port: int, host: str, demo: bool, workers: int) -> None:
     """Run everything until Ctrl-C: database, web, streams (port + 1) and jobs."""
     data_dir = embedded.data_directory()
     (data_dir / "run").mkdir(parents=True, exist_ok=True)
+    restoring.expect_none(data_dir)
     with _alone(data_dir):
         port = port or outside.free_pair(data_dir / "run" / "port", host)
         for wanted in (port, port + 1):
