@@ -21,6 +21,7 @@ from onym.site import embedded
 from onym.store import clock
 from onym.store.models import DirectoryImport
 
+MIGRATED = "onym_template"
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -116,11 +117,11 @@ def happen() -> int:
     return log.integrate()
 
 
-def elsewhere(folder: Path, name: str = "onym_other") -> Place:
+def elsewhere(folder: Path, name: str = "onym_other", *, like: str = "template1") -> Place:
     """An empty place: a database of its own on the run's server, and a folder."""
     server = embedded.address(Path(os.environ["ONYM_DATA"]), database="postgres")
     with psycopg.connect(server, autocommit=True) as link:
         link.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")  # type: ignore[call-overload]  # a constant
-        link.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]  # a constant
+        link.execute(f"CREATE DATABASE {name} TEMPLATE {like}")  # type: ignore[call-overload]  # a constant
     url = embedded.address(Path(os.environ["ONYM_DATA"]), database=name)
     return Place(folder, url)

@@ -3,6 +3,7 @@ and a log that has gone further is not signed over."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -212,10 +213,8 @@ def killed(place: Place, words: list[object], when: Callable[[], bool]) -> bool:
         assert time.monotonic() < until
         time.sleep(0.001)
     was_faster = process.poll() is not None
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
     return not was_faster
 
@@ -320,7 +319,7 @@ def sign(place: Place, settings: Any) -> str:
         "try: log.integrate()\nexcept CannotSign as fault: print(fault)"
     )
     done = subprocess.run(
-        place.command()[:1] + ["-c", program],
+        [*place.command()[:1], "-c", program],
         env=place.environment(DJANGO_SETTINGS_MODULE="onym.site.settings"),
         capture_output=True,
         text=True,
@@ -401,7 +400,7 @@ def keeping_happens(place: Place) -> None:
     """One more leaf, by a process that speaks to that database."""
     program = "import django; django.setup()\nfrom tests.surfaces import keeping\nkeeping.happen()"
     done = subprocess.run(
-        place.command()[:1] + ["-c", program],
+        [*place.command()[:1], "-c", program],
         env=place.environment(
             DJANGO_SETTINGS_MODULE="onym.site.settings",
             PYTHONPATH=f"{keeping.ROOT / 'src'}:{keeping.ROOT}",

@@ -92,7 +92,7 @@ def write(file: Path, *, keys: bool, passphrase: str | None) -> archive.Manifest
     with _alone(file) as aside, _near(data_dir) as links, database.reached() as url:
         log = _link_log(data_dir, links)
         folder, tool = dump.programs(dump.version(url))
-        dump.save(url, folder=folder, into=aside / archive.DATABASE)
+        dump.take(url, folder=folder, into=aside / archive.DATABASE)
         with archive.writing(aside / "file") as into:
             into.file(archive.DATABASE, aside / archive.DATABASE)
             for path in sorted(_files(links)):

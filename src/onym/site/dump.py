@@ -84,7 +84,7 @@ def _major(folder: Path) -> int:
     return int(digits[0]) if digits else 0
 
 
-def save(url: str, *, folder: Path, into: Path) -> None:
+def take(url: str, *, folder: Path, into: Path) -> None:
     """The whole database in pg_dump's custom format: one snapshot, nobody waits."""
     options = ["--format=custom", "--no-owner", "--no-privileges", f"--file={into}"]
     _run([str(folder / "pg_dump"), *options], url)

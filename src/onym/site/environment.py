@@ -27,6 +27,7 @@ PLACE = (
     Setting("ONYM_LOG_LEVEL", "`WARNING`", "What the programs write about themselves"),
     Setting("ONYM_SECRET_KEY", "kept in DATA", "What sessions and links are signed with"),
     Setting("ONYM_FIELD_KEY", "kept in DATA", "What confidential fields are sealed with"),
+    Setting("ONYM_BACKUP_FILE", "", "Where the daily backup lies; the doctor looks at its age"),
     Setting("ONYM_DEMO", "off", "The demo: a clock with an offset, sign-ins that are printed"),
     Setting("ONYM_DEMO_CLOCK_FILE", "", "Where the demo's outside world reads the offset"),
 )
@@ -64,6 +65,8 @@ MAIL = (
     Setting("ONYM_SMTP_USER", "", "Who signs in there"),
     Setting("ONYM_SMTP_PASSWORD", "", "With which password"),
     Setting("ONYM_SMTP_TLS", "off", "STARTTLS before anything is said"),
+    Setting("ONYM_DKIM_SELECTOR", "", "The mail server's DKIM selector, for the doctor"),
+    Setting("ONYM_DNS", "the system's", "The resolver that the doctor asks, as `HOST:PORT`"),
     Setting("ONYM_INBOUND_SECRET", "", "What letters that come in are signed with"),
 )
 OUTSIDE = (

@@ -209,6 +209,11 @@ DEFAULT_FROM_EMAIL = os.environ.get("ONYM_MAIL_FROM", "Handle Team <team@onym.ex
 SECURITY_CONTACT = os.environ.get("ONYM_SECURITY_CONTACT", "mailto:security@onym.example")
 PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
 
+# What `onym doctor` is told: a resolver (HOST:PORT), the DKIM selector, where the backup lies.
+DNS = os.environ.get("ONYM_DNS", "")
+DKIM_SELECTOR = os.environ.get("ONYM_DKIM_SELECTOR", "")
+BACKUP_FILE = os.environ.get("ONYM_BACKUP_FILE", "")
+
 # The namespace that paths without one mean, and that the adapters below belong to.
 NAMESPACE = os.environ.get("ONYM_NAMESPACE") or ("demo" if DEMO else "main")
 

@@ -35,12 +35,13 @@ def read(file: Path) -> dict[str, str]:
     return found
 
 
-def use(data_dir: Path) -> None:
-    """Put into the environment what is not there yet."""
+def use(data_dir: Path, *, replace: bool = False) -> None:
+    """Put into the environment what is not there yet; with `replace` all of it."""
     file = path(data_dir)
-    if file.exists():
-        for name, value in read(file).items():
-            os.environ.setdefault(name, value)
+    found = read(file) if file.exists() else {}
+    for name, value in found.items():
+        if replace or name not in os.environ:
+            os.environ[name] = value
 
 
 def text(sections: Mapping[str, Mapping[str, str]]) -> str:
