@@ -83,7 +83,7 @@ def test_a_file_that_is_there_is_not_replaced_unless_forced(place: Place, answer
         ("base-url", "https://names.example/market"),
         ("namespace", "Big Plaza"),
         ("profile", "y"),
-        ("currency", "XXX"),
+        ("currency", "ZZZ"),
         ("database-url", "mysql://root@127.0.0.1/onym"),
         ("database-url", "postgresql://onym@127.0.0.1:1/onym"),
         ("mail-from", "Handle Team"),

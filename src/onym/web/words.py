@@ -83,6 +83,7 @@ WORDS = {
     "edit_list": said("Change a list"),
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
+    "lift_area": said("Let an area go on"),
     # ways of selling
     "listing": said("fixed price"),
     "invitation": said("private offer"),
@@ -109,6 +110,7 @@ WORDS = {
     "locked_by": said("locked by"),
     "appeal_open": said("an appeal about it is open"),
     "release_stop": said("release stop"),
+    "area_stopped": said("the area is stopped"),
     "findings": said("findings"),
     "verdicts": said("verdicts"),
     "policy": said("policy"),
