@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from typing import TypeVar, cast
 
 from django.apps import AppConfig
 from django.conf import settings
 
 from onym import ports
 from onym.site import keys, restoring
+from onym.site.counted import Counted
 
 
 class Site(AppConfig):
@@ -30,6 +32,14 @@ class Site(AppConfig):
         _install_witnesses()
 
 
+Port = TypeVar("Port")
+
+
+def _counted(port: Port, outside: str) -> Port:
+    """The same port, each call of which is counted; its type is what callers see of it."""
+    return cast(Port, Counted(port, outside))
+
+
 def _install_platform() -> None:
     from onym.ports.platform import SignedHttp
 
@@ -39,7 +49,7 @@ def _install_platform() -> None:
         private_key=keys.platform_key(settings.DATA),
         timeout=settings.PLATFORM_TIMEOUT,
     )
-    ports.install(platforms={settings.NAMESPACE: platform})
+    ports.install(platforms={settings.NAMESPACE: _counted(platform, "platform")})
 
 
 def _install_payments() -> None:
@@ -51,13 +61,13 @@ def _install_payments() -> None:
         webhook_secrets=settings.PAYMENTS_WEBHOOK_SECRET.split(","),
         timeout=settings.PAYMENTS_TIMEOUT,
     )
-    ports.install(payments={settings.NAMESPACE: payments})
+    ports.install(payments={settings.NAMESPACE: _counted(payments, "payments")})
 
 
 def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
 
-    ports.install(mail=DjangoMail())
+    ports.install(mail=_counted(DjangoMail(), "mail"))
 
 
 def _install_witnesses() -> None:

@@ -25,6 +25,8 @@ PLACE = (
     Setting("ONYM_LOG_ORIGIN", "host name of the site, `/log`", "The name the log signs under"),
     Setting("ONYM_WITNESSES", "", "Who is asked to cosign the log: `URL VKEY`, apart by `;`"),
     Setting("ONYM_LOG_LEVEL", "`WARNING`", "What the programs write about themselves"),
+    Setting("ONYM_LOG_FORMAT", "`line`", "`json`: one object a line; `line`: for people"),
+    Setting("ONYM_METRICS_TOKEN", "", "Bearer token for `/metrics`; without it this machine only"),
     Setting("ONYM_SECRET_KEY", "kept in DATA", "What sessions and links are signed with"),
     Setting("ONYM_FIELD_KEY", "kept in DATA", "What confidential fields are sealed with"),
     Setting("ONYM_BACKUP_FILE", "", "Where the daily backup lies; the doctor looks at its age"),

@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "onym.site.apps.Site",
 ]
 MIDDLEWARE = [
+    "onym.site.requests.Requests",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -235,11 +236,23 @@ PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 
+LOG_FORMAT = os.environ.get("ONYM_LOG_FORMAT", "line")
+if LOG_FORMAT not in ("line", "json"):
+    raise Malformed("ONYM_LOG_FORMAT is line or json")
+# Who may read /metrics from elsewhere; without it only this machine may.
+METRICS_TOKEN = os.environ.get("ONYM_METRICS_TOKEN", "")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "onym.site.logs.Line",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+        "json": {"()": "onym.site.logs.Json"},
+    },
+    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["error"], "level": os.environ.get("ONYM_LOG_LEVEL", "WARNING")},
 }
 

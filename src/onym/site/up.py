@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def run(supervisor: Supervisor, *, port: int, host: str, demo: bool, workers: in
         outside.begin_in_the_past(data_dir)
         world = outside.children(data_dir, where, shared)
     database.keep_environment(data_dir, shared)
+    shutil.rmtree(data_dir / "run" / "metrics", ignore_errors=True)  # of processes that are gone
     for child in world:
         supervisor.start(child)
     shared["DATABASE_URL"] = _database(supervisor)
