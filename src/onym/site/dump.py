@@ -5,6 +5,7 @@ Taken beside the embedded server's, else from the system; never older than the s
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import subprocess
@@ -110,9 +111,9 @@ def load(url: str, *, folder: Path, dump: Path, after: str) -> None:
         )
         _carry(reading, writing, after)
         if reading.returncode:
-            raise DumpFailed(_last(_text(reasons)))
+            raise _failed(_text(reasons))
         if writing.returncode:
-            raise DumpFailed(_last(_text(words)))
+            raise _failed(_text(words))
 
 
 def _carry(reading: subprocess.Popen[bytes], writing: subprocess.Popen[bytes], after: str) -> None:
@@ -150,13 +151,20 @@ def _run(command: Sequence[str], url: str) -> None:
         env=_environment(url),
     )
     if done.returncode != 0:
-        raise DumpFailed(_last(done.stderr))
+        raise _failed(done.stderr)
 
 
 def _environment(url: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     told = conninfo_to_dict(url)
     return kept | {_VARIABLES[k]: str(v) for k, v in told.items() if k in _VARIABLES}
+
+
+def _failed(said: str) -> Exception:
+    """What the caller is told: a full disk by its own name, whatever else by its line."""
+    if "No space left on device" in said:
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    return DumpFailed(_last(said))
 
 
 def _last(said: str) -> str:
