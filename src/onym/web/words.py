@@ -165,6 +165,8 @@ EVENTS = {
     "ReleaseAnnounced": said("Releases announced"),
     "Released": said("Handles released"),
     "ReleaseStopSet": said("Release stop switched"),
+    "AreaStopSet": said("Area stopped or started"),
+    "LogResumed": said("Log resumed after a restore"),
     "Resting": said("Handles at rest"),
     "Restored": said("Handles given back"),
     "Retired": said("Handles retired"),
