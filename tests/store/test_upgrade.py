@@ -93,7 +93,7 @@ def test_a_migration_does_not_queue_behind_a_table_in_use_and_goes_on_when_it_is
         code, detail = place.refused("migrate", "--lock-timeout", "0.1")
         assert time.monotonic() - began < 40
         assert code == "locked", detail
-        assert detail.startswith("store.0014_")
+        assert "waited for a table" in detail
         freed = threading.Timer(1.0, link.rollback)
         freed.start()
         assert place.done("migrate", "--lock-timeout", "0.5")["applied"]
