@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+import click
 
 from onym.core import errors, events
 from onym.site import environment
@@ -43,7 +50,56 @@ def settings() -> str:
     )
 
 
+def command_line() -> str:
+    """Every command with its arguments and options; read in a process of its own.
+
+    Some commands need Django to be set up, though none connects to anything.
+    """
+    with tempfile.TemporaryDirectory() as data:
+        own = {"ONYM_DATA": data, "DJANGO_SETTINGS_MODULE": "onym.site.settings"}
+        paths = os.pathsep.join(path for path in sys.path if path)
+        return subprocess.run(  # noqa: S603 - this very file
+            [sys.executable, __file__, "--commands"],
+            env={**os.environ, **own, "PYTHONPATH": paths},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+
+def commands_told() -> str:
+    """The text of `command_line`."""
+    import django
+
+    from onym.site import command as commands
+
+    django.setup()
+    parts: list[str] = []
+    for name in commands.group.list_commands(click.Context(commands.group)):
+        module = importlib.import_module(commands.COMMANDS[name][0])
+        parts += _told(f"onym {name}", module.command)
+    return "\n\n".join(parts)
+
+
+def _told(name: str, command: click.Command) -> list[str]:
+    """A section for it, and one for each of its own commands."""
+    words = " ".join((command.help or "").split())
+    if isinstance(command, click.Group):
+        inner = [_told(f"{name} {sub}", one) for sub, one in sorted(command.commands.items())]
+        return [f"## {name}\n\n{words}", *(part for parts in inner for part in parts)]
+    given = [one for one in command.params if isinstance(one, click.Argument)]
+    usage = " ".join([name, *(one.make_metavar(click.Context(command)) for one in given)])
+    rows = [
+        (f"`{', '.join(one.opts + one.secondary_opts)}`", one.help or "")
+        for one in command.params
+        if isinstance(one, click.Option) and not one.hidden
+    ]
+    options = "\n\n" + table("Option", "Meaning", rows=rows) if rows else ""
+    return [f"## {name}\n\n`{usage}`\n\n{words}{options}"]
+
+
 PAGES = {
+    "cli": ("Command line", command_line),
     "refusals": ("Refusals", refusals),
     "events": ("Events of the log", log_events),
     "settings": ("Settings", settings),
@@ -56,6 +112,8 @@ def page(name: str) -> str:
     return f"# {title}\n\n{MADE}\n\n{body()}\n"
 
 
-if __name__ == "__main__":
+if __name__ == "__main__" and "--commands" in sys.argv:
+    print(commands_told())
+elif __name__ == "__main__":
     for name in PAGES:
         (FOLDER / f"{name}.md").write_text(page(name))

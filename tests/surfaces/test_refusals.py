@@ -176,6 +176,13 @@ def stopped(scene: Scene) -> Any:
     return scene.resting()
 
 
+def sales_stopped(scene: Scene) -> Any:
+    listed = scene.listed()
+    stop = scene.one.send("POST", "/desk/area-stops", {"area": "sales", "on": True})
+    assert stop.json() == {"area": "sales", "stopped": True}
+    return scene.buyer.send("POST", f"/listings/{listed}/buy")
+
+
 def no_platform(scene: Scene) -> Any:
     dead = SignedHttp(
         base=f"http://127.0.0.1:{free_port()}",
@@ -251,6 +258,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "handle_locked": ("a listing of a handle in escrow", in_escrow),
     "phase_closed": ("a purchase before the market opens", wrong_phase),
     "release_stopped": ("the desk sells what the release stop holds", stopped),
+    "area_stopped": ("a purchase while sales are stopped", sales_stopped),
     "shown_changed": ("an approval of what has changed since", after_a_change),
     "idempotency_mismatch": ("one key for two payloads", other_payload),
     "in_progress": ("a second offer while the first is open", twice_at_once),

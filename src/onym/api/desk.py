@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, appraisal, dispute, invitation, lists, reclaim, stop, sweep
+from onym.flows import appeal, appraisal, area, dispute, invitation, lists, reclaim, stop, sweep
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
@@ -27,6 +27,11 @@ class Strict(Schema):
 
 
 class Stop(Strict):
+    on: bool
+
+
+class AreaStop(Strict):
+    area: Literal["sales", "payouts", "reclaim", "outreach"]
     on: bool
 
 
@@ -84,6 +89,26 @@ def release_stop(request: HttpRequest, wish: Stop) -> HttpResponse:
         "desk",
         lambda who: queries.outcome(stop.set_stop(namespace=place, on=wish.on, by=who.id)),
     )
+
+
+@router.post("/desk/area-stops", auth=MEMBERS)
+def area_stop(request: HttpRequest, wish: AreaStop) -> HttpResponse:
+    """One person stops an area of the market, two let it go on."""
+    place = wire.place(request)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(
+            area.set_area(namespace=place, area=wish.area, stopped=wish.on, by=who.id)
+        ),
+    )
+
+
+@router.get("/desk/area-stops", auth=MEMBERS)
+def area_stops(request: HttpRequest) -> HttpResponse:
+    """Which areas are stopped."""
+    _read(request)
+    return wire.respond(200, {"stopped": queries.switches(wire.place(request))["stopped"]})
 
 
 @router.post("/desk/phase", auth=MEMBERS)

@@ -115,7 +115,7 @@ def _verify(
     witnesses: list[checkpoint.Verifier],
     receipt: Path | None,
 ) -> None:
-    read = _reader(report.log)
+    read = reader(report.log)
     head = _signed(report, read, pinned)
     if head is None:
         return
@@ -262,7 +262,8 @@ def _extended(
 # Reading.
 
 
-def _reader(place: str) -> tiles.Read:
+def reader(place: str) -> tiles.Read:
+    """Reads a log's files from a URL or a directory; what is in the way raises Unreadable."""
     if place.startswith(("http://", "https://")):
         return _web(place.rstrip("/"))
     folder = Path(place)

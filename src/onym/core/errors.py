@@ -133,5 +133,11 @@ class PlatformUnavailable(Refusal):
     status, code, title = 503, "platform_unavailable", "The platform does not answer"
 
 
+class AreaStopped(Refusal):
+    """`area` says which; nothing is lost, and it may be asked again once the stop is lifted."""
+
+    status, code, title = 503, "area_stopped", "This part of the market is stopped for now"
+
+
 class DatabaseUnavailable(Refusal):
     status, code, title = 503, "database_unavailable", "The database does not answer"

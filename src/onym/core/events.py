@@ -136,7 +136,7 @@ _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_word: (
         "id version policy profile sweep handle campaign sale lot drop mechanism by buyer seller "
         "proposer approver approval action reason outcome before after model tier key "
-        "previous_key previous_ref reviewer randomness why transfer appeal"
+        "area previous_key previous_ref reviewer randomness why transfer appeal"
     ),
     _is_amount: " ".join(sorted(AMOUNTS)),
 }
@@ -194,6 +194,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "Restored": _STEP,
     "Retired": _STEP,
     "ReleaseStopSet": (_shape("on", "by reason approval"),),
+    "AreaStopSet": (_shape("area on", "by reason approval"),),
     "ReleaseAnnounced": (_shape("starts_at stages", "policy sweep count approval"),),
     "PhaseSet": (_shape("before after", "by reason approval"),),
     "ProtectedListChanged": (_shape("count added removed root", "approval"),),
@@ -232,6 +233,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "Drawn": (_shape("drop randomness seed result", "winners"),),
     "StaffSetCommitted": (_shape("root", "count"),),
     "KeyRotated": (_shape("key", "previous_key"),),
+    "LogResumed": (_shape("count previous"),),
 }
 """Every type of entry, with its forms; a bulk act has a form of its own: one leaf a partition."""
 

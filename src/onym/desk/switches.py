@@ -6,10 +6,11 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from onym.core.access import PHASES, Phase, Way
+from onym.core.area import Area
 from onym.core.errors import Malformed
 from onym.desk.page import Fields, address, answered, place_of, shown, staff
+from onym.flows import area, stop
 from onym.flows import desk as flow
-from onym.flows import stop
 from onym.queries import desk as queries
 from onym.queries import ground, queue
 from onym.queries.people import Caller
@@ -22,7 +23,8 @@ def switches(request: HttpRequest) -> HttpResponse:
     if done:
         return done
     looked = ground.under(request)
-    waiting = [case for case in queue.approvals(looked) if case["action"] == "lift_stop"]
+    cases = queue.approvals(looked)
+    waiting = [case for case in cases if case["action"] == "lift_stop"]
     told = {
         "phases": [
             {"name": phase.value, "ways": [(way.value, way in PHASES[phase]) for way in Way]}
@@ -31,9 +33,20 @@ def switches(request: HttpRequest) -> HttpResponse:
         "ways": [way.value for way in Way],
         "wanted": _wanted(request),
         "waiting": waiting[0] if waiting else None,
+        "areas": [_area(one, looked.stopped, cases) for one in Area],
         "turned": queries.turned(looked),
     }
     return shown(request, "desk/switches.html", told, refusal=refusal)
+
+
+def _area(one: Area, stopped: tuple[str, ...], cases: list[queue.Case]) -> dict[str, object]:
+    """An area, whether it stands still, and the proposal to let it go on."""
+    asked = [c for c in cases if c["action"] == "lift_area" and c["wish"].get("area") == one.value]
+    return {
+        "name": one.value,
+        "stopped": one.value in stopped,
+        "waiting": asked[0] if asked else None,
+    }
 
 
 def _wanted(request: HttpRequest) -> str:
@@ -51,6 +64,11 @@ def _do(fields: Fields, who: Caller) -> str:
             return place_of(stop.set_stop(namespace=place, on=False, by=who.id))
         case "phase":
             flow.set_phase(namespace=place, phase=fields.get("phase", ""), by=who.id)
+        case "stop_area":
+            area.set_area(namespace=place, area=fields.get("area", ""), stopped=True, by=who.id)
+        case "lift_area":
+            name = fields.get("area", "")
+            return place_of(area.set_area(namespace=place, area=name, stopped=False, by=who.id))
         case _:
             raise Malformed("a switch is turned on or off, or a phase chosen")
     return address("switches", did=did)

@@ -13,7 +13,7 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import invitation, listing, lists, names, plan, record, stop
+from onym.flows import area, invitation, listing, lists, names, plan, record, stop
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import Approval, Campaign, Handle, Listing, Member, Plan, Sale
@@ -186,6 +186,7 @@ ACTS: dict[
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
     "lift_stop": (stop.lift_approved, stop.stop_facts),
+    "lift_area": (area.lift_approved, area.area_facts),
 }
 """Action → what carries it out, and the facts that both people see."""
 

@@ -21,10 +21,11 @@ from onym.core import access, fees
 from onym.core import handle as handles
 from onym.core import invitation as core
 from onym.core import sale as sales
+from onym.core.area import Area
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event, amount, instant
 from onym.core.money import Money
-from onym.flows import appraisal, names, record
+from onym.flows import appraisal, area, names, record
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
@@ -200,7 +201,8 @@ def _committed(campaign: Campaign, *, approval: str | None) -> Event:
 def send(*, campaign_id: str, by: str) -> Campaign:
     """Order the mails; each waits until a checkpoint covers the commitment.
 
-    Refuses `not_allowed`, `already_closed`, `phase_closed`, and an unavailable handle.
+    Refuses `not_allowed`, `already_closed`, `phase_closed`, `area_stopped`, and an unavailable
+    handle.
     """
     found = Campaign.objects.filter(pk=campaign_id).values_list("namespace_id", flat=True).first()
     if found is None:
@@ -211,6 +213,7 @@ def send(*, campaign_id: str, by: str) -> Campaign:
         now = clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.CAMPAIGN)
         access.expect_phase(phase, access.Way.INVITATION)
+        area.expect(Area.OUTREACH, namespace=found)
         handles.expect_house_may_sell(campaign.handle.snapshot())
         if campaign.state != core.CampaignState.DRAFT:
             raise NotAllowed(f"the campaign is {campaign.state}")
@@ -223,12 +226,14 @@ def send(*, campaign_id: str, by: str) -> Campaign:
 def sending(*, invitation_id: str) -> bool:
     """One mail is about to leave: suppression is checked here, the leaf stands before it.
 
-    False when it must not leave (already sent, suppressed, handle gone).
+    False when it must not leave (already sent, suppressed, handle gone, outreach stopped).
     """
     with transaction.atomic():
         invitation = rowlocks.invitation(invitation_id)
         now = clock.now()
         campaign = invitation.campaign
+        if area.is_stopped(Area.OUTREACH, namespace=campaign.namespace_id):
+            return False
         if invitation.state != core.State.COMMITTED:
             until = invitation.expires_at
             return invitation.state == core.State.SENT and until is not None and now < until
@@ -247,6 +252,8 @@ def sent(*, campaign_id: str) -> None:
     with transaction.atomic():
         campaign = rowlocks.campaign(campaign_id)
         clock.now()
+        if area.is_stopped(Area.OUTREACH, namespace=campaign.namespace_id):
+            return  # the lift orders the rest
         if campaign.state == core.CampaignState.SENDING:
             campaign.state = core.CampaignState.SENT
             campaign.save(update_fields=["state"])
@@ -371,6 +378,8 @@ def expire(*, invitation_id: str) -> None:
         now = clock.now()
         until = invitation.expires_at
         if invitation.state != core.State.SENT or until is None or now < until:
+            return
+        if area.is_stopped(Area.SALES, namespace=invitation.campaign.namespace_id):
             return
         _write(invitation, core.expire(invitation.snapshot(), now=now), why="expired", now=now)
 

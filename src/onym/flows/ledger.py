@@ -9,9 +9,10 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from onym.core import ledger as core
+from onym.core.area import Area
 from onym.core.money import Money
 from onym.core.sale import PayoutState
-from onym.flows import record
+from onym.flows import area, record
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
 
@@ -145,6 +146,8 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         rows = rowlocks.payouts(dict.fromkeys(payout_ids))
         now = clock.now()
         due = [row for row in rows if row.state not in FINAL and now >= row.due_at]
+        held_up = _stopped(due)
+        due = [row for row in due if row.sale.namespace_id not in held_up]
         ready = _with_account(due)
         for payout in due:
             if payout.member_id not in ready:
@@ -153,6 +156,17 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         for start in range(0, len(ids_), TOGETHER):
             some = ids_[start : start + TOGETHER]
             record.defer("ledger.pay_out_all", lock=some[0], payout_ids=some)
+
+
+def _stopped(payouts: Sequence[Payout]) -> set[str]:
+    """The namespaces among theirs where payouts are stopped: there they stay due."""
+    places = {payout.sale.namespace_id for payout in payouts}
+    return {place for place in places if area.is_stopped(Area.PAYOUTS, namespace=place)}
+
+
+def may_leave(*, payout_id: str) -> bool:
+    """Just before the provider is asked: no money leaves while payouts are stopped."""
+    return not _stopped([Payout.objects.select_related("sale").get(pk=payout_id)])
 
 
 def _with_account(payouts: Sequence[Payout]) -> set[str]:

@@ -11,10 +11,11 @@ from onym.core import access, fees, people
 from onym.core import handle as handles
 from onym.core import listing as core
 from onym.core import sale as sales
+from onym.core.area import Area
 from onym.core.errors import NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import appraisal, names, record
+from onym.flows import appraisal, area, names, record
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Approval, Handle, Listing, Member, Sale
@@ -23,10 +24,12 @@ from onym.store.models import Approval, Handle, Listing, Member, Sale
 def open_(*, namespace: str, handle: str, seller: str, price: Money) -> Listing:
     """A member lists the handle that one of their accounts holds.
 
-    Refuses `staff_may_not`, `not_linked`, `handle_malformed`, `handle_unavailable` (with the
-    rung), `handle_locked`, `sale_slot_taken`, `currency_mismatch`, `amount_too_small`.
+    Refuses `area_stopped`, `staff_may_not`, `not_linked`, `handle_malformed`,
+    `handle_unavailable` (with the rung), `handle_locked`, `sale_slot_taken`,
+    `currency_mismatch`, `amount_too_small`.
     """
     with transaction.atomic():
+        area.expect(Area.SALES, namespace=namespace)
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         member = Member.objects.get(pk=seller)

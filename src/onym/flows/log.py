@@ -13,6 +13,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import Max
 
 from onym.store.models import Event
 from onym.tlog import checkpoint, integrator
@@ -55,7 +56,10 @@ def integrate() -> int:
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(%s)", [WRITER_LOCK])
     try:
-        _number()
+        integrator.expect_free(directory())
+        head = integrator.head(directory(), key.verifier)
+        _expect_not_behind(head.size if head else 0)
+        _number()  # for good, so only once it is known that nobody else's leaf stands there
         return _publish(key)
     finally:
         with connection.cursor() as cursor:
@@ -84,19 +88,25 @@ def _publish(key: checkpoint.Signer) -> int:
         known = max(size - 1, 0)  # the last published leaf goes along, so that a fork is noticed
         rows = Event.objects.filter(leaf_index__gte=known).order_by("leaf_index")
         entries = [bytes(entry) for entry in rows.values_list("entry", flat=True)[:BATCH]]
-        _expect_not_behind(size)
         if known + len(entries) == size:
             return size
         integrator.append(directory(), entries, key, first=known)
 
 
 def _expect_not_behind(size: int) -> None:
-    known = Event.objects.filter(leaf_index__isnull=False).count()
+    known = numbered()
     if known < size:
         raise integrator.CannotSign(
-            f"{size} leaves are published, but only {known} are known here: "
-            "the database was restored to a time before the last checkpoint"
+            f"log_behind: {size} leaves are published, but only {known} are known here: "
+            "the database was restored to a time before the last checkpoint; "
+            "run `onym log resume`"
         )
+
+
+def numbered() -> int:
+    """How many events have a place in the log, by what the database knows."""
+    last: int | None = Event.objects.aggregate(last=Max("leaf_index"))["last"]
+    return 0 if last is None else last + 1
 
 
 def cosign(*, key: checkpoint.Verifier, head: checkpoint.Checkpoint, lines: str) -> bool:

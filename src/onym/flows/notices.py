@@ -16,9 +16,10 @@ from django.db import transaction
 
 from onym.core import plan as plans
 from onym.core import reclaim as core
+from onym.core.area import Area
 from onym.core.errors import NotFound
 from onym.core.plan import DAY
-from onym.flows import names, part, record, standing
+from onym.flows import area, names, part, record, standing
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store import reclaim as store
 from onym.store.models import Notice, Plan, PlanPart, Reclaim
@@ -55,6 +56,8 @@ def due(*, part_id: int, number: int) -> None:
     """Notice `number` of a part is due: order its wave. Early or repeated calls do nothing."""
     with transaction.atomic():
         row = rowlocks.plan_part(part_id)
+        if area.is_stopped(Area.RECLAIM, namespace=row.plan.namespace_id):
+            return
         at = plans.notice_due(row.plan.snapshot(), row.snapshot(), number)
         if row.sent[number - 1] is None and at is not None and at <= clock.now():
             record.defer("reclaim.tell", lock=f"part-{part_id}", part_id=part_id, number=number)
@@ -68,6 +71,8 @@ def open_wave(*, part_id: int, number: int) -> Wave | None:
     with transaction.atomic():
         row = rowlocks.plan_part(part_id)
         now = clock.now()
+        if area.is_stopped(Area.RECLAIM, namespace=row.plan.namespace_id):
+            return None
         at = plans.notice_due(row.plan.snapshot(), row.snapshot(), number)
         if row.sent[number - 1] is not None or at is None or now < at:
             return None

@@ -16,11 +16,12 @@ from onym.core import access, fees, people
 from onym.core import handle as handles
 from onym.core import offer as core
 from onym.core import sale as sales
+from onym.core.area import Area
 from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
+from onym.flows import area, names, record
 from onym.flows import listing as listings
-from onym.flows import names, record
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import Handle, Link, Listing, Member, Offer, OfferMove, Sale, SaleSlot
@@ -29,7 +30,8 @@ from onym.store.models import Handle, Link, Listing, Member, Offer, OfferMove, S
 def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
     """Offer a price for a held handle, listed or not.
 
-    Refuses `phase_closed`, `handle_malformed`, `staff_may_not`, `not_linked`, `own_handle`,
+    Refuses `phase_closed`, `area_stopped`, `handle_malformed`, `staff_may_not`, `not_linked`,
+    `own_handle`,
     `handle_unavailable`, `handle_locked`, `sale_slot_taken` by a live sale, `in_progress` while
     an earlier one is open, `currency_mismatch`,
     `amount_too_small` below the holder's minimum (without the figure; the holder is not told).
@@ -37,6 +39,7 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         access.expect_phase(place.phase, access.Way.OFFER)
+        area.expect(Area.SALES, namespace=namespace)
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         member = Member.objects.get(pk=buyer)
@@ -237,6 +240,8 @@ def expire(*, offer_id: str) -> None:
         offer = rowlocks.offer(offer_id)
         now = clock.now()
         if offer.state != core.State.OPEN or now < offer.expires_at:
+            return
+        if area.is_stopped(Area.SALES, namespace=offer.namespace_id):
             return
         decided = core.expire(offer.snapshot(), now=now)
         _write(offer, decided, by=core.Turn(offer.turn), move="expire", now=now)

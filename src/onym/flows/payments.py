@@ -11,9 +11,10 @@ from django.db import transaction
 
 from onym.core import handle, ledger
 from onym.core import sale as core
+from onym.core.area import Area
 from onym.core.errors import InProgress, Malformed
+from onym.flows import area, record, remedy, transfer
 from onym.flows import ledger as books
-from onym.flows import record, remedy, transfer
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import Payment, Sale
@@ -22,13 +23,15 @@ from onym.store.models import Payment, Sale
 def pay(*, sale_id: str, by: str, method: str) -> Payment:
     """Order one charge of the sale's gross at the provider.
 
-    Refuses `not_allowed`, `already_closed`, `expired`, and `in_progress` while another runs.
+    Refuses `area_stopped`, `not_allowed`, `already_closed`, `expired`, and `in_progress` while
+    another runs.
     """
     if not method or len(method) > 60:
         raise Malformed("payment_method is missing")
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
+        area.expect(Area.SALES, namespace=sale.namespace_id)
         if sale.payment_set.filter(kind="charge", state__in=sale_flow.OPEN_CHARGE).exists():
             raise InProgress("a payment of this sale is under way")
         core.pay(sale.snapshot(), by=by, now=now)
@@ -102,6 +105,8 @@ def funding_over(*, sale_id: str) -> None:
         now = clock.now()
         if sale.state not in WAITING or now < sale.funding_until:
             return
+        if area.is_stopped(Area.SALES, namespace=sale.namespace_id):
+            return  # the buyer could not pay: the deadline moves when the stop is lifted
         charge = sale.payment_set.filter(kind="charge", state__in=sale_flow.OPEN_CHARGE).first()
         if charge is None:
             decided = core.expire(sale.snapshot(), now=now)

@@ -216,3 +216,19 @@ def found(
                 "created_at": now,
             },
         )
+
+
+def house(*, namespace: str, name: str) -> None:
+    """The house member: the operator as a seller and a buyer; a second time is nothing."""
+    with transaction.atomic():
+        place = rowlocks.namespace(namespace)
+        if Member.objects.filter(namespace=place, is_house=True).exists():
+            return
+        id_ = ids.new("mbr")
+        Member.objects.create(
+            id=id_,
+            namespace=place,
+            name_sealed=secrets.seal(name, place=f"member.name/{id_}"),
+            is_house=True,
+            created_at=clock.now(),
+        )

@@ -12,9 +12,10 @@ from django.db import transaction
 from onym.core import access, policy
 from onym.core import plan as core
 from onym.core import reclaim as decisions
+from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.events import Event, instant
-from onym.flows import names, record, standing
+from onym.flows import area, names, record, standing
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import (
@@ -48,6 +49,7 @@ def adopt(
         rowlocks.namespace(namespace)
         now = clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SWEEP)
+        area.expect(Area.RECLAIM, namespace=namespace)
         payload = {
             "stock": str(stock),
             "starts_at": instant(starts_at),
@@ -112,6 +114,7 @@ def adopt_approved(approval: Approval, now: datetime) -> Plan:
     """The plan that two people agreed on."""
     place = approval.namespace_id
     rowlocks.namespace(place)
+    area.expect(Area.RECLAIM, namespace=place)
     starts_at = datetime.fromisoformat(approval.payload["starts_at"])
     _expect_new(
         place, stock=Path(approval.payload["stock"]), starts_at=max(starts_at, now), now=now

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import OperationalError, connection, transaction
 from procrastinate.contrib.django import app as jobs
 
+from onym.core import trace
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
 from onym.core.events import Event, Opening, canonical, seal
 from onym.store import bulk, clock, ids, rowlocks, secrets
@@ -72,7 +73,8 @@ def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> Non
     Jobs with the same `lock` (the id of what they are about) never run side by side.
     """
     later = {"seconds": in_seconds} if in_seconds else None
-    jobs.configure_task(name=task, lock=lock, schedule_in=later).defer(**arguments)
+    job = jobs.configure_task(name=task, lock=lock, schedule_in=later)
+    job.defer(**arguments, **trace.carried())
 
 
 def notify(
@@ -179,7 +181,10 @@ def _defer_all(task: str, orders: Sequence[tuple[str, dict[str, Any]]]) -> None:
     if orders:
         job = jobs.configure_task(name=task).job
         jobs.job_manager.batch_defer_jobs(
-            [job.evolve(lock=lock, task_kwargs=arguments) for lock, arguments in orders]
+            [
+                job.evolve(lock=lock, task_kwargs=arguments | trace.carried())
+                for lock, arguments in orders
+            ]
         )
 
 

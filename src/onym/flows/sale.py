@@ -11,10 +11,11 @@ from django.db import transaction
 
 from onym.core import fees, guidelines, handle, ledger, people
 from onym.core import sale as core
+from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, names, record
+from onym.flows import appraisal, area, names, record
 from onym.flows import ledger as books
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
@@ -40,10 +41,12 @@ def agree(
     """Fix buyer, seller and price of a handle whose row the caller has locked.
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
-    Refuses `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`, `sale_slot_taken`,
+    Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
+    `sale_slot_taken`,
     `currency_mismatch`, `amount_too_small`.
     """
     place = row.namespace
+    area.expect(Area.SALES, namespace=place.id)
     price = price.expect(place.currency)
     account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())

@@ -36,13 +36,17 @@ def start(stop: threading.Event) -> list[threading.Thread]:
 
 
 def keep(stop: threading.Event) -> None:
-    """Integrate, again and again; a fault is told and tried again."""
+    """Integrate, again and again; a fault is tried again, and told when it is another."""
+    told = ""
     while not stop.wait(LOOK_SECONDS):
         close_old_connections()
         try:
             log.integrate()
-        except (DatabaseError, CannotSign, OSError):
-            log_.exception("the log could not be carried on")
+            told = ""
+        except (DatabaseError, CannotSign, OSError) as fault:
+            if str(fault) != told:
+                log_.error("the log could not be carried on: %s", fault)
+            told = str(fault)
     connections.close_all()
 
 

@@ -124,6 +124,8 @@ def _pay_one(payout_id: str, paid: dict[str, dict[str, str]]) -> None:
     order = orders.payout_order(payout_id)
     if order.state in ledger.FINAL or order.account is None:
         return
+    if not ledger.may_leave(payout_id=payout_id):
+        return
     provider = ports.payments(order.namespace)
     said: Effect = provider.pay_out(
         key=order.key, account=order.account, amount=order.amount, sale_id=order.sale
@@ -141,6 +143,8 @@ def pay_out(*, payout_id: str, attempt: int = 0) -> None:
     """Pay a seller, or ask about a payout that got no answer."""
     order = orders.payout_order(payout_id)
     if order.state in ledger.FINAL or order.account is None:
+        return
+    if not ledger.may_leave(payout_id=payout_id):
         return
     provider = ports.payments(order.namespace)
     said: Effect = provider.pay_out(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,9 @@ from django.db import close_old_connections
 from procrastinate import RetryStrategy
 from procrastinate.contrib.django import app
 
+from onym.core import trace
+
+log = logging.getLogger("onym.jobs")
 LONGEST_WAIT_SECONDS = 300
 FAULTS = RetryStrategy(max_attempts=8, exponential_wait=4)
 
@@ -19,10 +24,11 @@ def task(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     def register(job: Callable[..., None]) -> Callable[..., None]:
         def run(**arguments: Any) -> None:
             close_old_connections()
-            try:
-                job(**arguments)
-            finally:
-                close_old_connections()
+            with trace.working_for(arguments.pop(trace.ARGUMENT, "")):
+                try:
+                    _told(name, job, arguments)
+                finally:
+                    close_old_connections()
 
         app.task(name=name, retry=FAULTS)(run)
         return job
@@ -30,8 +36,20 @@ def task(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     return register
 
 
+def _told(name: str, job: Callable[..., None], arguments: dict[str, Any]) -> None:
+    """Run it, and tell in one line how long it took, or that it failed and why."""
+    began = time.perf_counter()
+    try:
+        job(**arguments)
+    except Exception as fault:
+        log.error("%s failed: %s", name, type(fault).__name__, extra={"task": name})
+        raise
+    ms = round((time.perf_counter() - began) * 1000, 1)
+    log.info("%s done", name, extra={"task": name, "ms": ms})
+
+
 def again(name: str, *, lock: str, attempt: int, **arguments: Any) -> None:
     """Ask again later: after 1, 2, 4 … 300 seconds."""
     wait = min(2**attempt, LONGEST_WAIT_SECONDS)
     job = app.configure_task(name=name, lock=lock, schedule_in={"seconds": wait})
-    job.defer(attempt=attempt + 1, **arguments)
+    job.defer(attempt=attempt + 1, **arguments, **trace.carried())

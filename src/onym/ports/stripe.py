@@ -322,6 +322,11 @@ class StripePayments:
         )
         return _answered(link).url
 
+    def refused_key(self) -> str:
+        """Why the provider does not answer to our key; empty when it does."""
+        found = self._try(lambda: self._client.balance.retrieve())
+        return found.reason if isinstance(found, _No) else ""
+
     # ---- hints
 
     def read_webhook(self, *, payload: bytes, signature: str, now: float) -> Webhook:

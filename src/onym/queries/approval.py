@@ -13,6 +13,7 @@ from typing import Any
 from babel.dates import format_date
 from babel.numbers import format_currency, format_decimal
 from django.utils.translation import get_language, gettext, ngettext
+from django.utils.translation import gettext_noop as said
 
 from onym.core.money import MINOR_DIGITS
 
@@ -80,6 +81,19 @@ def _lift_stop(_: Asked, __: Asked) -> str:
     return gettext("Lift the release stop; what fell due meanwhile may be sold at once.")
 
 
+def _lift_area(payload: Asked, _: Asked) -> str:
+    sentence = AREAS[payload["area"]]
+    return gettext(sentence)
+
+
+AREAS = {
+    "sales": said("Let sales go on; everybody gets the lost time back."),
+    "payouts": said("Let payouts to sellers go on."),
+    "reclaim": said("Let warnings of idle accounts go on; the release stop stays on."),
+    "outreach": said("Let private offers be sent again."),
+}
+
+
 SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "list": _list,
     "campaign": _campaign,
@@ -87,6 +101,7 @@ SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "edit_list": _edit_list,
     "adopt_plan": _adopt_plan,
     "lift_stop": _lift_stop,
+    "lift_area": _lift_area,
 }
 
 

@@ -127,9 +127,9 @@ def guidelines_of(looked: Ground) -> guidelines.Guidelines:
 
 
 def turned(looked: Ground) -> list[dict[str, Any]]:
-    """Every turn of phase and release stop, the latest first, with its leaf and who did it."""
+    """Every turn of a switch, the latest first, with its leaf and who did it."""
     rows = Event.objects.filter(
-        namespace=looked.place, type__in=("PhaseSet", "ReleaseStopSet")
+        namespace=looked.place, type__in=("PhaseSet", "ReleaseStopSet", "AreaStopSet")
     ).order_by("-seq")[:SHOWN]
     found = [(row, json.loads(bytes(row.entry))["body"]) for row in rows]
     people = Member.objects.in_bulk({body["by"] for _, body in found if "by" in body})
@@ -140,6 +140,7 @@ def turned(looked: Ground) -> list[dict[str, Any]]:
             "phase": body.get("after"),
             "before": body.get("before"),
             "on": body.get("on"),
+            "area": body.get("area"),
             "who": name_of(people.get(body.get("by", ""))),
             "approved": "approval" in body,
         }
@@ -177,6 +178,7 @@ def switches(namespace: str | Ground) -> dict[str, Any]:
         "title": row.title,
         "phase": row.phase,
         "release_stop": row.release_stop,
+        "stopped": list(looked.stopped),
         "currency": row.currency,
         "now": looked.now,
     }

@@ -22,19 +22,23 @@ from onym.core import plan as core
 from onym.core.errors import NotFound
 from onym.store import clock
 from onym.store import reclaim as store
-from onym.store.models import DirectoryImport, Document, Namespace, Plan, StopPeriod
+from onym.store.models import AreaStop, DirectoryImport, Document, Namespace, Plan, StopPeriod
 from onym.sweep import directory as directories
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ground:
-    """One look at a namespace; `policies` are the newest version in force of each policy."""
+    """One look at a namespace; `stopped` are its areas that stand still.
+
+    `policies` are the newest version in force of each policy.
+    """
 
     place: Namespace
     now: datetime
     import_path: str | None
     imported_at: datetime | None
     stops: tuple[core.Stop, ...]
+    stopped: tuple[str, ...]
     policies: tuple[Document, ...]
 
     @property
@@ -77,6 +81,7 @@ def of(place: str | Ground) -> Ground:
         import_path=row.import_path,
         imported_at=row.imported_at,
         stops=store.stops_of(row, periods),
+        stopped=tuple(row.stopped_areas),
         policies=tuple(_document(row.id, **facts) for facts in row.policies),
     )
 
@@ -95,6 +100,7 @@ def _asked() -> Any:
     mine = OuterRef("pk")
     last = DirectoryImport.objects.filter(namespace=mine).order_by("-at", "-id")
     stops = StopPeriod.objects.filter(namespace=mine).order_by("since")
+    areas = AreaStop.objects.filter(namespace=mine, until=None).order_by("area")
     now = clock.columns()
     in_force = Document.objects.filter(
         namespace=mine, kind="policy", effective_from__lte=now["clock_instant"]
@@ -107,6 +113,7 @@ def _asked() -> Any:
         imported_at=Subquery(last.values("at")[:1]),
         stop_since=ArraySubquery(stops.values("since")),
         stop_until=ArraySubquery(stops.values("until")),
+        stopped_areas=ArraySubquery(areas.values("area")),
         policies=ArraySubquery(newest.values_list(JSONObject(**facts))),
     )
 

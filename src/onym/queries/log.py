@@ -70,6 +70,11 @@ def submission(head: checkpoint.Checkpoint, *, old: int) -> bytes:
     return witness.submission(head=head, old=old, read=read).encode()
 
 
+def submission_of(head: checkpoint.Checkpoint) -> bytes:
+    """What asks a witness whether it has cosigned just this checkpoint; it needs no proof."""
+    return witness.Submission(old=head.size, proof=(), head=head).encode()
+
+
 def receipt(ref: str) -> bytes:
     """The last event about `ref`, proven under the published checkpoint (C2SP tlog-proof).
 

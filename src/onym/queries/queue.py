@@ -81,7 +81,9 @@ def worth(looked: Ground, handle: str) -> Case:
 def wish(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What is proposed, without who the candidates are."""
     said = {
-        name: payload[name] for name in ("list", "add", "remove", "criteria") if name in payload
+        name: payload[name]
+        for name in ("list", "add", "remove", "criteria", "area")
+        if name in payload
     }
     if "starts_at" in payload:
         said["starts_at"] = datetime.fromisoformat(payload["starts_at"])
@@ -98,6 +100,8 @@ def _now(looked: Ground, row: Approval, touched: Mapping[str, Handle]) -> Mappin
         return handles.facts(found.snapshot()) if found else None
     if row.action == "lift_stop":
         return {"release_stop": looked.place.release_stop}
+    if row.action == "lift_area":
+        return {"area_stopped": row.payload["area"] in looked.stopped}
     return None
 
 

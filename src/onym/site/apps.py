@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TypeVar, cast
 
 from django.apps import AppConfig
 from django.conf import settings
@@ -11,7 +12,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
 from onym.ports.platform import Platform, SignedHttp
-from onym.site import keys
+from onym.site import keys, restoring
+from onym.site.counted import Counted
 
 
 class Site(AppConfig):
@@ -19,7 +21,11 @@ class Site(AppConfig):
     label = "site"
 
     def ready(self) -> None:
-        """An outside without an address stays empty: asking for it is a fault that says so."""
+        """An outside without an address stays empty: asking for it is a fault that says so.
+
+        Refuses (`restore_interrupted`) to start on a DATA that is half restored.
+        """
+        restoring.expect_none(settings.DATA)
         if settings.PLATFORM_URL or settings.PLATFORM_SQL:
             _install_platform()
         if settings.PAYMENTS_KEY:
@@ -27,6 +33,14 @@ class Site(AppConfig):
         if importlib.util.find_spec("onym.ports.mail"):
             _install_mail()
         _install_witnesses()
+
+
+Port = TypeVar("Port")
+
+
+def _counted(port: Port, outside: str) -> Port:
+    """The same port, each call of which is counted; its type is what callers see of it."""
+    return cast(Port, Counted(port, outside))
 
 
 def _install_platform() -> None:
@@ -37,7 +51,8 @@ def _install_platform() -> None:
     if settings.PLATFORM_KIND not in kinds:
         known = ", ".join(kinds)
         raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
-    platform = breakers.guard("platform", kinds[settings.PLATFORM_KIND]())
+    counted = _counted(kinds[settings.PLATFORM_KIND](), "platform")
+    platform = breakers.guard("platform", counted)
     ports.install(platforms={settings.NAMESPACE: platform})
 
 
@@ -99,14 +114,15 @@ def _install_payments() -> None:
         webhook_secrets=settings.PAYMENTS_WEBHOOK_SECRET.split(","),
         timeout=settings.PAYMENTS_TIMEOUT,
     )
-    ports.install(payments={settings.NAMESPACE: breakers.guard("payments", payments)})
+    guarded = breakers.guard("payments", _counted(payments, "payments"))
+    ports.install(payments={settings.NAMESPACE: guarded})
 
 
 def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
     from onym.site import breakers
 
-    ports.install(mail=breakers.guard("mail", DjangoMail()))
+    ports.install(mail=breakers.guard("mail", _counted(DjangoMail(), "mail")))
 
 
 def _install_witnesses() -> None:

@@ -44,6 +44,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("onym.cli.policy", "Check, explain and compare policies."),
     "appraise": ("onym.cli.appraise", "Estimate what a handle is worth, and say why."),
     "verify": ("onym.cli.verify", "Check a public log from its files alone."),
+    "log": ("onym.cli.log", "Let the log sign again after a restore."),
     "witness": ("onym.cli.witness", "Co-sign the checkpoints of a log."),
     "platform": ("onym.cli.platform", "Check a platform against the signed-HTTP contract."),
     "audit": ("onym.cli.audit", "Check every invariant, a line each."),
@@ -146,7 +147,21 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     if data := _value_of("--data", given):
         os.environ["ONYM_DATA"] = str(Path(data).resolve())
-    sys.exit(run(given))
+    sys.exit(_use_settings("--json" in given) or run(given))
+
+
+def _use_settings(as_json: bool) -> int:
+    """What `DATA/onym.env` sets; 0, or the exit code once a mistake in it was told."""
+    from onym.site import settings_file
+
+    try:
+        settings_file.use(Path(os.environ.get("ONYM_DATA") or "data").resolve())
+    except Refusal as refusal:
+        return _say(problem(refusal), as_json)
+    except OSError as fault:
+        code, detail = trouble(fault)
+        return _say({"status": 500, "code": code, "detail": detail}, as_json)
+    return 0
 
 
 def run(given: list[str]) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,12 @@ from typing import Literal
 
 import psycopg
 
-from onym.core.errors import DatabaseUnavailable, Malformed
+from onym.core.errors import DatabaseUnavailable, Malformed, Refusal
 from onym.site import embedded
 
 Migrations = Literal["apply", "demand", "ignore"]
+LOCK_SECONDS, TRIES = 3.0, 5
+LOCK_NOT_AVAILABLE = "55P03"
 MIGRATION_LOCK = 0x6F6E796D  # "onym", an advisory lock of ours
 
 
@@ -57,12 +60,8 @@ def connected(*, migrations: Migrations | None = None) -> Iterator[str]:
     the other way; the default applies to the embedded server and demands of any other.
     Refuses (`database_unavailable`).
     """
-    external = os.environ.get("DATABASE_URL")
-    if external:
-        with _django(external, migrations or "demand"):
-            yield external
-        return
-    with embedded.running(embedded.data_directory()) as url, _django(url, migrations or "apply"):
+    usual: Migrations = "demand" if os.environ.get("DATABASE_URL") else "apply"
+    with reached() as url, _django(url, migrations or usual):
         yield url
 
 
@@ -80,6 +79,17 @@ def _django(url: str, migrations: Migrations) -> Iterator[None]:
         yield
     finally:
         connections.close_all()
+
+
+@contextmanager
+def reached() -> Iterator[str]:
+    """The database's URL, whatever is in it: DATABASE_URL, else the embedded server of DATA."""
+    external = os.environ.get("DATABASE_URL")
+    if external:
+        yield external
+        return
+    with embedded.running(embedded.data_directory()) as url:
+        yield url
 
 
 def check_version(url: str) -> None:
@@ -107,22 +117,56 @@ def missing_migrations() -> list[str]:
     return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
 
 
-def migrate() -> list[str]:
-    """Apply what is missing, one process at a time; returns what was applied."""
+class Locked(Refusal):
+    """A table is in use; each migration is one transaction, so the one that waited did nothing."""
+
+    status, code, title = 503, "locked", "A table is in use"
+
+
+def migrate(*, lock_seconds: float = LOCK_SECONDS, tries: int = TRIES) -> list[str]:
+    """Apply what is missing, one process at a time; returns what was applied.
+
+    No migration waits longer than `lock_seconds` for a table, because everybody else would wait
+    behind it; then it is tried again, `tries` times in all. Refuses `locked`.
+    """
     if not missing_migrations():
         return []
-    from django.core.management import call_command
-    from django.db import connection
+    from django.conf import settings
 
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
-        try:
-            missing = missing_migrations()
-            if missing:
-                call_command("migrate", verbosity=0, interactive=False)
-        finally:
-            cursor.execute("SELECT pg_advisory_unlock(%s)", [MIGRATION_LOCK])
-    return missing
+    with psycopg.connect(settings.DATABASE_URL, autocommit=True) as alone:
+        alone.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        missing = missing_migrations()
+        for attempt in range(1, tries + 1):
+            if _applied(lock_seconds):
+                return missing
+            if attempt < tries:
+                time.sleep(attempt)
+        raise Locked(
+            f"{missing_migrations()[0]} waited for a table that is in use, {tries} times; it "
+            "changed nothing: run `onym migrate` again when less goes on"
+        )
+
+
+def _applied(lock_seconds: float) -> bool:
+    """Apply what is missing; False if a table was in use for too long."""
+    from django.core.management import call_command
+    from django.db import OperationalError, connections
+
+    try:
+        with connections["default"].cursor() as cursor:
+            cursor.execute(f"SET lock_timeout = {int(lock_seconds * 1000)}")
+        call_command("migrate", verbosity=0, interactive=False)
+    except OperationalError as fault:
+        if getattr(fault.__cause__, "sqlstate", "") != LOCK_NOT_AVAILABLE:
+            raise
+        link = connections["default"].connection
+        if link is not None:
+            link.close()
+        del connections["default"]  # a migration that fails at its end leaves it in a transaction
+        return False
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0")
+    return True
 
 
 def demand_migrations() -> None:

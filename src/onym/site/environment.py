@@ -25,8 +25,11 @@ PLACE = (
     Setting("ONYM_LOG_ORIGIN", "host name of the site, `/log`", "The name the log signs under"),
     Setting("ONYM_WITNESSES", "", "Who is asked to cosign the log: `URL VKEY`, apart by `;`"),
     Setting("ONYM_LOG_LEVEL", "`WARNING`", "What the programs write about themselves"),
+    Setting("ONYM_LOG_FORMAT", "`line`", "`json`: one object a line; `line`: for people"),
+    Setting("ONYM_METRICS_TOKEN", "", "Bearer token for `/metrics`; without it this machine only"),
     Setting("ONYM_SECRET_KEY", "kept in DATA", "What sessions and links are signed with"),
     Setting("ONYM_FIELD_KEY", "kept in DATA", "What confidential fields are sealed with"),
+    Setting("ONYM_BACKUP_FILE", "", "Where the daily backup lies; the doctor looks at its age"),
     Setting("ONYM_DEMO", "off", "The demo: a clock with an offset, sign-ins that are printed"),
     Setting("ONYM_DEMO_CLOCK_FILE", "", "Where the demo's outside world reads the offset"),
 )
@@ -64,6 +67,8 @@ MAIL = (
     Setting("ONYM_SMTP_USER", "", "Who signs in there"),
     Setting("ONYM_SMTP_PASSWORD", "", "With which password"),
     Setting("ONYM_SMTP_TLS", "off", "STARTTLS before anything is said"),
+    Setting("ONYM_DKIM_SELECTOR", "", "The mail server's DKIM selector, for the doctor"),
+    Setting("ONYM_DNS", "the system's", "The resolver that the doctor asks, as `HOST:PORT`"),
     Setting("ONYM_INBOUND_SECRET", "", "What letters that come in are signed with"),
 )
 OUTSIDE = (

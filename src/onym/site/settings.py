@@ -94,6 +94,7 @@ INSTALLED_APPS = [
     "onym.site.apps.Site",
 ]
 MIDDLEWARE = [
+    "onym.site.requests.Requests",
     "django.middleware.security.SecurityMiddleware",
     "django.middleware.gzip.GZipMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -209,6 +210,11 @@ DEFAULT_FROM_EMAIL = os.environ.get("ONYM_MAIL_FROM", "Handle Team <team@onym.ex
 SECURITY_CONTACT = os.environ.get("ONYM_SECURITY_CONTACT", "mailto:security@onym.example")
 PRESS_ADDRESS = os.environ.get("ONYM_PRESS", "press@onym.example")
 
+# What `onym doctor` is told: a resolver (HOST:PORT), the DKIM selector, where the backup lies.
+DNS = os.environ.get("ONYM_DNS", "")
+DKIM_SELECTOR = os.environ.get("ONYM_DKIM_SELECTOR", "")
+BACKUP_FILE = os.environ.get("ONYM_BACKUP_FILE", "")
+
 # The namespace that paths without one mean, and that the adapters below belong to.
 NAMESPACE = os.environ.get("ONYM_NAMESPACE") or ("demo" if DEMO else "main")
 
@@ -237,11 +243,23 @@ PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 
+LOG_FORMAT = os.environ.get("ONYM_LOG_FORMAT", "line")
+if LOG_FORMAT not in ("line", "json"):
+    raise Malformed("ONYM_LOG_FORMAT is line or json")
+# Who may read /metrics from elsewhere; without it only this machine may.
+METRICS_TOKEN = os.environ.get("ONYM_METRICS_TOKEN", "")
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {
+            "()": "onym.site.logs.Line",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        },
+        "json": {"()": "onym.site.logs.Json"},
+    },
+    "handlers": {"error": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["error"], "level": os.environ.get("ONYM_LOG_LEVEL", "WARNING")},
 }
 

@@ -6,6 +6,7 @@ import fcntl
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import click
 
 from onym.core.errors import Refusal
 from onym.site import command as commands
-from onym.site import database, embedded, outside
+from onym.site import database, embedded, outside, restoring
 from onym.site.supervisor import Child, Supervisor
 
 BLOCKING_THREADS = 64  # those that wait become one batch, see flows/batching.py
@@ -53,6 +54,7 @@ def command(port: int, host: str, demo: bool, platform: str | None, workers: int
     """Run everything until Ctrl-C: database, web, streams (port + 1) and jobs."""
     data_dir = embedded.data_directory()
     (data_dir / "run").mkdir(parents=True, exist_ok=True)
+    restoring.expect_none(data_dir)
     with _alone(data_dir):
         port = port or outside.free_pair(data_dir / "run" / "port", host)
         for wanted in (port, port + 1):
@@ -87,6 +89,7 @@ def run(
         outside.begin_in_the_past(data_dir, platform)
         world = outside.children(data_dir, where, shared, platform)
     database.keep_environment(data_dir, shared)
+    shutil.rmtree(data_dir / "run" / "metrics", ignore_errors=True)  # of processes that are gone
     for child in world:
         supervisor.start(child)
     shared["DATABASE_URL"] = _database(supervisor)

@@ -6,11 +6,12 @@ import importlib.util
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from onym.site import health
+from onym.site import health, metrics
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("health", health.alive, name="health"),
     path("ready", health.ready, name="ready"),
+    path("metrics", metrics.page, name="metrics"),
 ]
 
 handler404 = "onym.web.page.lost"

@@ -1,5 +1,6 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
+from onym.store.area import AreaStop
 from onym.store.breaker import BreakerState
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
@@ -31,6 +32,7 @@ from onym.store.watch import Watch, WatchCursor, WatchHit
 __all__ = [
     "Appeal",
     "Approval",
+    "AreaStop",
     "BookAccount",
     "BreakerState",
     "Campaign",

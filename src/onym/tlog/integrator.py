@@ -40,6 +40,7 @@ def append(
         raise ValueError("an entry is longer than 65,535 bytes")
     log_dir.mkdir(parents=True, exist_ok=True)
     with _alone(log_dir):
+        expect_free(log_dir)
         last = head(log_dir, signer.verifier)
         fresh = _fresh(log_dir, last, entries, first)
         if last and not fresh:
@@ -50,8 +51,8 @@ def append(
             origin=signer.name, size=edge.size, root=edge.root(), signers=[signer]
         )
         if last is None:
-            _replace(log_dir, "key", str(signer.verifier).encode())
-        _replace(log_dir, tiles.CHECKPOINT, signed.note)
+            replace(log_dir, "key", str(signer.verifier).encode())
+        replace(log_dir, tiles.CHECKPOINT, signed.note)
         for path in filled:
             shutil.rmtree(log_dir / f"{path}.p", ignore_errors=True)
         return signed
@@ -69,13 +70,46 @@ def head(log_dir: Path, log: checkpoint.Verifier) -> checkpoint.Checkpoint | Non
         raise CannotSign(f"the checkpoint in {log_dir} is not by this log: {fault}") from fault
 
 
+HELD = ".restored"
+HOLDS = (
+    "log_held: the database was restored from a backup, and a later checkpoint may be out: "
+    "nothing is signed until `onym log resume` has looked for it"
+)
+
+
+def held(log_dir: Path) -> str | None:
+    """What was written when the log was held after a restore; None when it may sign."""
+    try:
+        return (log_dir / HELD).read_text()
+    except FileNotFoundError:
+        return None
+
+
+def expect_free(log_dir: Path) -> None:
+    """CannotSign (`log_held`) after a restore, until `free`."""
+    if held(log_dir) is not None:
+        raise CannotSign(HOLDS)
+
+
+def hold(log_dir: Path, told: str) -> None:
+    """Let nothing be signed until `free`; on disk when this returns."""
+    replace(log_dir, HELD, told.encode())
+
+
+def free(log_dir: Path) -> None:
+    """Signing goes on."""
+    (log_dir / HELD).unlink(missing_ok=True)
+    if log_dir.exists():
+        _sync_folder(log_dir)
+
+
 def cosign(log_dir: Path, log: checkpoint.Verifier, *, size: int, lines: str) -> bool:
     """Put witnesses' signature `lines` under the checkpoint; False once another size is out."""
     with _alone(log_dir):
         last = head(log_dir, log)
         if last is None or last.size != size:
             return False
-        _replace(log_dir, tiles.CHECKPOINT, checkpoint.with_signatures(last.note, lines))
+        replace(log_dir, tiles.CHECKPOINT, checkpoint.with_signatures(last.note, lines))
         return True
 
 
@@ -227,9 +261,9 @@ def _up_to(folder: Path, root: Path) -> list[Path]:
     return [folder, *(parent for parent in folder.parents if parent.is_relative_to(root))]
 
 
-def _replace(log_dir: Path, name: str, data: bytes) -> None:
+def replace(log_dir: Path, name: str, data: bytes) -> None:
     """Replace one file as a whole, on disk when this returns."""
-    aside = log_dir / f".{name}"
+    aside = log_dir / f".{name}.aside"
     with aside.open("wb") as file:
         file.write(data)
         file.flush()

@@ -75,6 +75,10 @@ MEANINGS: dict[str, Meaning] = {
         said("Inactive names cannot be released at this time."),
         said("Wait until the release stop is lifted; it stands on every page while it is on."),
     ),
+    "area_stopped": Meaning(
+        said("This part of the market is stopped for now."),
+        said("Try again later; nothing is lost, and deadlines that ran move by as long."),
+    ),
     "shown_changed": Meaning(
         said("What was shown has changed since."),
         said("Look at it again, and have it proposed anew if it still is what you want."),

@@ -20,6 +20,7 @@ from django.utils.translation import gettext
 
 from onym.core.money import MINOR_DIGITS, Money
 from onym.queries import reasons
+from onym.web import areas
 from onym.web.problems import MEANINGS, TROUBLES
 from onym.web.words import EVENTS, WORDS, tier_reason
 
@@ -207,3 +208,21 @@ def _language_name(code: str) -> str:
 
 def _locale() -> str:
     return translation.get_language() or "en"
+
+
+@register.filter
+def area(name: str) -> str:
+    """What an area of the market is called."""
+    return gettext(areas.NAMES[name])
+
+
+@register.filter
+def area_effect(name: str) -> str:
+    """What an area's stop holds up."""
+    return gettext(areas.EFFECTS[name])
+
+
+@register.filter
+def area_notice(name: str) -> str:
+    """What everybody is told while an area is stopped."""
+    return gettext(areas.NOTICES[name])

@@ -1,0 +1,103 @@
+"""The examination of the outside world: platform, payment provider, witnesses."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+
+from onym.core.errors import Refusal
+from onym.site.findings import Finding, fail, ok, warn
+
+NOBODY = "onym-doctor-nobody"
+"""An account that no platform has: what is asked about it changes nothing."""
+
+
+INSTALL = "install DATA/keys/platform.pem on the platform, and compare both clocks"
+
+
+def _platform() -> Iterator[Finding]:
+    from django.conf import settings
+
+    from onym import ports
+
+    if not settings.PLATFORM_URL:
+        yield fail(
+            "platform", "no platform is set", "set ONYM_PLATFORM_URL; docs/guides/platform.md"
+        )
+        return
+    platform = ports.platform(settings.NAMESPACE)
+    try:
+        can = platform.capabilities()
+    except Refusal as refusal:
+        if refusal.detail.endswith(("401", "403")):
+            yield fail("platform", f"it does not accept our signature: {refusal.detail}", INSTALL)
+            return
+        todo = "see that it runs, and that ONYM_PLATFORM_URL and the way there are right"
+        yield fail("platform", f"{settings.PLATFORM_URL}: {refusal.detail}", todo)
+        return
+    named = ("atomic_move", "reserve", "retain", "hand_over", "notices")
+    able = ", ".join(name for name in named if getattr(can, name)) or "nothing beyond moving"
+    yield ok("platform", f"{settings.PLATFORM_URL} answers; it can: {able}")
+    if not can.atomic_move:
+        todo = "in between somebody may take the name: keep sign-up by invitation"
+        yield warn("platform", "it moves a handle in two steps", todo)
+    said = platform.notify(
+        account_id=NOBODY, kind="doctor", text="-", href=None, key=secrets.token_hex(16)
+    )
+    if said.unknown:
+        yield fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
+    else:
+        yield ok("platform", "it accepts our signature")
+
+
+def _payments() -> Iterator[Finding]:
+    from django.conf import settings
+
+    from onym import ports
+
+    if not settings.PAYMENTS_KEY:
+        yield fail(
+            "payments", "no provider is set", "set ONYM_PAYMENTS_KEY; docs/guides/payments.md"
+        )
+        return
+    why = ports.payments(settings.NAMESPACE).refused_key()
+    if why:
+        yield fail("payments", f"the provider does not answer our key: {why}", "correct the key")
+    else:
+        kind = "a test key" if settings.PAYMENTS_KEY.startswith(("sk_test_", "rk_test_")) else "it"
+        yield ok("payments", f"the provider takes our key ({kind})".replace(" (it)", ""))
+    if not settings.PAYMENTS_WEBHOOK_SECRET:
+        todo = "set ONYM_PAYMENTS_WEBHOOK_SECRET: without it outcomes are only found by asking"
+        yield warn("payments", "its messages cannot be checked", todo)
+
+
+def _witnesses() -> Iterator[Finding]:
+    from onym import ports
+    from onym.queries import log
+
+    head, asked = log.published(), ports.witnesses()
+    if not asked:
+        todo = "set ONYM_WITNESSES; docs/guides/witnesses.md"
+        yield warn("witnesses", "nobody cosigns the log", todo)
+        return
+    for witness in asked:
+        name = witness.key.name
+        if head is None:
+            yield warn("witnesses", f"{name}: there is no checkpoint yet", "start the jobs")
+            continue
+        said = witness.add_checkpoint(log.submission_of(head))
+        if said.status == 409 and said.text.strip().isdigit() and int(said.text) >= head.size:
+            told = f"{name} has cosigned {int(said.text)} leaves that we do not publish"
+            yield fail("witnesses", told, "sign nothing: docs/guides/backup.md")
+        elif said.status in (200, 409):
+            yield ok("witnesses", f"{name} answers")
+        else:
+            told = f"{name} answers {said.status}: {said.text.strip()[:80]}"
+            yield warn("witnesses", told, "ask whoever runs it")
+
+
+AREAS: dict[str, Callable[[], Iterator[Finding]]] = {
+    "platform": _platform,
+    "payments": _payments,
+    "witnesses": _witnesses,
+}

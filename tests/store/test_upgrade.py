@@ -1,0 +1,188 @@
+"""Each release's database, with a market in it, is brought to the newest tables; and migrations
+keep to rules under which the release before goes on working while they run."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.db import migrations, models
+from django.db.models import Index, Q
+from django.db.models.functions import Now
+from tests.surfaces import keeping
+from tests.surfaces.keeping import MIGRATED, Place
+
+import onym.store.migrations
+from onym.site import dump
+
+FOLDER = Path(__file__).resolve().parents[1] / "upgrade"
+RELEASES = sorted(path.stem for path in FOLDER.glob("*.dump"))
+FROZEN = "0013"
+"""Up to here migrations were written before anything ran; from here on the rules hold."""
+
+COLUMNS = """
+select table_name, column_name, data_type, is_nullable from information_schema.columns
+where table_schema = 'public' order by 1, 2
+"""
+CONSTRAINTS = """
+select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint
+where connamespace = 'public'::regnamespace order by 1, 2
+"""
+INDEXES = "select indexname, indexdef from pg_indexes where schemaname = 'public' order by 1"
+
+
+def like(folder: Path, release: str) -> Place:
+    """A place with the database of that release."""
+    place = keeping.elsewhere(folder)
+    programs, _ = dump.programs(dump.version(place.url))
+    dump.load(place.url, folder=programs, dump=FOLDER / f"{release}.dump", after="select 1")
+    return place
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_releases_database_comes_to_the_newest_tables_with_all_that_is_in_it(
+    database: str, tmp_path: Path, release: str
+) -> None:
+    place = like(tmp_path / "old", release)
+    before = place.rows()
+    assert before["store_sale"][0] > 0
+    told = place.done("migrate")
+    assert told["applied"]
+    assert place.done("migrate", "--plan") == {"missing": []}
+    after = place.rows()
+    assert {name: after[name][0] for name in before if name in after} == {
+        name: count for name, (count, _) in before.items() if name in after
+    } | {"django_migrations": after["django_migrations"][0], **grown(before, after)}
+    fresh = keeping.elsewhere(tmp_path / "fresh", "onym_fresh", like=MIGRATED)
+    for question in (COLUMNS, CONSTRAINTS, INDEXES):
+        assert [plain(row) for row in place.asked(question)] == [
+            plain(row) for row in fresh.asked(question)
+        ]
+
+
+def plain(row: tuple[Any, ...]) -> tuple[str, ...]:
+    """Without casts and brackets: a condition that was dumped and loaded is written otherwise."""
+    return tuple(re.sub(r"::[a-z]+( varying)?(\[\])?|[()]", "", str(said)) for said in row)
+
+
+def grown(before: Any, after: Any) -> dict[str, int]:
+    """Tables of Django's own that gain a row with every table of ours."""
+    own = ("django_content_type", "auth_permission")
+    return {name: after[name][0] for name in own if after[name][0] >= before[name][0]}
+
+
+def test_there_is_a_database_of_a_release_to_upgrade() -> None:
+    assert FROZEN in RELEASES
+
+
+def test_a_migration_does_not_queue_behind_a_table_in_use_and_goes_on_when_it_is_free(
+    database: str, tmp_path: Path
+) -> None:
+    place = like(tmp_path / "old", RELEASES[0])
+    with psycopg.connect(place.url) as link:
+        link.execute("lock table store_namespace in access exclusive mode")
+        began = time.monotonic()
+        code, detail = place.refused("migrate", "--lock-timeout", "0.1")
+        assert time.monotonic() - began < 40
+        assert code == "locked", detail
+        assert "waited for a table" in detail
+        freed = threading.Timer(1.0, link.rollback)
+        freed.start()
+        assert place.done("migrate", "--lock-timeout", "0.5")["applied"]
+        freed.join()
+
+
+# The rules
+
+BIG = frozenset({"sale", "event", "entry", "posting", "handle", "tenure", "notice"}) | {
+    "idempotentrequest",
+    "payment",
+    "payout",
+    "invitation",
+    "offer",
+    "member",
+    "mailaddress",
+}
+"""Tables that grow with the market: nothing may read or lock them whole."""
+
+BREAKING = (
+    migrations.RenameField,
+    migrations.RenameModel,
+    migrations.RemoveField,
+    migrations.DeleteModel,
+    migrations.AlterField,
+    migrations.AlterModelTable,
+)
+EXCUSED: dict[tuple[str, str], str] = {}
+"""(migration, what it does) → why it may: the release before does not use it any more, say."""
+
+
+def wrong(operations: Sequence[Any], *, is_atomic: bool = True) -> Iterator[str]:
+    """What the release before would stumble over, or everybody would wait for."""
+    fresh = {op.name.lower() for op in operations if isinstance(op, migrations.CreateModel)}
+    for op in operations:
+        table = getattr(op, "model_name", "").lower()
+        if isinstance(op, BREAKING):
+            yield f"{type(op).__name__} {table}: the release before still uses it"
+        elif isinstance(op, AddIndexConcurrently):
+            if is_atomic:
+                yield f"AddIndexConcurrently {table}: not within a transaction (atomic = False)"
+        elif isinstance(op, migrations.AddField) and table not in fresh:
+            field = op.field
+            if not (field.null or field.has_db_default() or field.many_to_many):
+                yield f"AddField {table}.{op.name}: the release before does not fill it"
+        elif isinstance(op, migrations.AddIndex) and table in BIG - fresh:
+            yield f"AddIndex {table}: writers wait; use AddIndexConcurrently"
+        elif isinstance(op, migrations.AddConstraint) and table in BIG - fresh:
+            yield f"AddConstraint {table}: reads all of it; add it NOT VALID, then validate"
+
+
+def newer() -> list[str]:
+    folder = Path(onym.store.migrations.__file__).parent
+    return sorted(path.stem for path in folder.glob("0*.py") if path.stem[:4] > FROZEN)
+
+
+@pytest.mark.parametrize("name", newer())
+def test_a_migration_keeps_to_the_rules(name: str) -> None:
+    found: Any = importlib.import_module(f"onym.store.migrations.{name}").Migration
+    told = list(wrong(found.operations, is_atomic=found.atomic))
+    assert [what for what in told if (name, what.split(":")[0]) not in EXCUSED] == []
+
+
+BAD = [
+    migrations.RemoveField("sale", "by"),
+    migrations.RenameField("sale", "by", "through"),
+    migrations.AlterField("sale", "by", models.TextField()),
+    migrations.DeleteModel("Sale"),
+    migrations.AddField("sale", "more", models.TextField()),
+    migrations.AddField("sale", "more", models.TextField(default="")),
+    migrations.AddIndex("sale", Index(fields=("by",), name="by")),
+    migrations.AddConstraint(
+        "sale", models.CheckConstraint(condition=Q(price_minor__gt=0), name="x")
+    ),
+    AddIndexConcurrently("sale", Index(fields=("by",), name="by")),
+]
+GOOD = [
+    migrations.AddField("sale", "more", models.TextField(null=True)),
+    migrations.AddField("sale", "at", models.DateTimeField(db_default=Now())),
+    migrations.CreateModel("New", [("id", models.BigAutoField(primary_key=True))]),
+    migrations.AddIndex("new", Index(fields=("id",), name="i")),
+]
+
+
+@pytest.mark.parametrize("operation", BAD, ids=repr)
+def test_the_rules_catch_what_would_stop_the_market(operation: Any) -> None:
+    assert len(list(wrong([operation]))) == 1
+
+
+def test_the_rules_let_through_what_nobody_notices() -> None:
+    assert list(wrong(GOOD)) == []
+    assert list(wrong([BAD[-1]], is_atomic=False)) == []
