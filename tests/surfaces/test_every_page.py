@@ -28,7 +28,10 @@ WIDTHS = {"window at 400 % zoom": 320, "phone": 390, "desk": 1280}
 STRANGERS = {"sign-in", "sign-in-code", "sign-in-factor", "join", "invitation", "unsubscribe"}
 WITHOUT_PAGE = {
     "feed",
+    "my-payout-onward",
+    "my-payout-returned",
     "passkey-options",
+    "sale-returned",
     "sign-in-demo",
     "sign-in-factor",
     "sign-in-options",

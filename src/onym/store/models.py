@@ -1,7 +1,9 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
+from onym.store.chargeback import Chargeback
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
+from onym.store.inbox import Delivery
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
@@ -19,6 +21,7 @@ from onym.store.people import (
     Token,
 )
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
+from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.shortlist import ShortlistEntry
@@ -31,6 +34,8 @@ __all__ = [
     "Approval",
     "BookAccount",
     "Campaign",
+    "Chargeback",
+    "Delivery",
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
@@ -59,6 +64,7 @@ __all__ = [
     "Posting",
     "RateWindow",
     "Reclaim",
+    "Reconciliation",
     "Sale",
     "SaleSlot",
     "ShortlistEntry",
