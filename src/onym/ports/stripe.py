@@ -418,11 +418,13 @@ def _charge(
     ):
         return Charge("unknown", intent.id, "differs")
     if intent.status == "succeeded":
-        if intent.amount_received != intent.amount:
-            return Charge("unknown", intent.id, "differs", intent.amount_received)
-        return Charge("paid", intent.id, "", intent.amount_received)
+        received = int(getattr(intent, "amount_received", intent.amount))
+        if received != intent.amount:
+            return Charge("unknown", intent.id, "differs", received)
+        return Charge("paid", intent.id, "", received)
     if intent.status == "canceled":
-        return Charge("cancelled", intent.id, intent.cancellation_reason or "")
+        why = getattr(intent, "cancellation_reason", None)
+        return Charge("cancelled", intent.id, str(why or ""))
     if intent.status == "requires_action":
         return Charge("action_needed", intent.id, "requires_action", 0, _action_url(intent))
     failed = intent.last_payment_error
