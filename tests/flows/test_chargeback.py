@@ -11,6 +11,7 @@ from tests import make
 from tests import world as worlds
 from tests.faults import test_outside, ways
 from tests.faults.ways import Way
+from tests.flows import test_payout as pages
 
 from onym.core.errors import InProgress, NotAllowed
 from onym.flows import dispute, inbox
@@ -289,3 +290,24 @@ def test_a_provider_that_is_silent_about_chargebacks_is_asked_again(world: world
     take(world, sale)
     assert Chargeback.objects.get().status == "open"
     world.check(sale)
+
+
+def test_the_desk_sees_what_the_bank_decides_about_and_what_is_owed(world: worlds.World) -> None:
+    _, sale = paid_out(world)
+    taken = take(world, sale)
+    client = pages.browser(make.member(world.place, roles="auditor"))
+    queue = client.get("/en/desk/?kind=chargeback").content.decode()
+    assert taken in queue
+    assert "630.00" in queue
+    assert "630.00" in client.get("/en/desk/overview").content.decode()
+    end(world, sale, taken, "won")
+    assert taken not in client.get("/en/desk/").content.decode()
+
+
+def test_the_sales_page_says_why_nothing_moves(world: worlds.World) -> None:
+    way, sale = inspected(world)
+    client = pages.browser(way.buyer)
+    before = client.get(f"/en/sales/{sale}").content.decode()
+    take(world, sale)
+    after = client.get(f"/en/sales/{sale}").content.decode()
+    assert ("bank has taken" in before, "bank has taken" in after) == (False, True)

@@ -50,7 +50,7 @@ def lever(world: worlds.World, way: Way, what: str) -> None:
     assert world.out.provider.pull(f"/demo/accounts/{account(way).account}/{what}").ok
 
 
-def browser(member: Any) -> Client:
+def browser(member: Any) -> Any:
     """Signed in as the member."""
     from django.contrib.auth.models import User
 
@@ -58,7 +58,7 @@ def browser(member: Any) -> Client:
     member.user = User.objects.create_user(f"payout{next(_numbers)}")
     member.save()
     client.force_login(member.user)
-    return client
+    return make.confirmed(client)
 
 
 def test_proceeds_wait_for_an_account_and_leave_by_themselves_once_it_is_ready(
@@ -205,3 +205,21 @@ def test_the_page_leads_from_no_account_to_the_providers_pages_and_back(
     world.drain(hurry=True)
     seen["ready"] += "Change your details" in client.get("/en/me/payout").content.decode()
     assert seen == {"none": 1, "making": 1, "missing": 1, "ready": 1}
+
+
+def test_a_refused_payout_waits_at_the_desk_and_is_sent_again_from_there(
+    world: worlds.World,
+) -> None:
+    way, sale = closed(world)
+    row = Payout.objects.get(sale_id=sale)
+    lever(world, way, "complete")
+    PayoutAccount.objects.filter(member=way.seller).update(ready_at=world.now())
+    looking = browser(make.member(world.place, roles="auditor"))
+    assert 'value="retry"' not in looking.get("/en/desk/?kind=payout").content.decode()
+    judge = browser(make.member(world.place, roles="reviewer"))
+    assert row.id in judge.get("/en/desk/?kind=payout").content.decode()
+    asked = {"do": "retry", "about": row.id, "key": "send-it-again"}
+    assert judge.post("/en/desk/", asked).status_code in (200, 302)
+    world.pass_time(days=1)
+    assert state(sale) == "done"
+    world.check(sale)
