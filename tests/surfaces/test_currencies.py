@@ -67,6 +67,10 @@ CASES = [
 ]
 
 
+MORE = (CASES[1], CASES[4])
+"""Looked at by `make faults`: the other languages write the same amounts."""
+
+
 def market(settings: Any, currency: str) -> worlds.World:
     """A namespace that deals in `currency` on tables that its operator brought."""
     world = worlds.market(settings, currency=currency)
@@ -86,7 +90,10 @@ def browser(member: Any) -> Client:
     return make.confirmed(client)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.currency}-{case.language}")
+EACH = [pytest.param(one, marks=pytest.mark.faults if one in MORE else ()) for one in CASES]
+
+
+@pytest.mark.parametrize("case", EACH, ids=lambda case: f"{case.currency}-{case.language}")
 def test_a_sale_goes_from_the_form_to_the_payout_to_the_last_unit(
     database: str, settings: Any, case: Case
 ) -> None:

@@ -165,7 +165,8 @@ def quarrels(looked: Ground) -> list[Case]:
     ).annotate(taken=FilteredRelation("chargeback", condition=Q(chargeback__status="open")))
     told = {name: F(f"taken__{name.removeprefix('taken_')}") for name in TAKEN}
     found: list[Case] = []
-    for row in rows.annotate(**told).select_related("handle").order_by("id"):
+    told_of: Iterable[Any] = rows.annotate(**told).select_related("handle").order_by("id")
+    for row in told_of:
         if row.state == sales.State.DISPUTED:
             found.append(_dispute(row))
         if row.taken_id:
@@ -173,8 +174,10 @@ def quarrels(looked: Ground) -> list[Case]:
     return found
 
 
-TAKEN = ("taken_id", "taken_opened_at", "taken_amount_minor", "taken_source", "taken_reason")
-TAKEN += ("taken_provider_id",)
+TAKEN = (
+    *("taken_id", "taken_provider_id", "taken_opened_at"),
+    *("taken_amount_minor", "taken_source", "taken_reason"),
+)
 
 
 def _dispute(row: Sale) -> Case:
