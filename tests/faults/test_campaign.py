@@ -92,6 +92,7 @@ class Campaign:
             for way, sale in made:
                 self._end(way, sale)
             self.world.pass_time(days=9)
+            print(f"{len(self.sales)} sales, {self.calls['failures']} failures", flush=True)
         self.world.install()
         self.world.out.calm()
         for _ in range(4):
