@@ -15,6 +15,8 @@ from onym.store.models import (
     Approval,
     BookAccount,
     Campaign,
+    Chargeback,
+    Delivery,
     DemoClock,
     Document,
     Entry,
@@ -63,6 +65,11 @@ def world(database: Any) -> None:
     Payout.objects.create(
         id="out_1", sale=sale, member=seller, amount_minor=1, currency="USD", due_at=make.NOW
     )
+    Chargeback.objects.create(
+        id="cbk_1", sale=sale, provider="stripe", provider_id="dp_1", status="open",
+        source="escrow", amount_minor=1, currency="USD", opened_at=make.NOW,
+    )  # fmt: skip
+    Delivery.objects.create(namespace="demo", provider="stripe", event="e", received_at=make.NOW)
     Transfer.objects.create(
         id="trf_1", namespace=place, handle=row, sale=sale, source="a", to="b", placeholder="u",
         expected_holder="a", fence=1, started_at=make.NOW,
@@ -186,6 +193,12 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_refund_per_sale": lambda: make.copy(Payment.objects.get(pk="pay_2"), id="pay_3"),
     "payout_state": update(Payout, state="lost"),
     "payout_positive": update(Payout, amount_minor=0),
+    "chargeback_once": twin(Chargeback, id="cbk_2"),
+    "chargeback_status": update(Chargeback, status="late"),
+    "chargeback_source": update(Chargeback, source="pocket"),
+    "chargeback_positive": update(Chargeback, amount_minor=0),
+    "event_once": twin(Delivery),
+    "delivery_outcome": update(Delivery, outcome="believed"),
     "transfer_state": update(Transfer, state="lost"),
     "one_transfer_per_fence": twin(Transfer, id="trf_2"),
 }

@@ -108,6 +108,9 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "my-selling": [("leila", "me/selling")],
     "my-offers": [("leila", "me/offers")],
     "my-statement": [("leila", "me/statement")],
+    "my-payout": [("leila", "me/payout")],
+    "my-payout-onward": [("", "me/payout/onward")],
+    "my-payout-returned": [("", "me/payout/returned")],
     "my-notices": [("leila", "me/notices")],
     "my-appeals": [("leila", "me/appeals")],
     "my-settings": [("leila", "me/settings")],
@@ -177,6 +180,7 @@ def pages(database: Any, settings: Any) -> dict[str, list[tuple[str, str]]]:
     )
     return PLAIN | {
         "sale": [("nadia", f"sales/{sale.id}"), ("leila", f"sales/{sale.id}")],
+        "sale-returned": [("", f"sales/{sale.id}/returned")],
         "offer": [
             ("leila", f"offers/{made.id}"),
             ("leila", f"offers/{made.id}?price=12"),

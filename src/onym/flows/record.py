@@ -77,6 +77,14 @@ def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> Non
     job.defer(**arguments, **trace.carried())
 
 
+def ask_soon(task: str, payment: str) -> None:
+    """Order one more question about a payment, beside those that come back by themselves.
+
+    A lock of its own: a job that waits for its time holds up every later one of its lock.
+    """
+    defer(task, lock=f"{payment}:hint", payment_id=payment, attempt=-1)
+
+
 def notify(
     *,
     namespace: str,

@@ -22,7 +22,9 @@ from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
 
 TERMS = ("gross", "commission", "proceeds", "fee", "tax", "share")
-OPEN_CHARGE = (core.PaymentState.PENDING, core.PaymentState.UNKNOWN, core.PaymentState.PAID)
+ASKED = (core.PaymentState.PENDING, core.PaymentState.UNKNOWN, core.PaymentState.ACTION)
+"""A payment whose outcome is open: it is asked about until it is known."""
+OPEN_CHARGE = (*ASKED, core.PaymentState.PAID)
 
 
 def agree(
@@ -221,7 +223,8 @@ def inspected(*, sale_id: str) -> None:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        if sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now):
+        is_over = sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now)
+        if is_over and not sale.frozen:
             settle(sale, core.inspect(sale.snapshot(), now=now), now=now)
 
 
@@ -280,8 +283,12 @@ def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
 
 
 def order_refund(sale: Sale, *, now: datetime) -> None:
+    """Give the money back, unless the buyer's bank has taken it: then its word is followed."""
+    if sale.chargeback_set.exclude(status="won").exists():
+        record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
+        return
     payment = payment_row(sale, kind="refund", now=now)
-    record.defer("sale.refund", lock=sale.id, payment_id=payment.id)
+    record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
 
 
 def close(sale: Sale, decided: core.Sale, *, why: str, now: datetime) -> None:

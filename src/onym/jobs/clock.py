@@ -12,8 +12,10 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
+from onym import ports
 from onym.core.errors import Refusal
 from onym.flows import clock as clocks
 from onym.flows import (
@@ -25,6 +27,7 @@ from onym.flows import (
     part,
     payments,
     reclaim,
+    reconcile,
     sale,
     settlement,
     transfer,
@@ -36,6 +39,7 @@ from onym.queries import clock, due
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 20.0
 IDLE_SECONDS = 60.0
+DAILY_LOOK_SECONDS = 300.0
 ADVANCE = "clock.advance"
 
 
@@ -130,14 +134,23 @@ def run(item: due.Due) -> None:
 
 def keep_time(stop: threading.Event) -> None:
     """The jobs process's own thread: the flows that are due, about once a second."""
-    rounds = Rounds()
+    rounds, looked = Rounds(), time.monotonic()
     while not stop.wait(LOOK_SECONDS):
         close_old_connections()
         try:
             rounds.once()
+            if time.monotonic() - looked > DAILY_LOOK_SECONDS:
+                looked = time.monotonic()
+                _daily()
         except (DatabaseError, OSError):
             log_.exception("what is due could not be done")
     close_old_connections()
+
+
+def _daily() -> None:
+    """What is done once a day of the machine's, whatever the market's clock says."""
+    if ports.takes_payments(settings.NAMESPACE):
+        reconcile.order(namespace=settings.NAMESPACE)
 
 
 @task(ADVANCE)

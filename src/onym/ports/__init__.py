@@ -57,6 +57,11 @@ def payments(namespace: str) -> Payments:
         raise SlotEmpty(f"no payment provider is installed for namespace {namespace!r}") from None
 
 
+def takes_payments(namespace: str) -> bool:
+    """Whether a provider is installed at all: a market may begin without one."""
+    return namespace in _payments
+
+
 def platform(namespace: str) -> Platform:
     """The namespace's platform; an empty slot is a SlotEmpty fault."""
     try:

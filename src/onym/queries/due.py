@@ -14,6 +14,8 @@ from onym.core.sale import State
 from onym.queries import plan, watch
 from onym.store.models import Handle, Invitation, Offer, Payout, Sale
 
+HELD_UP = (State.COOLING, State.INSPECTION)
+"""States whose clock waits while the buyer's bank decides about the payment."""
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
 
@@ -34,6 +36,7 @@ def until(at: datetime) -> list[Due]:
 def _sales(what: str, column: str, states: Iterable[str]) -> Callable[[datetime], list[Due]]:
     def find(at: datetime) -> list[Due]:
         rows = Sale.objects.filter(state__in=tuple(states), **{f"{column}__lte": at})
+        rows = rows.exclude(frozen=True, state__in=HELD_UP)
         return [Due(when, what, id_) for id_, when in rows.values_list("id", column)]
 
     return find
@@ -52,6 +55,7 @@ def _invitations(at: datetime) -> list[Due]:
 
 def _payouts(at: datetime) -> list[Due]:
     rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
+    rows = rows.exclude(sale__frozen=True)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
 
 

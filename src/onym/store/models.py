@@ -2,8 +2,10 @@
 
 from onym.store.area import AreaStop
 from onym.store.breaker import BreakerState
+from onym.store.chargeback import Chargeback
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
+from onym.store.inbox import Delivery
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
@@ -22,6 +24,7 @@ from onym.store.people import (
 )
 from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
+from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.shortlist import ShortlistEntry
@@ -36,6 +39,8 @@ __all__ = [
     "BookAccount",
     "BreakerState",
     "Campaign",
+    "Chargeback",
+    "Delivery",
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
@@ -65,6 +70,7 @@ __all__ = [
     "Posting",
     "RateWindow",
     "Reclaim",
+    "Reconciliation",
     "Sale",
     "SaleSlot",
     "ShortlistEntry",

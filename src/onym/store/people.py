@@ -175,3 +175,6 @@ class PayoutAccount(models.Model):
     provider = models.CharField(max_length=20)
     account = models.CharField(max_length=80)
     ready_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    missing = ArrayField(models.CharField(max_length=120), default=list, db_default=[])
+    why_not = models.CharField(max_length=80, default="", db_default="")

@@ -4,8 +4,9 @@ The order: request → approval → namespace → part of a plan → handle → 
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
 them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and the
-cursor of the watches are each locked alone. What is written to a platform that keeps no fences
-waits for `platform_turn`, a lock of the connection that no transaction holds.
+cursor of the watches are each locked alone; so are a delivery and a payout account. What is written
+to a platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
+transaction holds.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
 from onym.store.desk import Namespace
+from onym.store.inbox import Delivery
 from onym.store.invitation import Campaign, Invitation
 from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
-from onym.store.people import MailCode, Member
+from onym.store.people import MailCode, Member, PayoutAccount
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -125,12 +127,12 @@ def sales(ids: Iterable[str]) -> list[Sale]:
 def payouts(ids: Iterable[str]) -> list[Payout]:
     """Many payouts at once, in the order of `ids`: handles, sales, then the payouts.
 
-    Of `payout.sale` only its namespace is read.
+    Of `payout.sale` only its namespace and whether it is frozen are read.
     """
     wanted = list(ids)
     owners = list(Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True))
     list(_handles_of(owners).values_list("pk"))
-    sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id")
+    sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id", "frozen")
     held = {row.id: row for row in sales_.select_for_update()}
     rows = Payout.objects.filter(id__in=wanted).order_by("id").select_for_update()
     found = {row.id: row for row in rows}
@@ -188,6 +190,16 @@ def sweep(id_: str) -> Sweep:
 
 def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
+
+
+def delivery(id_: int) -> Delivery:
+    """An event of the provider's, while what it is about is found; before anything else."""
+    return _one(Delivery, pk=id_)
+
+
+def payout_account(member: str) -> PayoutAccount:
+    """For whoever writes down what the provider says of it; locked alone."""
+    return _one(PayoutAccount, pk=member)
 
 
 def process(id_: int) -> Reclaim:

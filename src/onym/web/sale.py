@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
@@ -10,7 +12,10 @@ from onym.flows import form, payments
 from onym.flows import sale as flow
 from onym.queries import people
 from onym.queries import sale as queries
-from onym.web import steps
+from onym.web import page, steps
+
+RETURN_SECONDS = 4.0
+LOOK_SECONDS = 0.05
 
 
 def sale(request: HttpRequest, id: str) -> HttpResponse:
@@ -37,6 +42,21 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)
 
 
+def returned(request: HttpRequest, id: str) -> HttpResponse:
+    """Back from the bank: what became of the payment is asked for, then the sale is shown."""
+    who = people.signed_in(request)
+    payments.look_again(sale_id=id, by=who.id)
+    until = time.monotonic() + RETURN_SECONDS
+    while queries.waits_for_buyer(id) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/sales/{id}")
+
+
+def back(request: HttpRequest, id: str) -> HttpResponse:
+    """The address that the bank leads to knows no language: the buyer's own is taken."""
+    return page.led_to(request, f"/sales/{id}/returned")
+
+
 def _once(request: HttpRequest, id_: str, by: str) -> str:
     fields = request.POST.dict()
     return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
@@ -46,6 +66,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
     match fields.get("do", ""):
         case "pay":
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
+        case "otherwise":
+            payments.pay_otherwise(sale_id=id_, by=by)
         case "accept":
             flow.accept(sale_id=id_, by=by)
         case "cancel":
