@@ -94,8 +94,15 @@ def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> 
     row.changed_hands_at = row.touched_at = now
     row.save()
     _leave_market(row, now=now)
+    _lead_nobody_astray(row)
     if to is None:
         waiting.tell(row, since=f"{now:%Y%m%dT%H%M%S}", now=now)
+
+
+def _lead_nobody_astray(row: Handle) -> None:
+    """Handles that lead to this one belonged to whoever holds it no longer: they lead nowhere."""
+    leading = Handle.objects.filter(namespace_id=row.namespace_id, redirect_to=row.handle)
+    leading.exclude(retained_for=row.account_id).update(redirect_to=None)
 
 
 def _leave_market(row: Handle, *, now: datetime) -> None:
@@ -365,6 +372,7 @@ def retain(*, transfer_id: str) -> None:
     if not core.is_kept(moved.vacated, placeholder=own):
         return
     with transaction.atomic():
+        got = rowlocks.handle(namespace=moved.namespace_id, handle=moved.handle.handle)
         row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
         now = clock.now()
         if row.retained_for == moved.to:
@@ -373,7 +381,8 @@ def retain(*, transfer_id: str) -> None:
         row.state = handle.State.RESERVED
         if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
             change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
-        row.retained_for, row.redirect_to = moved.to, moved.handle.handle
+        row.retained_for = moved.to
+        row.redirect_to = got.handle if got.account_id == moved.to else None
         row.retained_until = now + rules.periods["retained_days"]
         row.save()
 
