@@ -110,6 +110,7 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "my-statement": [("leila", "me/statement")],
     "my-notices": [("leila", "me/notices")],
     "my-appeals": [("leila", "me/appeals")],
+    "my-webhooks": [("leila", "me/webhooks")],
     "my-settings": [("leila", "me/settings")],
     "my-alerts": [("leila", "me/alerts")],
     "watches": [("leila", "watches")],
@@ -141,6 +142,7 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "desk-handle": [("ines", "desk/handles/river")],
     "desk-campaigns": [("ines", "desk/campaigns")],
     "desk-plans": [("ines", "desk/plans")],
+    "desk-calls": [("ines", "desk/calls")],
 }
 """Who sees which address: by the name of its route, where no id is needed."""
 

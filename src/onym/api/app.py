@@ -23,6 +23,7 @@ from onym.api import (
     reclaim,
     sale,
     watch,
+    webhook,
     wire,
 )
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
@@ -62,6 +63,7 @@ ROUTERS: tuple[Router, ...] = (
     ledger.router,
     watch.router,
     handover.router,
+    webhook.router,
     desk.router,
 )
 

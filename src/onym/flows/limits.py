@@ -24,6 +24,7 @@ LIMITS = {
     "passkey": Limit(60, 60),  # by address: nothing to guess, but work for us
     "mail_code": Limit(5, 900),  # by mail address: nobody is flooded with codes
     "mail_code_from": Limit(30, 900),  # by address
+    "webhook": Limit(30, 3_600),  # by member: each makes us call a stranger
 }
 
 

@@ -12,7 +12,18 @@ from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import invitation, listing, names, offer, record, remedy, standing, waiting, watch
+from onym.flows import (
+    hook,
+    invitation,
+    listing,
+    names,
+    offer,
+    record,
+    remedy,
+    standing,
+    waiting,
+    watch,
+)
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Listing, Sale, Tenure, Transfer
@@ -63,6 +74,7 @@ def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
     if before == holder:
         return
     change_holder(row, to=holder, cause=_cause(transfer), now=now)
+    hook.order(row, before=before, about=transfer.id, now=now)
     record.log(
         _read_back_event(transfer, before=before, after=holder),
         namespace=row.namespace_id,
@@ -220,8 +232,10 @@ ASKED = (core.State.SENT, core.State.UNKNOWN)
 def _recognise(row: Handle, *, holder: str | None, now: datetime) -> None:
     """The platform says who holds the handle: the market writes down what is already so."""
     row.state = handle.State.HELD if holder else handle.State.FREE
-    if row.account_id != holder:
+    before = row.account_id
+    if before != holder:
         change_holder(row, to=holder, cause="platform", now=now)
+        hook.order(row, before=before, about=f"{row.id}-{now:%Y%m%dT%H%M%S%f}", now=now)
     row.save()
 
 
@@ -396,7 +410,9 @@ def let_go(*, handle_id: int) -> None:
         if row.retained_until is None or now < row.retained_until:
             return
         key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
+        before = row.account_id
         change_holder(row, to=None, cause="let_go", now=now)
+        hook.order(row, before=before, about=key, now=now)
         row.state = handle.State.FREE
         row.retained_for = row.retained_until = row.redirect_to = None
         row.save()

@@ -29,6 +29,7 @@ from onym.flows import (
     settlement,
     transfer,
     watch,
+    webhook,
 )
 from onym.jobs.queue import task
 from onym.queries import clock, due
@@ -59,6 +60,7 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
     "watch.gather": lambda id_: watch.gather(namespace=id_),
     "watch.tell": lambda id_: watch.tell(member=id_),
+    "webhook.gather": lambda id_: webhook.gather(webhook_id=id_),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 

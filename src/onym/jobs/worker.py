@@ -10,7 +10,17 @@ from procrastinate import App
 CONCURRENCY = 4
 HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
-TASKS = ("payments", "transfer", "notice", "reclaim", "sweep", "dispute", "clock")
+TASKS = (
+    "payments",
+    "transfer",
+    "notice",
+    "reclaim",
+    "sweep",
+    "dispute",
+    "clock",
+    "webhook",
+    "hook",
+)
 
 
 def load() -> None:

@@ -168,11 +168,14 @@ class Platform(Protocol):
 
     def notify_all(self, *, notices: Sequence[Notice]) -> Sequence[Outcome]: ...
 
+    def call(self, *, url: str, wish: Mapping[str, Any], key: str) -> Outcome: ...
+
 
 # Statuses by which a platform says that it did not do it and never will; each other one that is
 # not a success (a rejected signature, a full queue, a crash) leaves the outcome open.
 _REFUSALS: Final = frozenset({400, 404, 409, 410, 412, 422})
 _STALE: Final = 412
+_LONGEST_HOOK_ANSWER: Final = 1024 * 1024
 _LONGEST_ANSWER: Final = 32 * 1024 * 1024
 _PARALLEL: Final = 8
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -194,6 +197,8 @@ class SignedHttp:
         self._pool = urllib3.connection_from_url(
             self._base, maxsize=_PARALLEL, timeout=urllib3.Timeout(connect=timeout, read=timeout)
         )
+        waits = urllib3.Timeout(connect=timeout, read=timeout)
+        self._elsewhere = urllib3.PoolManager(4, timeout=waits, retries=False)
 
     def capabilities(self) -> Capabilities:
         """What the platform says it can do; what it does not say it cannot."""
@@ -296,6 +301,21 @@ class SignedHttp:
                 return list(threads.map(lambda notice: self.notify(**asdict(notice)), notices))
         batches = (notices[start : start + size] for start in range(0, len(notices), size))
         return list(chain.from_iterable(map(self._notify_batch, batches)))
+
+    def call(self, *, url: str, wish: Mapping[str, Any], key: str) -> Outcome:
+        """Ask another of the operator's systems, at the absolute `url`, in the same signed way."""
+        body = json.dumps(wish, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        signed = self._signer.signed(method="POST", url=url, headers=headers, body=body)
+        try:
+            answer = self._elsewhere.request(
+                "POST", url, body=body, headers=signed, preload_content=False
+            )
+            raw = answer.read(_LONGEST_HOOK_ANSWER)
+            answer.release_conn()
+            return _outcome(answer.status, json.loads(raw))
+        except (*_TROUBLE, ValueError) as trouble:
+            return Outcome(Answer.UNKNOWN, code="no_answer", detail=str(trouble))
 
     def _notify_batch(self, notices: Sequence[Notice]) -> Sequence[Outcome]:
         """Each notice is one for ever by its own key; the batch's key only names the request."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from onym.core.sale import State
-from onym.queries import plan, watch
+from onym.queries import plan, watch, webhook
 from onym.store.models import Handle, Invitation, Offer, Payout, Sale
 
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
@@ -69,6 +69,10 @@ def _watches(at: datetime) -> list[Due]:
     return [Due(*item) for item in watch.due(at)]
 
 
+def _webhooks(at: datetime) -> list[Due]:
+    return [Due(*item) for item in webhook.due(at)]
+
+
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
@@ -80,4 +84,5 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _retained,
     _reclaim,
     _watches,
+    _webhooks,
 ]

@@ -69,6 +69,7 @@ MAIL = (
 OUTSIDE = (
     Setting("ONYM_PLATFORM_URL", "", "The platform's address"),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
+    Setting("ONYM_HOOKS", "", "A TOML file: what is called once a handle has changed hands"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),

@@ -85,12 +85,14 @@ def ports(data_dir: Path) -> dict[str, int]:
 def environment(data_dir: Path, where: Mapping[str, int], base: str) -> dict[str, str]:
     """What both sides must agree on: addresses and shared secrets, one set a DATA."""
     keys = data_dir / "keys"
+    platform = f"http://127.0.0.1:{where['platform']}"
     return {
+        "ONYM_HOOKS": str(_hooks(data_dir, platform)),
         "ONYM_DEMO": "1",
         "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
         "ONYM_INBOUND_URL": f"{base}/mail/inbound",
         "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
-        "ONYM_PLATFORM_URL": f"http://127.0.0.1:{where['platform']}",
+        "ONYM_PLATFORM_URL": platform,
         "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
         "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
         "ONYM_SMTP_HOST": "127.0.0.1",
@@ -99,6 +101,18 @@ def environment(data_dir: Path, where: Mapping[str, int], base: str) -> dict[str
         "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
         "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
     }
+
+
+def _hooks(data_dir: Path, platform: str) -> Path:
+    """What the demo's platform keys by a handle's text, in the order in which it is ended."""
+    file = data_dir / "demo" / "hooks.toml"
+    names = ("sessions", "tokens", "mail-aliases", "webhooks")
+    rows = (f'[[hook]]\nname = "{name}"\nurl = "{platform}/hooks/{name}"\n' for name in names)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_text("\n".join(rows))
+    fresh.replace(file)
+    return file
 
 
 def children(data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str]) -> list[Child]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from onym.core import retention
 from onym.core.errors import Malformed
-from onym.site import branding, embedded, files
+from onym.site import branding, embedded, files, hooks
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -221,6 +221,8 @@ RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
+# What the operator's other systems end once a handle has changed hands; docs/guides/platform.md.
+HOOKS = hooks.read(os.environ.get("ONYM_HOOKS", ""))
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")

@@ -2,6 +2,7 @@
 
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
+from onym.store.hook import HookCall
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
@@ -25,12 +26,14 @@ from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import Watch, WatchCursor, WatchHit
+from onym.store.webhook import Delivery, Webhook
 
 __all__ = [
     "Appeal",
     "Approval",
     "BookAccount",
     "Campaign",
+    "Delivery",
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
@@ -38,6 +41,7 @@ __all__ = [
     "Entry",
     "Event",
     "Handle",
+    "HookCall",
     "IdempotentRequest",
     "Invitation",
     "Kinship",
@@ -72,4 +76,5 @@ __all__ = [
     "Watch",
     "WatchCursor",
     "WatchHit",
+    "Webhook",
 ]

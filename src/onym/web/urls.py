@@ -30,6 +30,7 @@ from onym.web import (
     share,
     sign_in,
     watch,
+    webhooks,
 )
 from onym.web.page import Language
 
@@ -121,6 +122,7 @@ urlpatterns = [
     path("<lang:lang>/me/notices", notices.notices, name="my-notices"),
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
+    path("<lang:lang>/me/webhooks", webhooks.webhooks, name="my-webhooks"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),
     path("<lang:lang>/me/leave", privacy.leave, name="leave"),

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from onym_demo import sample
-from onym_demo.platform import account, faults, handle, handover, move, notice, signed
+from onym_demo.platform import account, faults, handle, handover, keyed, move, notice, signed
 from onym_demo.platform.clock import Clock
 from onym_demo.platform.once import Act, Answer, once
 from onym_demo.platform.problem import Problem
@@ -246,6 +246,13 @@ async def noticed_many(request: Request) -> Response:
     )
 
 
+async def hooked(request: Request) -> Response:
+    kind = request.path_params["kind"]
+    return await _write(
+        request, "hook", 200, lambda asked, _: lambda db: keyed.end(db, kind, asked)
+    )
+
+
 ROUTES: Final = (
     Route("/capabilities", capabilities),
     Route("/accounts", accounts),
@@ -253,6 +260,7 @@ ROUTES: Final = (
     Route("/accounts/{account_id}/hand-over", handed_over, methods=["POST"]),
     Route("/accounts/{account_id}/notices", noticed, methods=["POST"]),
     Route("/notices", noticed_many, methods=["POST"]),
+    Route("/hooks/{kind}", hooked, methods=["POST"]),
     Route("/handles/{handle}", one_handle),
     Route("/handles/{handle}/move", moved, methods=["POST"]),
     Route("/handles/{handle}/reserve", reserved, methods=["POST"]),
