@@ -344,6 +344,8 @@ COVERED = {
     "src/onym/flows/standing.py": "tests/flows/test_reclaim.py",
     "src/onym/store/limits.py": "tests/flows/test_limits.py",
     "src/onym/flows/sweep.py": "tests/surfaces/test_chain.py",
+    "src/onym/flows/link.py": "tests/surfaces/test_accounts.py",
+    "src/onym/queries/link.py": "tests/surfaces/test_accounts.py",
     "src/onym/jobs/hook.py": "tests/flows/test_hook.py",
     "src/onym/queries/handover.py": "tests/surfaces/test_handovers.py",
     "src/onym/queries/webhook.py": "tests/surfaces/test_webhooks.py",

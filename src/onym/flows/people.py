@@ -8,9 +8,10 @@ from datetime import datetime
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from onym.core import access, people
+from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
 from onym.flows import record
@@ -70,6 +71,25 @@ def join(
         return member
 
 
+def arrive(*, namespace: str, account_id: str, language: str) -> Member:
+    """A member known by an account of the platform alone, with no address yet.
+
+    Refuses `not_allowed` where the account is somebody's.
+    """
+    with transaction.atomic():
+        now, id_ = clock.now(), ids.new("mbr")
+        member = Member.objects.create(
+            id=id_,
+            namespace_id=namespace,
+            user=User.objects.create_user(username=id_),
+            name_sealed=secrets.seal("", place=f"member.name/{id_}"),
+            language=language,
+            created_at=now,
+        )
+        link(member=id_, account_id=account_id, tell=True)
+        return member
+
+
 def speak(*, member: str, language: str) -> None:
     """The language that a member reads: of their letters, and of addresses without one.
 
@@ -83,8 +103,14 @@ def speak(*, member: str, language: str) -> None:
         row.save(update_fields=["language"])
 
 
-def link(*, member: str, account_id: str, since: datetime | None = None) -> None:
-    """An account that the member has proven to hold. Refuses `not_allowed` if it is another's."""
+def link(
+    *, member: str, account_id: str, since: datetime | None = None, tell: bool = False
+) -> None:
+    """An account that the member has proven to hold; one that was about to be unlinked stays.
+
+    Whoever it was linked to lately counts as one with the member from now on. `tell` writes to the
+    member and to the account. Refuses `not_allowed` if it is another's.
+    """
     with transaction.atomic():
         row = rowlocks.member(member)
         now = since or clock.now()
@@ -94,9 +120,51 @@ def link(*, member: str, account_id: str, since: datetime | None = None) -> None
         if held is not None and held.member_id != member:
             raise NotAllowed("the account is linked to another member")
         if held is None:
+            _link(row, account_id, now=now)
+            if tell:
+                _tell_of_link(row, account_id, now=now)
+        elif held.unlinks_at is not None:
+            held.unlinks_at = None
+            held.save(update_fields=["unlinks_at"])
+
+
+def _link(row: Member, account_id: str, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
             Link.objects.create(
                 namespace=row.namespace, member=row, account_id=account_id, linked_at=now
             )
+    except IntegrityError as error:  # another member was faster
+        raise NotAllowed("the account is linked to another member") from error
+    name_primary(row.id)
+    lately = Link.objects.filter(
+        namespace=row.namespace, account_id=account_id, unlinked_at__gt=now - links.KIN_AFTER
+    )
+    for other in set(lately.values_list("member_id", flat=True)) - {row.id}:
+        kin(one=row.id, other=other, reason="same_account")
+
+
+def _tell_of_link(row: Member, account_id: str, *, now: datetime) -> None:
+    """Both the member's addresses and whoever reads the account on the platform."""
+    about = f"{row.id}-{now:%Y%m%dT%H%M%S%f}"
+    record.notify(
+        namespace=row.namespace_id,
+        kind="account_linked",
+        about=about,
+        now=now,
+        member=row.id,
+        account_id=account_id,
+        language=row.language,
+        facts={"what": "account_linked", "account": account_id},
+    )
+
+
+def name_primary(member: str) -> None:
+    """The oldest account of a locked member is primary where none is."""
+    mine = Link.objects.filter(member_id=member, unlinked_at=None)
+    first = mine.order_by("id").first()
+    if first is not None and not mine.filter(is_primary=True).exists():
+        Link.objects.filter(pk=first.pk).update(is_primary=True)
 
 
 def kin(*, one: str, other: str, reason: str) -> None:

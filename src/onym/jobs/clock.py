@@ -19,6 +19,7 @@ from onym.flows import clock as clocks
 from onym.flows import (
     invitation,
     ledger,
+    link,
     log,
     notices,
     offer,
@@ -60,6 +61,7 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
     "watch.gather": lambda id_: watch.gather(namespace=id_),
     "watch.tell": lambda id_: watch.tell(member=id_),
+    "link.unlinked": lambda id_: link.unlinked(link_id=int(id_)),
     "webhook.gather": lambda id_: webhook.gather(webhook_id=id_),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
 from onym.ports.mail import Mail
+from onym.ports.openid import OpenId
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
 from onym.ports.witness import Witness
@@ -22,6 +23,7 @@ class SlotEmpty(RuntimeError):
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
 _mail: list[Mail] = []
+_openid: dict[str, OpenId] = {}
 _witnesses: list[Witness] = []
 
 
@@ -30,11 +32,13 @@ def install(
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
     mail: Mail | None = None,
+    openid: Mapping[str, OpenId] | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
     """Fill slots, the first two by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
+    _openid.update(openid or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -46,6 +50,7 @@ def clear() -> None:
     _payments.clear()
     _platforms.clear()
     _mail.clear()
+    _openid.clear()
     _witnesses.clear()
 
 
@@ -70,6 +75,11 @@ def mail() -> Mail:
     if not _mail:
         raise SlotEmpty("no mail is installed")
     return _mail[0]
+
+
+def openid(namespace: str) -> OpenId | None:
+    """The platform as an OpenID provider; None where the operator names none."""
+    return _openid.get(namespace)
 
 
 def witnesses() -> tuple[Witness, ...]:

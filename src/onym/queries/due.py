@@ -12,7 +12,7 @@ from datetime import datetime
 
 from onym.core.sale import State
 from onym.queries import plan, watch, webhook
-from onym.store.models import Handle, Invitation, Offer, Payout, Sale
+from onym.store.models import Handle, Invitation, Link, Offer, Payout, Sale
 
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
@@ -69,6 +69,12 @@ def _watches(at: datetime) -> list[Due]:
     return [Due(*item) for item in watch.due(at)]
 
 
+def _unlinking(at: datetime) -> list[Due]:
+    rows = Link.objects.filter(unlinks_at__lte=at, unlinked_at=None)
+    found = rows.values_list("id", "unlinks_at")
+    return [Due(when, "link.unlinked", str(id_)) for id_, when in found if when]
+
+
 def _webhooks(at: datetime) -> list[Due]:
     return [Due(*item) for item in webhook.due(at)]
 
@@ -85,4 +91,5 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _reclaim,
     _watches,
     _webhooks,
+    _unlinking,
 ]

@@ -39,7 +39,8 @@ def account(place: str | Ground, account_id: str) -> Mapping[str, Any] | None:
 
 def accounts_of(member: str) -> tuple[str, ...]:
     """The accounts that a member has proven to hold."""
-    rows = Link.objects.filter(member_id=member, unlinked_at=None).order_by("id")
+    rows = Link.objects.filter(member_id=member, unlinked_at=None)
+    rows = rows.order_by("-is_primary", "id")
     return tuple(rows.values_list("account_id", flat=True))
 
 

@@ -19,6 +19,8 @@ class Site(AppConfig):
         """An outside without an address stays empty: asking for it is a fault that says so."""
         if settings.PLATFORM_URL:
             _install_platform()
+        if settings.OIDC_ISSUER:
+            _install_openid()
         if settings.PAYMENTS_KEY:
             _install_payments()
         if importlib.util.find_spec("onym.ports.mail"):
@@ -36,6 +38,20 @@ def _install_platform() -> None:
         timeout=settings.PLATFORM_TIMEOUT,
     )
     ports.install(platforms={settings.NAMESPACE: platform})
+
+
+def _install_openid() -> None:
+    from onym.ports.openid import Provider
+
+    provider = Provider(
+        issuer=settings.OIDC_ISSUER,
+        client_id=settings.OIDC_CLIENT_ID,
+        client_secret=settings.OIDC_CLIENT_SECRET,
+        redirect_uri=f"{settings.BASE_URL}/sign-in/platform/back",
+        claim=settings.OIDC_ACCOUNT_CLAIM,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    ports.install(openid={settings.NAMESPACE: provider})
 
 
 def _install_payments() -> None:

@@ -229,6 +229,11 @@ PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
 PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
 PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
+# The platform as an OpenID provider; the claim names the account by its permanent id.
+OIDC_ISSUER = os.environ.get("ONYM_OIDC_ISSUER", "").rstrip("/")
+OIDC_CLIENT_ID = os.environ.get("ONYM_OIDC_CLIENT_ID", "onym")
+OIDC_CLIENT_SECRET = os.environ.get("ONYM_OIDC_CLIENT_SECRET", "")
+OIDC_ACCOUNT_CLAIM = os.environ.get("ONYM_OIDC_ACCOUNT_CLAIM", "sub")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

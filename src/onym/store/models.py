@@ -12,6 +12,7 @@ from onym.store.offer import Offer, OfferMove
 from onym.store.people import (
     Kinship,
     Link,
+    LinkCode,
     MailAddress,
     MailCode,
     Member,
@@ -46,6 +47,7 @@ __all__ = [
     "Invitation",
     "Kinship",
     "Link",
+    "LinkCode",
     "ListEntry",
     "Listing",
     "MailAddress",

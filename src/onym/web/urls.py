@@ -6,6 +6,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, re_path, register_converter
 
 from onym.web import (
+    accounts,
     appeals,
     brand,
     crawlers,
@@ -79,6 +80,9 @@ urlpatterns = [
     path("<lang:lang>/sign-in", sign_in.sign_in, name="sign-in"),
     path("<lang:lang>/sign-in/code", sign_in.code, name="sign-in-code"),
     path("<lang:lang>/sign-in/factor", sign_in.factor, name="sign-in-factor"),
+    path("<lang:lang>/sign-in/platform", sign_in.platform, name="sign-in-platform"),
+    path("<lang:lang>/sign-in/platform/back", sign_in.platform_back, name="sign-in-platform-back"),
+    path("sign-in/platform/back", sign_in.platform_led, name="sign-in-platform-led"),
     path("<lang:lang>/sign-in/passkey", sign_in.passkey, name="sign-in-passkey"),
     path("<lang:lang>/sign-in/options", sign_in.options, name="sign-in-options"),
     path("<lang:lang>/sign-in/demo", sign_in.as_demo, name="sign-in-demo"),
@@ -122,6 +126,8 @@ urlpatterns = [
     path("<lang:lang>/me/notices", notices.notices, name="my-notices"),
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
+    path("<lang:lang>/me/accounts", accounts.accounts, name="my-accounts"),
+    path("<lang:lang>/me/accounts/platform", accounts.by_platform, name="my-accounts-platform"),
     path("<lang:lang>/me/webhooks", webhooks.webhooks, name="my-webhooks"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,6 +20,9 @@ from onym_demo.platform.once import Act, Answer, once
 from onym_demo.platform.problem import Problem
 from onym_demo.platform.seed import Beginning
 from onym_demo.platform.state import Writer
+
+if TYPE_CHECKING:  # its routes need this module
+    from onym_demo.platform.openid import Provider
 
 _UNTOLD: Final = frozenset({"account_id", "handle"})
 CAPABILITIES: Final = {
@@ -48,6 +51,7 @@ class Plaza:
     verifier: signed.Verifier
     faults: faults.Faults
     beginning: Beginning
+    openid: Provider | None = None
 
 
 class _Rehearsed(Exception):
