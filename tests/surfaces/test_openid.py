@@ -69,7 +69,7 @@ def test_a_first_sign_in_makes_a_member_and_the_next_one_finds_them(world: world
     client = Client()
     assert "/fr/sign-in/platform" in client.get("/fr/sign-in").content.decode()
     back = at_the_platform(client.get(BEGIN)["Location"], handle=handle)
-    assert come_back(client, back)["Location"] == "/fr/me/holding"
+    assert come_back(client, back)["Location"] == "/fr/security/mail"
     link = Link.objects.get(account_id=account)
     assert (link.is_primary, link.member.language) == (True, "fr")
     assert client.get("/fr/me").status_code == 200

@@ -61,6 +61,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "confirm": ("confirm", "confirm?next=/en/me"),
     "sign-out": ("sign-out",),
     "security": ("security",),
+    "address": ("security/mail",),
+    "tokens": ("security/tokens",),
     "totp": ("security/totp",),
     "totp-picture": ("security/totp.svg",),
     "passkey-options": ("security/options",),

@@ -69,7 +69,9 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     )
     if asked["member"]:
         return _link(request, asked["member"], account_id, to=asked["to"])
-    return sign_in.by_account(request, member=_member(account_id), to=asked["to"])
+    known = _linked(account_id)
+    to = asked["to"] if known else f"/{asked['language']}/security/mail"  # letters need an address
+    return sign_in.by_account(request, member=known or _member(account_id), to=to)
 
 
 def _link(request: HttpRequest, member: str, account_id: str, *, to: str) -> str:

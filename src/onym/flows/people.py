@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -26,6 +26,9 @@ from onym.store.models import (
     StaffRole,
     Token,
 )
+
+REF = 16
+"""How much of a token's digest names it on a page."""
 
 SCOPES = frozenset({"read", "buy", "sell", "desk"})
 
@@ -218,19 +221,43 @@ def _commit_staff(place: str, *, now: datetime) -> None:
     record.log(Event("StaffSetCommitted", place, body), namespace=place, at=now)
 
 
-def give_token(*, member: str, scopes: Iterable[str], token: str | None = None) -> str:
-    """A bearer token, shown once: only its digest is kept. Refuses `malformed` scopes."""
+def give_token(
+    *,
+    member: str,
+    scopes: Iterable[str],
+    token: str | None = None,
+    name: str = "",
+    days: int | None = None,
+) -> str:
+    """A bearer token, shown once: only its digest is kept. It lasts `days` on the machine's clock,
+    None for ever. The surface has made sure who asks. Refuses `malformed` scopes."""
     wanted = sorted(set(scopes))
     if not wanted or not set(wanted) <= SCOPES:
         raise Malformed(f"scopes are {', '.join(sorted(SCOPES))}")
     text = token or random.token_urlsafe(32)
     with transaction.atomic():
-        if not Member.objects.filter(pk=member).exists():
+        row = Member.objects.filter(pk=member).first()
+        if row is None:
             raise NotFound("no such member")
-        Token.objects.get_or_create(
-            digest=secrets.digest(text), defaults={"member_id": member, "scopes": wanted}
-        )
+        if "desk" in wanted and not row.snapshot().roles and name:
+            raise NotAllowed("the scope desk is for the handle team")
+        now = clock.machine()
+        fields = {
+            "member_id": member,
+            "scopes": wanted,
+            "name": name[:60],
+            "made_at": now,
+            "expires_at": now + timedelta(days=days) if days else None,
+        }
+        Token.objects.get_or_create(digest=secrets.digest(text), defaults=fields)
     return text
+
+
+def revoke_token(*, member: str, ref: str) -> None:
+    """One of the member's own, by the beginning of its digest. Refuses `not_found`."""
+    mine = Token.objects.filter(member_id=member, revoked_at=None, digest__startswith=ref)
+    if len(ref) < REF or mine.update(revoked_at=clock.machine()) == 0:
+        raise NotFound("no such token")
 
 
 def payout_account(*, member: str, provider: str, account: str) -> None:

@@ -153,9 +153,10 @@ class StaffRole(models.Model):
 
 
 class MailCode(models.Model):
-    """A code sent to an address, to sign in or to join; runs on the machine's clock.
+    """A code sent to an address, to sign in, to join or to change to it; on the machine's clock.
 
-    `member` is whose address it is, None for somebody who joins, or whom nothing was sent to.
+    `member` is whose address it is, or will be; None for somebody who joins, or whom nothing was
+    sent to.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -165,6 +166,7 @@ class MailCode(models.Model):
     name_sealed = models.BinaryField()
     language = models.CharField(max_length=5)
     joins = models.BooleanField()
+    changes = models.BooleanField(default=False)
     digest = models.CharField(max_length=64)
     ordered_at = models.DateTimeField()
     guesses = models.PositiveSmallIntegerField(default=0)
@@ -188,6 +190,8 @@ class Token(models.Model):
     digest = models.CharField(max_length=64, primary_key=True)
     member = models.ForeignKey(Member, models.CASCADE)
     scopes = ArrayField(models.CharField(max_length=12))
+    name = models.CharField(max_length=60, default="")
+    made_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 

@@ -7,6 +7,7 @@ from django.urls import path, re_path, register_converter
 
 from onym.web import (
     accounts,
+    address,
     appeals,
     brand,
     crawlers,
@@ -30,6 +31,7 @@ from onym.web import (
     sell,
     share,
     sign_in,
+    tokens,
     watch,
     webhooks,
 )
@@ -93,6 +95,8 @@ urlpatterns = [
     path("<lang:lang>/security/totp", security.totp, name="totp"),
     path("<lang:lang>/security/totp.svg", security.picture, name="totp-picture"),
     path("<lang:lang>/security/options", security.options, name="passkey-options"),
+    path("<lang:lang>/security/mail", address.address, name="address"),
+    path("<lang:lang>/security/tokens", tokens.tokens, name="tokens"),
     path("<lang:lang>/sessions", security.sessions, name="sessions"),
     path("problems/<slug:code>", problems.preferred, name="problem"),
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
