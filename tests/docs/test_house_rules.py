@@ -366,6 +366,7 @@ COVERED = {
     "src/onym/store/disclosure.py": "tests/surfaces/test_desk_pages.py",
     "src/onym/store/shortlist.py": "tests/store/test_desk.py",
     "src/onym/store/sweep.py": "tests/store/test_desk.py",
+    "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/sweep/counts.py": "tests/surfaces/test_demo_history.py",
     "src/onym/ports/__init__.py": "tests/flows/test_reclaim.py",
     "src/onym/ports/inbox.py": "tests/ports/test_payments_out.py",

@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 from onym import ports
 from onym.core.errors import Expired, NotAllowed, NotFound
 from onym.flows import limits, people, sign_in
+from onym.ports.openid import OpenId
 from onym.store import clock
 from onym.store.models import Link, Member
 
@@ -108,7 +109,7 @@ def _linked(account_id: str) -> Member | None:
     return row.member if row else None
 
 
-def _provider() -> ports.OpenId:
+def _provider() -> OpenId:
     found = ports.openid(settings.NAMESPACE)
     if found is None:
         raise NotFound("the platform offers no sign-in")
