@@ -3,6 +3,7 @@ after thirty days; of two who want one account at the same moment, one has it.""
 
 from __future__ import annotations
 
+import re
 import threading
 from datetime import timedelta
 from typing import Any
@@ -18,7 +19,7 @@ from onym.core import link as core
 from onym.core.errors import NotAllowed
 from onym.flows import listing, offer, people
 from onym.store import clock
-from onym.store.models import Kinship, Link, LinkCode, Member, Notice
+from onym.store.models import Kinship, Link, LinkCode, Member, Notice, Offer
 
 PAGE = "/en/me/accounts"
 
@@ -225,3 +226,21 @@ def test_an_open_listing_offer_or_sale_keeps_an_account_linked(world: worlds.Wor
     assert (row.unlinked_at, row.unlinks_at > until + core.POSTPONED / 2) == (None, True)
     world.pass_time(days=10)  # the offer has lapsed by then
     assert Link.objects.get(account_id=account).unlinked_at is not None
+
+
+def test_whoever_is_no_member_answers_an_offer_from_the_platforms_own_notice(
+    world: worlds.World,
+) -> None:
+    account, handle = world.account()
+    make.handle(world.place, handle, account_id=account)
+    buyer, _, _ = world.member()
+    offer.make(namespace="demo", handle=handle, buyer=buyer.id, price=make.usd(40))
+    world.drain()
+    shown = world.out.plaza.program.get(f"/@{handle}").text
+    link = re.search(r'href="[^"]*(/en/offers/[^"]+)"', shown)
+    assert link
+    somebody = Client()
+    assert somebody.get(link[1]).status_code == 200
+    assert somebody.post(link[1], {"do": "decline"})["Location"] == link[1]
+    assert Offer.objects.get().state == "declined"
+    assert not Link.objects.filter(account_id=account).exists()
