@@ -14,10 +14,11 @@ from django.db.models import Q
 
 from onym import ports
 from onym.core import link as core
-from onym.core.errors import NotFound
+from onym.core.errors import NotFound, PlatformUnavailable
 from onym.core.names import canon
 from onym.core.sale import LIVE
 from onym.flows import limits, people, record
+from onym.ports.platform import Platform
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Link, LinkCode, Listing, Member, Namespace, Offer, Sale
 
@@ -40,12 +41,19 @@ def look_up(*, namespace: str, handle: str, by: str) -> Held:
     limits.spend("link", who=by)
     place = Namespace.objects.get(pk=namespace)
     name = canon(handle, place.profile)
-    platform = ports.platform(namespace)
+    platform = _platform(namespace)
     account_id = platform.holder(handle=name).account_id
     account = platform.account(account_id=account_id) if account_id else None
     if account is None or account_id in (None, place.custodian_account_id):
         raise NotFound("nobody holds this handle on the platform")
     return Held(name, account["account_id"], account.get("bio"))
+
+
+def _platform(namespace: str) -> Platform:
+    try:
+        return ports.platform(namespace)
+    except ports.SlotEmpty as fault:
+        raise PlatformUnavailable("no platform is connected") from fault
 
 
 def order_code(*, member: str, held: Held) -> LinkCode:
@@ -74,7 +82,7 @@ def prove(*, member: str) -> bool:
     asked = LinkCode.objects.filter(member_id=member).first()
     if asked is None:
         raise NotFound("ask for a code first")
-    account = ports.platform(asked.namespace_id).account(account_id=asked.account_id)
+    account = _platform(asked.namespace_id).account(account_id=asked.account_id)
     with transaction.atomic():
         rowlocks.member(member)
         row = LinkCode.objects.filter(pk=asked.id).first()
