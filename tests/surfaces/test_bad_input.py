@@ -19,6 +19,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests import make
 
+from onym.core.errors import PlatformUnavailable
 from onym.core.money import Money
 from onym.flows import invitation, listing, offer, people
 from onym.queries import notice
@@ -292,7 +293,8 @@ def send(client: Client, form: Form, fields: dict[str, str], before: list[Any]) 
         answer = getattr(client, form.method)(form.action, fields)
         client.cookies = cookies
         said = f"{form.method} {form.action} {str(fields)[:300]} -> {answer.status_code}"
-        assert answer.status_code < 500, said
+        away = answer.status_code == PlatformUnavailable.status  # none is connected here
+        assert answer.status_code < 500 or away, said
         assert SCRIPT.encode() not in answer.content, said
         if answer.status_code >= 400 or form.method == "get":
             assert everything() == before, said
