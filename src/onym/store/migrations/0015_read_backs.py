@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = (("store", "0013_latest_settled"),)
+    dependencies = (("store", "0014_erased"),)
     operations = (
         migrations.AddIndex(
             "event",
