@@ -1,6 +1,6 @@
 # Two commands are enough: `make run` and `make test`. PYTHON=… chooses another interpreter.
 .DEFAULT_GOAL := help
-.PHONY: help install run test check bench lighthouse sim story faults security lock clean
+.PHONY: help install run run-pds test check bench lighthouse sim story faults security lock clean
 
 PYTHON ?= python3
 PORT ?= 8000
@@ -10,7 +10,7 @@ BENCHES ?= sweep sale pages
 export PYTHON
 
 help: ## say what there is
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 18
 
 install: ## .venv with everything that tests need
 	@tools/install test
@@ -19,8 +19,14 @@ run: ## Onym with the demo's outside world, until Ctrl-C
 	@tools/install run
 	@exec .venv/bin/onym up --demo --port $(PORT) --data $(DATA)
 
+run-pds: ## the same on a real Bluesky PDS (compiles SQLite's binding at first)
+	@tools/install run
+	@tools/pds/install
+	@exec .venv/bin/onym up --demo --platform pds --port $(PORT) --data $(DATA)
+
 test: install ## the whole test suite
 	@tools/system-packages
+	@tools/pds/install || true # the tests concerned then fail
 	@.venv/bin/pytest
 
 check: install ## format, lint, types, imports, house rules
@@ -40,6 +46,7 @@ sim: install ## seeded days of a market, audited
 	.venv/bin/onym sim --seed $(SEED)
 
 faults: install ## kill -9 at every step, and the seeded bugs that must be caught
+	@tools/pds/install || true
 	.venv/bin/pytest -m faults
 
 story: install ## the whole story in a browser: three languages, phone and desk
@@ -51,7 +58,7 @@ security: install ## the source under bandit, the tracked files searched for sec
 	.venv/bin/pytest tests/docs/test_house_rules.py -k secret
 
 lock: ## write the hashed requirements anew (needs uv)
-	for name in build base test spark; do \
+	for name in build base test spark node; do \
 	    uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
 	        --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done

@@ -66,6 +66,10 @@ class Outside:
     def platform(self, timeout: float = 5.0) -> Any:
         return self.plaza.port(timeout)
 
+    def custodian(self) -> str | None:
+        found: str | None = self.platform().capabilities().custodian
+        return found
+
     def payments(self, timeout: float = 5.0) -> StripePayments:
         return StripePayments(
             api_key="sk_test_onym",
@@ -349,9 +353,11 @@ def _wake() -> int:
         return int(cursor.rowcount)
 
 
-def market(settings: Any, **changes: Any) -> World:
+def market(
+    settings: Any, *, out: Outside | None = None, kind: type[World] = World, **changes: Any
+) -> World:
     """An open market on a fresh database, with its outside, at today's date."""
-    out = outside()
+    out = out or outside()
     settings.DEMO = True
     settings.NAMESPACE = "demo"
     settings.DEMO_CLOCK_FILE = str(out.plaza.clock)
@@ -359,9 +365,9 @@ def market(settings: Any, **changes: Any) -> World:
     settings.LOG_ORIGIN = "test/log"
     out.calm()
     out.plaza.advance_to(0)
-    custodian = out.platform().capabilities().custodian
+    custodian = out.custodian()
     place = make.namespace(**{"custodian_account_id": custodian} | changes)
-    made = World(place, out)
+    made = kind(place, out)
     made.install()
     made.team = [make.member(place, roles="curator"), make.member(place, roles="curator")]
     return made

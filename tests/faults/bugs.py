@@ -7,6 +7,8 @@ shows that each one is seen.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -19,10 +21,12 @@ from onym.core.sale import PaymentState
 from onym.flows import inbox, names, payments, record, transfer
 from onym.flows import sale as sales
 from onym.jobs import transfer as transfer_jobs
+from onym.ports.atproto_moves import Moves
 from onym.ports.platform import Answer, Outcome
 from onym.queries import transfer as transfer_orders
 from onym.store import clock, rowlocks
 from onym.store.models import IdempotentRequest, Payment, SaleSlot
+from onym.store.platform import Writes
 
 
 def _sql(statement: str) -> None:
@@ -241,3 +245,30 @@ def the_bar_never_reaches_the_platform() -> None:
             return Outcome(Answer.DONE) if is_bar else self._port.move(**asked)
 
     ports.install(platforms={"demo": Deaf(ports.platform("demo"))})
+
+
+def stages_are_not_written_down() -> None:
+    """The move on a PDS is not kept between its steps, so nobody can go on from there."""
+    Writes.note = lambda *_: None  # type: ignore[method-assign]  # of this process alone
+
+
+def an_undone_move_gives_nothing_back() -> None:
+    """Refused is refused: the holder stays renamed, and whoever came between has the handle."""
+    Moves._undo = lambda _self, write: Outcome(  # type: ignore[method-assign]  # of this process alone
+        Answer.REFUSED, write.progress["why"]
+    )
+
+
+def nobody_waits_for_a_turn() -> None:
+    """Two processes write to a PDS about one handle at once."""
+
+    @contextmanager
+    def at_once(*_: Any, **__: Any) -> Iterator[bool]:
+        yield True
+
+    rowlocks.platform_turn = at_once
+
+
+def a_lost_assignment_is_not_looked_for() -> None:
+    """An assignment without an answer is left as it is, and so is the old handle."""
+    Moves._arrived_unheard = lambda *_: False  # type: ignore[method-assign]  # of this process alone

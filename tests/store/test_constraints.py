@@ -197,9 +197,10 @@ REFUSED: dict[str, Callable[[], Any]] = {
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
-ELSEWHERE |= {"sweep", "shortlistentry", "webhook", "delivery", "hookcall"}
+ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
-desk: tests/store/test_desk.py; of calls to the outside: tests/store/test_outside.py.
+desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
+outside: tests/store/test_outside.py.
 """
 
 

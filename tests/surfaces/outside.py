@@ -58,8 +58,8 @@ class Person:
 class Site:
     """A running demo."""
 
-    def __init__(self, data: Path, process: subprocess.Popen[bytes]) -> None:
-        self.data, self.process = data, process
+    def __init__(self, data: Path, process: subprocess.Popen[bytes], **more: str) -> None:
+        self.data, self.process, self.more = data, process, more
         self.facts: dict[str, Any] = json.loads((data / "demo.json").read_text())
         self.base = self.facts["base"]
         self.people = {role: Person(self, role) for role in self.facts["people"]}
@@ -75,7 +75,7 @@ class Site:
 
     def restart(self) -> None:
         """Start again on the same DATA."""
-        self.process = start(self.data, port=int(self.base.rsplit(":", 1)[1]))
+        self.process = start(self.data, port=int(self.base.rsplit(":", 1)[1]), **self.more)
         self.facts = json.loads((self.data / "demo.json").read_text())
 
     def step(self, days: float) -> str:
@@ -129,9 +129,9 @@ class Site:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Site]:
-    """`onym up --demo` on `data` until the block ends."""
-    site = Site(data, start(data, port=0))
+def running(data: Path, **more: str) -> Iterator[Site]:
+    """`onym up --demo` on `data` until the block ends; `more` as of `start`."""
+    site = Site(data, start(data, port=0, **more), **more)
     try:
         yield site
     finally:
@@ -144,21 +144,27 @@ def stop(site: Site) -> None:
     site.process.wait(timeout=20)
 
 
-def start(data: Path, *, port: int) -> subprocess.Popen[bytes]:
-    """Start and wait until /ready says so."""
+def start(
+    data: Path, *, port: int, platform: str = "plaza", accounts: str = ""
+) -> subprocess.Popen[bytes]:
+    """Start and wait until /ready says so; port 0 takes a free one and keeps it in DATA.
+    `accounts` is how many a PDS begins with.
+    """
     data.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "onym.site.command", "up", "--demo", "--port", str(port)]
-    command += ["--data", str(data)]
+    command += ["--data", str(data), "--platform", platform]
+    told = environment() | {"ONYM_DEMO_PDS_COUNT": accounts}
     with (data.parent / f"{data.name}.log").open("ab") as said:
-        process = subprocess.Popen(command, env=environment(), stdout=said, stderr=said)
+        process = subprocess.Popen(command, env=told, stdout=said, stderr=said)
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             break
         try:
-            if requests.get(f"http://127.0.0.1:{port}/ready", timeout=2).status_code == 200:
+            at = port or int((data / "run" / "port").read_text())
+            if requests.get(f"http://127.0.0.1:{at}/ready", timeout=2).status_code == 200:
                 return process
-        except requests.RequestException:
+        except (requests.RequestException, FileNotFoundError, ValueError):
             pass
         time.sleep(0.2)
     process.kill()

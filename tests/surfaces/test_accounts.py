@@ -17,7 +17,9 @@ from tests import world as worlds
 
 from onym.core import link as core
 from onym.core.errors import NotAllowed
+from onym.flows import link as flow
 from onym.flows import listing, offer, people
+from onym.queries import link as queries
 from onym.store import clock
 from onym.store.models import Kinship, Link, LinkCode, Member, Notice, Offer
 
@@ -201,8 +203,8 @@ def test_whoever_lets_an_account_go_counts_as_its_holder_for_thirty_days_more(
 def test_linked_again_it_stays(world: worlds.World) -> None:
     member = make.member(world.place)
     people.link(member=member.id, account_id="1")
-    client = browser(member)
-    client.post(PAGE, {"do": "unlink", "account": "1"})
+    until = flow.unlink(member=member.id, account_id="1")
+    assert [one["unlinks_at"] for one in queries.accounts(member.id)] == [until]
     people.link(member=member.id, account_id="1")
     assert Link.objects.get().unlinks_at is None
     world.pass_time(days=40)

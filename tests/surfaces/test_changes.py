@@ -14,9 +14,12 @@ from tests.faults import ways
 from tests.surfaces.test_api import Caller
 
 from onym.core.errors import HandleLocked
+from onym.flows import address as flow
 from onym.flows import listing
+from onym.queries import token as queries
 from onym.store import clock
 from onym.store.models import MailAddress, Member, Notice, Token
+from onym.web import tokens
 
 MAIL, TOKENS = "/en/security/mail", "/en/security/tokens"
 
@@ -80,6 +83,7 @@ def test_a_wrong_code_another_browser_and_a_spent_code_change_nothing(world: wor
     wrong = "000000" if code != "000000" else "111111"
     assert client.post(MAIL, {"code": wrong}).status_code == 403
     assert browser(member).post(MAIL, {"code": code}).status_code == 403
+    assert flow.IN_SESSION in client.session
     assert client.post(MAIL, {"code": code}).status_code == 200
     assert client.post(MAIL, {"code": code}).status_code == 403
     assert MailAddress.objects.filter(member=member, replaced_at=None).count() == 1
@@ -131,7 +135,7 @@ def test_a_trade_is_told_to_the_address_that_was_replaced_lately_too(world: worl
 
 
 def make_token(client: Client, *scopes: str, **fields: str) -> Any:
-    wish = {"do": "make", "name": "shop", "days": "30"} | fields
+    wish = {"do": "make", "name": "shop", "days": f"{tokens.DAYS[0]}"} | fields
     return client.post(TOKENS, wish | {f"may_{one}": "1" for one in scopes})
 
 
@@ -158,6 +162,7 @@ def test_a_token_does_what_it_allows_until_it_is_taken_back(world: worlds.World)
     assert client.post(TOKENS, {"do": "revoke", "token": ref[:3]}).status_code == 404
     assert client.post(TOKENS, {"do": "revoke", "token": ref}).status_code == 302
     assert caller.send("GET", "/sales").status_code == 401
+    assert "shop" not in [one["name"] for one in queries.tokens(member.id)]
 
 
 def test_sell_is_granted_only_after_a_fresh_second_factor(world: worlds.World) -> None:

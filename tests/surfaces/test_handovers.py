@@ -14,6 +14,7 @@ from tests.faults import ways
 
 from onym.core.events import Event
 from onym.flows import clock, log, record
+from onym.queries import handover
 from onym.store import clock as store_clock
 from onym.store.models import Handle, Sale
 
@@ -71,7 +72,7 @@ def test_a_hand_over_stands_in_the_feed_by_permanent_ids_and_agrees_with_the_han
 def told(place: Any, number: int) -> None:
     body = {"handle": f"h{number}", "holder_before": "1", "holder_after": f"{number}"}
     at = store_clock.now()
-    record.log(Event("TransferReadBack", f"trf_{number}", body), namespace=place.id, at=at)
+    record.log(Event(handover.TYPE, f"trf_{number}", body), namespace=place.id, at=at)
 
 
 def test_pages_of_the_feed_are_in_the_order_of_the_leaves_and_fit_for_caches(

@@ -24,8 +24,10 @@ from onym.flows import webhook as flow
 from onym.jobs import clock as clock_jobs
 from onym.jobs import webhook as jobs
 from onym.queries import due
+from onym.queries import webhook as queries
 from onym.store import clock
-from onym.store.models import Delivery, IdempotentRequest, Webhook
+from onym.store.models import IdempotentRequest
+from onym.store.webhook import Delivery, Webhook
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -242,6 +244,7 @@ def test_gathering_twice_at_once_and_a_job_that_comes_twice_tell_once(
     world.drain()
     assert len(receiver.messages()) == 2
     assert not Delivery.objects.exclude(state="delivered").exists()
+    assert queries.message(first.id) is None
 
 
 def test_a_failure_that_is_reported_twice_counts_once(

@@ -1,4 +1,4 @@
-"""`onym import accounts`: account tables become the directory that a namespace works with.
+"""`onym import`: account tables, or the platform's own list, become a namespace's directory.
 
 docs/guides/import.md walks through one; docs/reference/account-table.md has every column.
 """
@@ -17,7 +17,7 @@ import click
 from django.conf import settings
 
 from onym.core import errors
-from onym.flows import contacts
+from onym.flows import contacts, refresh
 from onym.flows import moves as flow
 from onym.queries import names as query
 from onym.sweep import columns, snapshot
@@ -68,6 +68,46 @@ def accounts(
         )
     facts = _facts(namespace, _register(namespace, made), made)
     click.echo(json.dumps(facts) if as_json else _told(facts))
+
+
+@command.command()
+@click.option("--namespace", required=True, metavar="N", help="Whose platform is read.")
+@click.option("--whole", is_flag=True, help="Read all, not only what changed since the last time.")
+@click.option(
+    "--accept",
+    metavar="ID",
+    multiple=True,
+    help="An account whose id was somebody else's before, and may be believed.",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def platform(namespace: str, whole: bool, accept: tuple[str, ...], as_json: bool) -> None:
+    """Read the platform's own list of accounts and take it into use.
+
+    Where the platform tells what changed since, only that is read, beside what is known already.
+    """
+    query.namespace(namespace)
+    folder = settings.DATA / "namespaces" / namespace / "directory" / _new_id()
+    shown = sys.stderr.isatty() and not as_json
+    show = (lambda rows: click.echo(f"\r{rows:,} rows", err=True, nl=False)) if shown else None
+    done = refresh.directory(
+        namespace=namespace, folder=folder, whole=whole, accept=accept, progress=show
+    )
+    facts = _facts(namespace, done.import_id, done.made)
+    facts |= {
+        "told": done.told,
+        "since": done.since.isoformat() if done.since else None,
+        "reused": list(done.reused),
+    }
+    click.echo(json.dumps(facts) if as_json else f"{_told(facts)}\n{_read(facts)}")
+
+
+def _read(facts: dict[str, Any]) -> str:
+    span = f"changed since {facts['since']}" if facts["since"] else "all that there are"
+    lines = [f"the platform told {facts['told']:,} rows: {span}"]
+    if facts["reused"]:
+        lines.append("left out, for their ids were somebody else's (see --accept):")
+        lines += [f"  {account_id}" for account_id in facts["reused"][:20]]
+    return "\n".join(lines)
 
 
 def _new_id() -> str:

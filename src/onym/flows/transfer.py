@@ -291,10 +291,15 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
         elif follows is core.Next.BAR:
             _order_bar(row, holder=holder)
         elif follows is core.Next.GIVE_UP:
-            _end(row, sale, holder=holder, why="not_delivered", now=now)
+            _end(row, sale, holder=holder, why=_why(row), now=now)
             if holder != row.expected_holder:
                 _recognise(sale.handle, holder=holder, now=now)
         return follows in (core.Next.DELIVERED, core.Next.GIVE_UP)
+
+
+def _why(row: Transfer) -> str:
+    """A platform without an atomic move says when somebody came between its two steps."""
+    return row.reason if row.reason == "taken_between" else "not_delivered"
 
 
 def _order_bar(row: Transfer, *, holder: str | None) -> None:

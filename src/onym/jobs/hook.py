@@ -13,7 +13,7 @@ from onym.queries import hook as queries
 def call(*, about: str, attempt: int = 0) -> None:
     """Every hook that has not answered yet, in order, up to one that gives no answer."""
     while (asked := queries.following(about)) is not None:
-        said = ports.platform(asked.namespace).call(url=asked.url, wish=asked.wish, key=asked.key)
+        said = ports.hooks(asked.namespace).call(url=asked.url, wish=asked.wish, key=asked.key)
         state = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
         if not flow.record_answer(call_id=asked.id, state=state, code=said.code or ""):
             again("hook.call", lock=f"hooks-{about}", attempt=attempt, about=about)

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from hashlib import sha256
 from itertools import chain
@@ -76,12 +78,16 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`code` and `detail` say why; `facts` is what the platform answered beside them."""
+    """`code` and `detail` say why; `facts` is what the platform answered beside them.
+
+    `retry_after` is for how many seconds it asked to be left alone.
+    """
 
     answer: Answer
     code: str = ""
     detail: str = ""
     facts: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    retry_after: float | None = None
 
     @property
     def done(self) -> bool:
@@ -128,6 +134,23 @@ class Capabilities:
     notices: bool
     notice_batch: int
     signals: tuple[str, ...]
+    since: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of the list, the cursor of the next page (None after the last), and the platform's
+    instant of the reading, if it tells it."""
+
+    rows: Sequence[AccountRow]
+    next: str | None
+    as_of: datetime | None
+
+
+class TellsChanges(Protocol):
+    """A platform that offers `since`: its list of all, or of what changed since an instant."""
+
+    def page(self, *, cursor: str | None = None, since: datetime | None = None) -> Page: ...
 
 
 class Platform(Protocol):
@@ -168,14 +191,12 @@ class Platform(Protocol):
 
     def notify_all(self, *, notices: Sequence[Notice]) -> Sequence[Outcome]: ...
 
-    def call(self, *, url: str, wish: Mapping[str, Any], key: str) -> Outcome: ...
-
 
 # Statuses by which a platform says that it did not do it and never will; each other one that is
 # not a success (a rejected signature, a full queue, a crash) leaves the outcome open.
 _REFUSALS: Final = frozenset({400, 404, 409, 410, 412, 422})
 _STALE: Final = 412
-_LONGEST_HOOK_ANSWER: Final = 1024 * 1024
+_PRESSED: Final = (429, 503)
 _LONGEST_ANSWER: Final = 32 * 1024 * 1024
 _PARALLEL: Final = 8
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -185,7 +206,8 @@ class SignedHttp:
     """The signed-HTTP contract over kept-alive connections; safe to share between threads.
 
     `base` is the platform's address without a trailing slash, `timeout` in seconds holds for the
-    connection and for each wait for data.
+    connection, for each wait for data, and for the whole answer after it began. At most eight
+    requests are under way at a time; others wait for their turn as long.
     """
 
     def __init__(
@@ -194,11 +216,13 @@ class SignedHttp:
         self._base = base.rstrip("/")
         self._prefix = urlsplit(self._base).path
         self._signer = Signer(key_id=key_id, private_key=private_key)
+        self._timeout = timeout
         self._pool = urllib3.connection_from_url(
-            self._base, maxsize=_PARALLEL, timeout=urllib3.Timeout(connect=timeout, read=timeout)
+            self._base,
+            maxsize=_PARALLEL,
+            block=True,
+            timeout=urllib3.Timeout(connect=timeout, read=timeout),
         )
-        waits = urllib3.Timeout(connect=timeout, read=timeout)
-        self._elsewhere = urllib3.PoolManager(4, timeout=waits, retries=False)
 
     def capabilities(self) -> Capabilities:
         """What the platform says it can do; what it does not say it cannot."""
@@ -214,14 +238,29 @@ class SignedHttp:
             notices=found.get("notices") is True,
             notice_batch=_whole(found.get("notice_batch")),
             signals=tuple(str(name) for name in found.get("signals", ())),
+            since=found.get("since") is True,
         )
 
     def accounts(self, *, cursor: str | None = None) -> tuple[Sequence[AccountRow], str | None]:
         """One page of the activity list and the cursor of the next, None after the last."""
-        page = self._read("/accounts" + (f"?cursor={quote(cursor, safe='')}" if cursor else ""))
-        if page is None or not isinstance(page.get("items"), list):
+        found = self.page(cursor=cursor)
+        return found.rows, found.next
+
+    def page(self, *, cursor: str | None = None, since: datetime | None = None) -> Page:
+        """The same with the instant of the reading; with `since` only what changed since then."""
+        asked = {"since": since.isoformat() if since else None, "cursor": cursor}
+        query = "&".join(f"{name}={quote(text, safe='')}" for name, text in asked.items() if text)
+        found = self._read("/accounts" + (f"?{query}" if query else ""))
+        if found is None or not isinstance(found.get("items"), list):
             raise PlatformUnavailable("the platform's list of accounts cannot be read")
-        return [_row(item) for item in page["items"]], page.get("next")
+        following, as_of = found.get("next"), found.get("as_of")
+        if not isinstance(following, str | None):
+            raise PlatformUnavailable("the platform's list has no readable cursor")
+        try:
+            read_at = None if as_of is None else _instant(as_of)
+        except (TypeError, ValueError) as trouble:
+            raise PlatformUnavailable(f"as_of: {trouble}") from trouble
+        return Page([_row(item) for item in found["items"]], following, read_at)
 
     def account(self, *, account_id: str) -> AccountRow | None:
         """The account now, or None if the platform knows none by that id."""
@@ -302,21 +341,6 @@ class SignedHttp:
         batches = (notices[start : start + size] for start in range(0, len(notices), size))
         return list(chain.from_iterable(map(self._notify_batch, batches)))
 
-    def call(self, *, url: str, wish: Mapping[str, Any], key: str) -> Outcome:
-        """Ask another of the operator's systems, at the absolute `url`, in the same signed way."""
-        body = json.dumps(wish, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
-        signed = self._signer.signed(method="POST", url=url, headers=headers, body=body)
-        try:
-            answer = self._elsewhere.request(
-                "POST", url, body=body, headers=signed, preload_content=False
-            )
-            raw = answer.read(_LONGEST_HOOK_ANSWER)
-            answer.release_conn()
-            return _outcome(answer.status, json.loads(raw))
-        except (*_TROUBLE, ValueError) as trouble:
-            return Outcome(Answer.UNKNOWN, code="no_answer", detail=str(trouble))
-
     def _notify_batch(self, notices: Sequence[Notice]) -> Sequence[Outcome]:
         """Each notice is one for ever by its own key; the batch's key only names the request."""
         wish = {"items": [asdict(notice) for notice in notices]}
@@ -332,8 +356,8 @@ class SignedHttp:
     def _read(self, path: str) -> dict[str, Any] | None:
         """The answer's object, None for 404; anything else that is no answer is unavailable."""
         try:
-            status, raw = self._ask("GET", path, None, {})
-            found = json.loads(raw)
+            status, raw, wait = self._ask("GET", path, None, {})
+            found = json.loads(raw) if status not in _PRESSED else {}
         except _TROUBLE as trouble:
             raise PlatformUnavailable(f"the platform does not answer: {trouble}") from trouble
         except ValueError as trouble:
@@ -343,7 +367,8 @@ class SignedHttp:
         if status == 422:
             raise HandleMalformed("the platform cannot have such a handle")
         if status != 200 or not isinstance(found, dict):
-            raise PlatformUnavailable(f"the platform answers with status {status}")
+            facts = {} if wait is None else {"retry_after": wait}
+            raise PlatformUnavailable(f"the platform answers with status {status}", **facts)
         return found
 
     def _write(self, path: str, wish: Mapping[str, Any], key: str) -> Outcome:
@@ -351,15 +376,16 @@ class SignedHttp:
         body = json.dumps(wish, ensure_ascii=False, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         try:
-            status, raw = self._ask("POST", path, body, headers)
-            facts = json.loads(raw)
+            status, raw, wait = self._ask("POST", path, body, headers)
+            facts = json.loads(raw) if status not in _PRESSED else {}
         except (*_TROUBLE, ValueError) as trouble:
             return Outcome(Answer.UNKNOWN, code="no_answer", detail=str(trouble))
-        return _outcome(status, facts)
+        return replace(_outcome(status, facts), retry_after=wait)
 
     def _ask(
         self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
+    ) -> tuple[int, bytes, float | None]:
+        """(status, body, seconds to wait before asking anything else)."""
         signed = self._signer.signed(
             method=method, url=self._base + path, headers=headers, body=body
         )
@@ -371,13 +397,39 @@ class SignedHttp:
             retries=False,
             redirect=False,
             preload_content=False,
+            pool_timeout=self._timeout,  # type: ignore[arg-type]  # it takes any number
         )
-        raw = response.read(_LONGEST_ANSWER)
-        if len(raw) == _LONGEST_ANSWER:
-            response.close()
-            raise OSError("the answer is too long")
-        response.release_conn()
-        return response.status, raw
+        try:
+            raw = self._whole(response)
+        except BaseException:
+            response.close()  # half an answer must not be taken for the next one's beginning
+            raise
+        finally:
+            response.release_conn()
+        wait = response.headers.get("Retry-After", "") if response.status in _PRESSED else ""
+        return response.status, raw, _wait(wait)
+
+    def _whole(self, response: urllib3.BaseHTTPResponse) -> bytes:
+        """All of the answer, unless it is too long or drips for longer than the time-out."""
+        until, raw = time.monotonic() + self._timeout, bytearray()
+        while part := response.read1(65536):
+            raw += part
+            if len(raw) >= _LONGEST_ANSWER:
+                raise OSError("the answer is too long")
+            if time.monotonic() > until:
+                raise TimeoutError("the answer takes too long")
+        return bytes(raw)
+
+
+def _wait(told: str) -> float | None:
+    """Seconds of a `Retry-After`, which is a number of them or an instant."""
+    if told.strip().isdecimal():
+        return float(told)
+    try:
+        at = parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, at.timestamp() - time.time())
 
 
 def _outcome(status: int, facts: object) -> Outcome:

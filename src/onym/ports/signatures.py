@@ -7,8 +7,9 @@ Covered: @method, @target-uri and, where present, content-digest (RFC 9530) and 
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner
@@ -38,19 +39,29 @@ class Signer:
         self._signer = HTTPMessageSigner(signature_algorithm=ED25519)
 
     def signed(
-        self, *, method: str, url: str, headers: Mapping[str, str], body: bytes | None
+        self,
+        *,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | None,
+        created: datetime | None = None,
+        uncovered: Sequence[str] = (),
     ) -> dict[str, str]:
         """`headers` with Content-Digest (if there is a body), Signature-Input and Signature.
 
-        `url` is absolute; `created` is the machine's clock, for signatures know no other.
+        `url` is absolute; `created` is the machine's clock, for signatures know no other. Another
+        instant, and what is left `uncovered`, are for checks that such a request is turned away.
         """
         request = Request(method, url, dict(headers))
+        covered = (*_ALWAYS, _IF_PRESENT) if _KEY in headers else _ALWAYS
         base = self._signer.prepare(
             request,
             key_id=self._key_id,
             label=_LABEL,
-            covered_component_ids=(*_ALWAYS, _IF_PRESENT) if _KEY in headers else _ALWAYS,
-            body=body,
+            created=created,
+            covered_component_ids=tuple(name for name in covered if name not in uncovered),
+            body=None if "content-digest" in uncovered else body,
         )
         # The library's own `apply` builds everything a second time to check the caller.
         signature = b64encode(self._key.sign(base.signature_base)).decode()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+from pathlib import Path
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
+from onym.ports.platform import Platform, SignedHttp
 from onym.site import keys
 
 
@@ -17,8 +20,10 @@ class Site(AppConfig):
 
     def ready(self) -> None:
         """An outside without an address stays empty: asking for it is a fault that says so."""
-        if settings.PLATFORM_URL:
+        if settings.PLATFORM_URL or settings.PLATFORM_SQL:
             _install_platform()
+        if settings.HOOKS:
+            _install_hooks()
         if settings.OIDC_ISSUER:
             _install_openid()
         if settings.PAYMENTS_KEY:
@@ -29,15 +34,74 @@ class Site(AppConfig):
 
 
 def _install_platform() -> None:
-    from onym.ports.platform import SignedHttp
+    """A kind that nobody knows is a fault at start, not at the first move."""
+    from onym.site import breakers
 
-    platform = SignedHttp(
+    kinds = {"http": _signed_http, "atproto": _atproto, "sql": _mapped_sql, "scim": _scim}
+    if settings.PLATFORM_KIND not in kinds:
+        known = ", ".join(kinds)
+        raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
+    platform = breakers.guard("platform", kinds[settings.PLATFORM_KIND]())
+    ports.install(platforms={settings.NAMESPACE: platform})
+
+
+def _signed_http() -> Platform:
+    return SignedHttp(
         base=settings.PLATFORM_URL,
         key_id=keys.KEY_ID,
         private_key=keys.platform_key(settings.DATA),
         timeout=settings.PLATFORM_TIMEOUT,
     )
-    ports.install(platforms={settings.NAMESPACE: platform})
+
+
+def _atproto() -> Platform:
+    from onym.ports.atproto import Atproto
+    from onym.ports.xrpc import Xrpc
+    from onym.store.platform import Writes
+
+    xrpc = Xrpc(
+        base=settings.PLATFORM_URL,
+        password=settings.PLATFORM_PASSWORD,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    return Atproto(
+        xrpc=xrpc,
+        journal=Writes(namespace=settings.NAMESPACE),
+        quiet=settings.PLATFORM_TIMEOUT,
+        custodian=settings.PLATFORM_CUSTODIAN,
+        mails=settings.PLATFORM_MAIL,
+        hands_over=settings.PLATFORM_HAND_OVER,
+    )
+
+
+def _mapped_sql() -> Platform:
+    from onym.ports.sql import Sql, read_mapping
+
+    return Sql(read_mapping(Path(settings.PLATFORM_SQL)), timeout=settings.PLATFORM_TIMEOUT)
+
+
+def _scim() -> Platform:
+    from onym.ports.scim import Scim
+    from onym.store.platform import Writes
+
+    return Scim(
+        base=settings.PLATFORM_URL,
+        token=settings.PLATFORM_PASSWORD,
+        journal=Writes(namespace=settings.NAMESPACE),
+        profile=settings.PLATFORM_PROFILE,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+
+
+def _install_hooks() -> None:
+    from onym.ports.hooks import SignedHooks
+
+    hooks = SignedHooks(
+        key_id=keys.KEY_ID,
+        private_key=keys.platform_key(settings.DATA),
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    ports.install(hooks={settings.NAMESPACE: hooks})
 
 
 def _install_openid() -> None:
@@ -56,6 +120,7 @@ def _install_openid() -> None:
 
 def _install_payments() -> None:
     from onym.ports.stripe import StripePayments
+    from onym.site import breakers
 
     payments = StripePayments(
         api_key=settings.PAYMENTS_KEY,
@@ -63,13 +128,14 @@ def _install_payments() -> None:
         webhook_secrets=settings.PAYMENTS_WEBHOOK_SECRET.split(","),
         timeout=settings.PAYMENTS_TIMEOUT,
     )
-    ports.install(payments={settings.NAMESPACE: payments})
+    ports.install(payments={settings.NAMESPACE: breakers.guard("payments", payments)})
 
 
 def _install_mail() -> None:
     from onym.ports.mail import DjangoMail
+    from onym.site import breakers
 
-    ports.install(mail=DjangoMail())
+    ports.install(mail=breakers.guard("mail", DjangoMail()))
 
 
 def _install_witnesses() -> None:

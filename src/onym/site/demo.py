@@ -12,7 +12,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from pathlib import Path
@@ -22,6 +22,9 @@ from onym.site import database
 
 HISTORY_DAYS = 126
 """How far in the past the demo's market opened."""
+
+PDS_DAYS = 620
+"""The same on a PDS, whose accounts are as old as the day that they sign up on."""
 
 NAMESPACE = "demo"
 LONG_AGO_DAYS = 400
@@ -44,17 +47,10 @@ def main() -> None:
         return
     words = _build_words(data)
     steps = Steps(data / "demo" / "steps.json")
-    from onym.site import demo_accounts as accounts
-    from onym.site import demo_history as history
-    from onym.site import demo_time
+    from onym.site import demo_history, demo_pds, demo_time
 
-    steps.once("clock", lambda: demo_time.begin(HISTORY_DAYS))
-    people = steps.once("people", _people)
-    chosen = steps.once("directory", lambda: accounts.begin(data))
-    if words.wait() != 0:
-        raise SystemExit("the lexicon could not be built")
-    members = history.live(data, people, chosen, steps)
-    steps.once("plan", lambda: history.announce(data, people))
+    live = demo_pds.live if settings.PLATFORM_KIND == "atproto" else demo_history.live
+    people, members = live(data, steps, words.wait)
     demo_time.arrive()
     _write(data, people, members)
 
@@ -95,8 +91,10 @@ def _build_words(data: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen([sys.executable, *command])  # noqa: S603 - ours
 
 
-def _people() -> dict[str, dict[str, Any]]:
-    """The namespace, its documents, and the six people of demo.json."""
+def found_market(accounts: Mapping[str, str], policies: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The namespace, its documents, and the six people of demo.json; the last of `policies`, as
+    TOML, is the one that counts. `accounts` are the platform's, by role.
+    """
     from django.conf import settings
 
     from onym import ports
@@ -104,35 +102,34 @@ def _people() -> dict[str, dict[str, Any]]:
     from onym.flows import documents, people
     from onym.site.demo_time import now
 
-    custodian = ports.platform(NAMESPACE).capabilities().custodian or "custodian"
+    platform = ports.platform(NAMESPACE).capabilities()
     people.found(
         namespace=NAMESPACE,
         title="Handle Marketplace",
-        profile="x",
+        profile=platform.profile,
         currency=settings.CURRENCY,
-        custodian=custodian,
+        custodian=platform.custodian or "custodian",
         phase="closed",
         release_stop=False,
     )
-    core = resources.files("onym.core")
-    for name in ("onym-default", "onym-atproto", "x-2023"):
-        text = core.joinpath(f"policies/{name}.toml").read_text()
+    for text in policies:
         documents.publish(namespace=NAMESPACE, kind="policy", text=text)
-    fees = core.joinpath("data/fees/onym-2026.toml").read_text()
+    fees = resources.files("onym.core").joinpath("data/fees/onym-2026.toml").read_text()
     documents.publish(namespace=NAMESPACE, kind="fees", text=fees)
     documents.publish(namespace=NAMESPACE, kind="guidelines", text=guidelines.built_in())
     since = now() - timedelta(days=LONG_AGO_DAYS)
-    return {role: _person(role, since) for role in PEOPLE}
+    return {role: _person(role, since, accounts.get(role)) for role in PEOPLE}
 
 
-def _person(role: str, since: datetime) -> dict[str, Any]:
-    import requests
-    from django.conf import settings
+def policy(name: str) -> str:
+    """A policy that comes with the product, as TOML."""
+    return resources.files("onym.core").joinpath(f"policies/{name}.toml").read_text()
 
-    from onym import ports
+
+def _person(role: str, since: datetime, account: str | None) -> dict[str, Any]:
     from onym.flows import factors, people
 
-    password, account = secrets.token_urlsafe(9), ACCOUNTS.get(role)
+    password = secrets.token_urlsafe(9)
     member = people.join(
         namespace=NAMESPACE,
         name=NAMES[role],
@@ -143,11 +140,7 @@ def _person(role: str, since: datetime) -> dict[str, Any]:
     )
     if account:
         people.link(member=member.id, account_id=account, since=since)
-        provider = ports.payments(NAMESPACE)
-        payout = provider.connect(key=f"connect-{member.id}", mail=MAILS[role])
-        done = f"{settings.PAYMENTS_URL}/demo/accounts/{payout}/complete"
-        requests.post(done, json={}, timeout=10).raise_for_status()
-        people.payout_account(member=member.id, provider=provider.name, account=payout)
+        give_payout_account(member.id, MAILS[role])
     if role in STAFF:
         people.grant(member=member.id, role=STAFF[role])
     secret = factors.equip(
@@ -164,7 +157,19 @@ def _person(role: str, since: datetime) -> dict[str, Any]:
     }
 
 
-ACCOUNTS = {"buyer": "1002", "seller": "1003", "acme": "1004"}
+def give_payout_account(member: str, mail: str) -> None:
+    """The member may be paid out from now on."""
+    import requests
+    from django.conf import settings
+
+    from onym import ports
+    from onym.flows import people
+
+    provider = ports.payments(NAMESPACE)
+    payout = provider.connect(key=f"connect-{member}", mail=mail)
+    done = f"{settings.PAYMENTS_URL}/demo/accounts/{payout}/complete"
+    requests.post(done, json={}, timeout=10).raise_for_status()
+    people.payout_account(member=member, provider=provider.name, account=payout)
 
 
 def _write(data: Path, people: dict[str, Any], members: list[dict[str, Any]]) -> None:

@@ -50,7 +50,12 @@ def begin(data: Path) -> dict[str, list[Any]]:
 
 
 def import_platform(
-    data: Path, *, quiet: list[Row] | None = None, lively: list[Row] | None = None
+    data: Path,
+    *,
+    profile: str = "x",
+    quiet: list[Row] | None = None,
+    lively: list[Row] | None = None,
+    all_rows: list[Row] | None = None,
 ) -> str:
     """All accounts of the platform, page by page, as the directory; some into the lists."""
     file = data / "demo" / f"accounts-{time.time_ns()}.jsonl"
@@ -58,13 +63,17 @@ def import_platform(
     with file.open("w") as out:
         for row in _accounts():
             out.write(json.dumps(row, default=_plain) + "\n")
+            if all_rows is not None:
+                all_rows.append(row)
             if quiet is not None and _is_quiet(row, began):
                 quiet.append(row)
             elif lively is not None and _is_lively(row, began):
                 lively.append(row)
     folder = data / "namespaces" / NAMESPACE / "directory" / f"{now():%Y%m%dT%H%M%S}"
     try:
-        made = snapshot.import_accounts([file], folder, mapping={}, profile="x", seal=contacts.seal)
+        made = snapshot.import_accounts(
+            [file], folder, mapping={}, profile=profile, seal=contacts.seal
+        )
     finally:
         file.unlink()
     names.import_directory(namespace=NAMESPACE, snapshot=made.snapshot)
@@ -114,11 +123,11 @@ def _is_lively(row: Row, began: datetime) -> bool:
     )
 
 
-def sweep(data: Path, source: Path, name: str) -> Path:
-    """`onym sweep` under x-2023 as of now; its findings as a stock."""
+def sweep(data: Path, source: Path, name: str, *, policy: str = "x-2023") -> Path:
+    """`onym sweep` under a policy, its id or its file, as of now; its findings as a stock."""
     out = data / "namespaces" / NAMESPACE / "sweeps" / name
     command = [sys.executable, "-m", "onym.site.command", "sweep", str(source), "--json"]
-    command += ["--policy", "x-2023", "--as-of", now().isoformat(), "--out", str(out)]
+    command += ["--policy", policy, "--as-of", now().isoformat(), "--out", str(out)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 - ours
     import duckdb
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from onym.flows import sweep as sweeps
 from onym.queries import stock as stocks
 from onym.site import demo_accounts as accounts
 from onym.site import demo_campaigns as campaigns
-from onym.site.demo import NAMESPACE, Steps, write_whole
+from onym.site import demo_time
+from onym.site.demo import HISTORY_DAYS, NAMESPACE, Steps, found_market, policy, write_whole
 from onym.site.demo_time import DAY, arrive, now, settle, step
 from onym.store import reclaim as tokens
 from onym.store.models import Approval, Plan
@@ -30,7 +31,29 @@ KEPT, APPEALED = slice(20, 25), slice(25, 27)
 """Places among the pilot's handles: kept by a link, and appealed about."""
 
 
+ACCOUNTS = {"buyer": "1002", "seller": "1003", "acme": "1004"}
+"""The story's accounts on Plaza."""
+
+
 def live(
+    data: Path, steps: Steps, words: Callable[[], int]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The whole first start on Plaza; answers the people of demo.json, and members beside them.
+
+    `words` waits for the lexicon and answers 0 once it is there.
+    """
+    steps.once("clock", lambda: demo_time.begin(HISTORY_DAYS))
+    policies = [policy(name) for name in ("onym-default", "onym-atproto", "x-2023")]
+    people_ = steps.once("people", lambda: found_market(ACCOUNTS, policies))
+    chosen = steps.once("directory", lambda: accounts.begin(data))
+    if words() != 0:
+        raise SystemExit("the lexicon could not be built")
+    members = _past(data, people_, chosen, steps)
+    steps.once("plan", lambda: announce(data, people_))
+    return people_, members
+
+
+def _past(
     data: Path, people_: Mapping[str, Any], chosen: Mapping[str, Any], steps: Steps
 ) -> list[dict[str, Any]]:
     """From the first warning to the release stop, on the demo's clock; answers the members."""
@@ -43,11 +66,11 @@ def live(
     steps.once("kept", lambda: _keep(pilot["plan"], pilot["handles"][KEPT]))
     steps.once("appealed", lambda: _appeal(pilot["plan"], pilot["handles"][APPEALED], staff))
     steps.once("rested", lambda: step(54 * DAY))
-    steps.once("invited", lambda: _open_phase(staff["team1"]))
+    steps.once("invited", lambda: set_phase("invited", staff["team1"]))
     stock = steps.once("stock", _stock)
     told = _offers(stock, members, staff, steps)
     steps.once("appeal", lambda: _object(pilot["plan"], stock[len(told)]["handle"]))
-    steps.once("stopped", lambda: _stop(staff["team2"]))
+    steps.once("stopped", lambda: stop_releases(staff["team2"]))
     write_whole(data / "demo" / "history.json", json.dumps(told, indent=1))
     return [one for one in members if one["password"]]
 
@@ -156,11 +179,11 @@ def _object(plan_id: str, handle: str) -> None:
     settle()
 
 
-def _open_phase(by: str) -> None:
-    desk.set_phase(namespace=NAMESPACE, phase="invited", by=by)
+def set_phase(phase: str, by: str) -> None:
+    desk.set_phase(namespace=NAMESPACE, phase=phase, by=by)
 
 
-def _stop(by: str) -> None:
+def stop_releases(by: str) -> None:
     """The operator stops all releases: so it stands when the demo begins."""
     stop.set_stop(namespace=NAMESPACE, on=True, by=by)
 
@@ -176,13 +199,23 @@ def _count(sweep_id: str, stock: Path, *, out: Path) -> None:
     sweeps.finish(sweep_id=sweep_id, stock=stock, **facts)
 
 
-def announce(data: Path, people_: Mapping[str, Any]) -> str:
-    """Today: a fresh directory, a sweep over all of it, and a plan that two people agreed on."""
+def announce(
+    data: Path,
+    people_: Mapping[str, Any],
+    *,
+    profile: str = "x",
+    rules: str = "x-2023",
+    file: Path | None = None,
+) -> str:
+    """Today: a fresh directory, a sweep over all of it, and a plan that two people agreed on.
+
+    `rules` is the published policy's id, `file` its text where it is not the product's own.
+    """
     arrive()
-    folder = accounts.import_platform(data)
+    folder = accounts.import_platform(data, profile=profile)
     by = people_["team1"]["member"]
-    ordered = sweeps.order(namespace=NAMESPACE, policy="x-2023", by=by, adopts=False)
-    stock = accounts.sweep(data, Path(folder), "first")
+    ordered = sweeps.order(namespace=NAMESPACE, policy=rules, by=by, adopts=False)
+    stock = accounts.sweep(data, Path(folder), "first", policy=str(file or rules))
     _count(ordered["sweep"]["id"], stock, out=data / "namespaces" / NAMESPACE / "sweeps" / "first")
     made = plan.adopt(namespace=NAMESPACE, stock=stock, by=by, starts_at=now())
     if isinstance(made, Approval):

@@ -68,6 +68,13 @@ MAIL = (
 )
 OUTSIDE = (
     Setting("ONYM_PLATFORM_URL", "", "The platform's address"),
+    Setting("ONYM_PLATFORM_KIND", "`http`", "`http` (signed), `atproto` (a PDS), `sql` or `scim`"),
+    Setting("ONYM_PLATFORM_PROFILE", "x", "With `scim`: what a handle is"),
+    Setting("ONYM_PLATFORM_SQL", "", "With `sql`: the file of the mapping"),
+    Setting("ONYM_PLATFORM_PASSWORD", "", "A PDS's administrator's password, or SCIM's token"),
+    Setting("ONYM_PLATFORM_CUSTODIAN", "", "A PDS's account that keeps handles: its handle or DID"),
+    Setting("ONYM_PLATFORM_MAIL", "off", "The PDS sends mail, so holders are told by it"),
+    Setting("ONYM_PLATFORM_HAND_OVER", "off", "Whole accounts of a PDS may change hands"),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
     Setting(
         "ONYM_OIDC_ISSUER", "", "The platform as an OpenID provider: *Sign in with the platform*"

@@ -1,4 +1,6 @@
-"""The demo's outside world as the supervisor sees it: three programs and where they listen.
+"""The demo's outside world as the supervisor sees it: its programs and where they listen.
+
+The platform is Plaza, of our own making, or a real Bluesky PDS with its directory of identities.
 
 Their ports are chosen free at first and kept in DATA/demo/ports.json, so that links in old mails
 and the addresses of demo.json still hold after a restart.
@@ -11,14 +13,36 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from onym.core.errors import Refusal
 from onym.site import embedded
 from onym.site.supervisor import Child
 
-PORTS = ("platform", "mailbox", "smtp", "payments")
+PORTS = ("platform", "mailbox", "smtp", "payments", "plc")
 PROGRAMS = ("platform", "mailbox", "payments")
+PDS = ("plc", "server", "life")
+"""Parts of the PDS, in the order in which they start."""
+
+
+class OtherPlatform(Refusal):
+    status, code, title = 409, "other_platform", "This DATA is a demo on another platform"
+
+
+def platform(data_dir: Path, wished: str | None) -> str:
+    """`plaza` or `pds`: what DATA began with, at first what is wished for.
+
+    Refuses `other_platform` for the other one later: a demo does not move.
+    """
+    kept = data_dir / "demo" / "platform-kind"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    began = (data_dir / "demo" / "ports.json").exists()
+    known = kept.read_text() if kept.exists() else "plaza" if began else None
+    if known and wished and known != wished:
+        raise OtherPlatform(f"it began on {known}; choose another with --data or DATA=…")
+    kept.write_text(known or wished or "plaza")
+    return kept.read_text()
 
 
 def free(port: int, host: str = "127.0.0.1") -> bool:
@@ -82,28 +106,37 @@ def ports(data_dir: Path) -> dict[str, int]:
     return chosen
 
 
-def environment(data_dir: Path, where: Mapping[str, int], base: str) -> dict[str, str]:
+def environment(
+    data_dir: Path, where: Mapping[str, int], base: str, kind: str = "plaza"
+) -> dict[str, str]:
     """What both sides must agree on: addresses and shared secrets, one set a DATA."""
     keys = data_dir / "keys"
     platform = f"http://127.0.0.1:{where['platform']}"
-    return {
-        "ONYM_HOOKS": str(_hooks(data_dir, platform)),
+    told = _pds(keys) if kind == "pds" else _plaza(data_dir, platform, base)
+    return told | {
         "ONYM_DEMO": "1",
         "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
         "ONYM_INBOUND_URL": f"{base}/mail/inbound",
         "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
         "ONYM_PLATFORM_URL": platform,
         "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
-        "ONYM_OIDC_ISSUER": platform,
-        "ONYM_OIDC_CLIENT_ID": "onym",
-        "ONYM_OIDC_CLIENT_SECRET": embedded.kept_secret(keys / "openid"),
-        "ONYM_OIDC_REDIRECT_URI": f"{base}/sign-in/platform/back",
         "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
         "ONYM_SMTP_HOST": "127.0.0.1",
         "ONYM_SMTP_PORT": str(where["smtp"]),
         "ONYM_PAYMENTS_KEY": "sk_test_" + embedded.kept_secret(keys / "payments"),
         "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
         "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
+    }
+
+
+def _plaza(data_dir: Path, platform: str, base: str) -> dict[str, str]:
+    """What the demo's own platform has beside the contract: hooks, and signing in with it."""
+    return {
+        "ONYM_HOOKS": str(_hooks(data_dir, platform)),
+        "ONYM_OIDC_ISSUER": platform,
+        "ONYM_OIDC_CLIENT_ID": "onym",
+        "ONYM_OIDC_CLIENT_SECRET": embedded.kept_secret(data_dir / "keys" / "openid"),
+        "ONYM_OIDC_REDIRECT_URI": f"{base}/sign-in/platform/back",
     }
 
 
@@ -119,16 +152,59 @@ def _hooks(data_dir: Path, platform: str) -> Path:
     return file
 
 
-def children(data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str]) -> list[Child]:
+def _pds(keys: Path) -> dict[str, str]:
+    return {
+        "ONYM_PLATFORM_KIND": "atproto",
+        "ONYM_PLATFORM_PASSWORD": embedded.kept_secret(keys / "pds"),
+        "ONYM_PLATFORM_CUSTODIAN": "custodian",
+        "ONYM_PLATFORM_MAIL": "1",
+    }
+
+
+def children(
+    data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str], kind: str = "plaza"
+) -> list[Child]:
     """The programs of the outside world, each with state of its own under DATA/demo."""
+    ours = PROGRAMS if kind == "plaza" else PROGRAMS[1:]
+    made = _own(ours, data_dir, where, shared)
+    return made if kind == "plaza" else [*made, *_pds_children(data_dir, where, shared)]
+
+
+def _pds_children(
+    data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str]
+) -> list[Child]:
+    """The directory, the PDS and its people; the last listens nowhere."""
+    listening = {"plc": where["plc"], "server": where["platform"]}
+    command = [sys.executable, "-m", "onym_demo.pds"]
+    options = ["--data", str(data_dir / "demo" / "pds"), "--port", str(where["platform"])]
+    options += ["--plc-port", str(where["plc"]), "--smtp-port", str(where["smtp"])]
+    options += ["--clock-file", str(data_dir / "demo-clock")]
+    return [
+        Child(
+            name=part if part == "plc" else f"pds-{part}",
+            command=[*command, part, *options],
+            environment=shared,
+            answers=_answers(listening.get(part)),
+        )
+        for part in PDS
+    ]
+
+
+def _answers(port: int | None) -> Callable[[], bool]:
+    return lambda: port is None or listens(port)
+
+
+def _own(
+    programs: Sequence[str], data_dir: Path, where: Mapping[str, int], shared: Mapping[str, str]
+) -> list[Child]:
     return [
         Child(
             name=name,
             command=_command(name, data_dir, where),
             environment=shared,
-            answers=lambda port=where[name]: listens(port),  # type: ignore[misc]  # early binding
+            answers=_answers(where[name]),
         )
-        for name in PROGRAMS
+        for name in programs
         if importlib.util.find_spec(f"onym_demo.{name}.__main__")
     ]
 
@@ -147,13 +223,14 @@ def _command(name: str, data_dir: Path, where: Mapping[str, int]) -> list[str]:
     return command
 
 
-def begin_in_the_past(data_dir: Path) -> None:
+def begin_in_the_past(data_dir: Path, kind: str = "plaza") -> None:
     """Before the platform's first start: its accounts are made for the day the history begins."""
-    from onym.site.demo import HISTORY_DAYS
+    from onym.site.demo import HISTORY_DAYS, PDS_DAYS
 
+    days = HISTORY_DAYS if kind == "plaza" else PDS_DAYS
     file = data_dir / "demo-clock"
     if not file.exists() and not (data_dir / "demo.json").exists():
-        file.write_text(str(-HISTORY_DAYS * 86_400))
+        file.write_text(str(-days * 86_400))
 
 
 def forget_stale(data_dir: Path, base: str, shared: Mapping[str, str]) -> None:

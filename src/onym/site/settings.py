@@ -223,6 +223,13 @@ RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
 # What the operator's other systems end once a handle has changed hands; docs/guides/platform.md.
 HOOKS = hooks.read(os.environ.get("ONYM_HOOKS", ""))
+PLATFORM_KIND = os.environ.get("ONYM_PLATFORM_KIND") or "http"
+PLATFORM_PROFILE = os.environ.get("ONYM_PLATFORM_PROFILE") or "x"
+PLATFORM_SQL = os.environ.get("ONYM_PLATFORM_SQL", "")
+PLATFORM_PASSWORD = os.environ.get("ONYM_PLATFORM_PASSWORD", "")
+PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
+PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"
+PLATFORM_HAND_OVER = os.environ.get("ONYM_PLATFORM_HAND_OVER") == "1"
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")

@@ -43,8 +43,13 @@ class AlreadyRunning(Refusal):
 )
 @click.option("--host", default=HOST, show_default=True, help="Address to listen on.")
 @click.option("--demo/--no-demo", default=False, help="With the demo's outside world.")
+@click.option(
+    "--platform",
+    type=click.Choice(["plaza", "pds"]),
+    help="The demo's platform: our own, or a real Bluesky PDS.",
+)
 @click.option("--workers", type=click.IntRange(1, 64), default=2, help="Web processes.")
-def command(port: int, host: str, demo: bool, workers: int) -> None:
+def command(port: int, host: str, demo: bool, platform: str | None, workers: int) -> None:
     """Run everything until Ctrl-C: database, web, streams (port + 1) and jobs."""
     data_dir = embedded.data_directory()
     (data_dir / "run").mkdir(parents=True, exist_ok=True)
@@ -55,7 +60,8 @@ def command(port: int, host: str, demo: bool, workers: int) -> None:
                 raise PortInUse(f"port {wanted} is in use; choose another with --port")
         supervisor = Supervisor(data_dir)
         try:
-            run(supervisor, port=port, host=host, demo=demo, workers=workers)
+            chosen = outside.platform(data_dir, platform) if demo else None
+            run(supervisor, port=port, host=host, platform=chosen, workers=workers)
         finally:
             supervisor.stop()
 
@@ -63,18 +69,23 @@ def command(port: int, host: str, demo: bool, workers: int) -> None:
 command.params.append(commands.data_option())
 
 
-def run(supervisor: Supervisor, *, port: int, host: str, demo: bool, workers: int) -> None:
-    """Start in order (outside world, database, tables, ourselves, first start), then keep it."""
+def run(
+    supervisor: Supervisor, *, port: int, host: str, platform: str | None, workers: int
+) -> None:
+    """Start in order (outside world, database, tables, ourselves, first start), then keep it.
+
+    `platform` is the demo's; None: there is no demo.
+    """
     data_dir = supervisor.data_dir
     base = os.environ.get("ONYM_BASE_URL") or f"http://{HOST}:{port}"
     shared = _environment(data_dir, base, port)
     world: list[Child] = []
-    if demo:
+    if platform:
         where = outside.ports(data_dir)
-        shared |= outside.environment(data_dir, where, base)
+        shared |= outside.environment(data_dir, where, base, platform)
         outside.forget_stale(data_dir, base, shared)
-        outside.begin_in_the_past(data_dir)
-        world = outside.children(data_dir, where, shared)
+        outside.begin_in_the_past(data_dir, platform)
+        world = outside.children(data_dir, where, shared, platform)
     database.keep_environment(data_dir, shared)
     for child in world:
         supervisor.start(child)
@@ -84,10 +95,10 @@ def run(supervisor: Supervisor, *, port: int, host: str, demo: bool, workers: in
     for child in own:
         supervisor.start(child)
     supervisor.await_answers(*world, *own)
-    if demo and importlib.util.find_spec("onym.site.demo"):
+    if platform and importlib.util.find_spec("onym.site.demo"):
         supervisor.once("demo", _python("onym.site.demo"), shared)
     if not supervisor.stopping:
-        announce(base, data_dir if demo else None, shared)
+        announce(base, data_dir if platform else None, shared)
     supervisor.keep()
 
 

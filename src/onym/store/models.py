@@ -1,5 +1,6 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
+from onym.store.breaker import BreakerState
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
 from onym.store.hook import HookCall
@@ -20,6 +21,7 @@ from onym.store.people import (
     StaffRole,
     Token,
 )
+from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -33,6 +35,7 @@ __all__ = [
     "Appeal",
     "Approval",
     "BookAccount",
+    "BreakerState",
     "Campaign",
     "Delivery",
     "DemoClock",
@@ -62,6 +65,7 @@ __all__ = [
     "PayoutAccount",
     "Plan",
     "PlanPart",
+    "PlatformWrite",
     "Posting",
     "RateWindow",
     "Reclaim",

@@ -5,11 +5,17 @@ The order: request → approval → namespace → part of a plan → handle → 
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
 them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor
 of the watches, and a webhook with a delivery are each locked alone.
+them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and the
+cursor of the watches are each locked alone. What is written to a platform that keeps no fences
+waits for `platform_turn`, a lock of the connection that no transaction holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar, cast
 
 from allauth.mfa.models import Authenticator
@@ -256,3 +262,43 @@ def _on_sale(model: type[Row], id_: str) -> Row:
     if model is Transfer:
         row.handle = sale_.handle
     return cast(Row, row)
+
+
+@contextmanager
+def platform_turn(names: Iterable[str], *, seconds: float) -> Iterator[bool]:
+    """Alone among all processes with these names while the block runs, and no row is locked.
+
+    False where another had one of them for all of `seconds`. The database lets go when the
+    connection ends, so a process that is killed holds up nobody, and one that is only paused
+    keeps its turn.
+    """
+    numbers = sorted({_number(name) for name in names})
+    until = time.monotonic() + seconds
+    taken: list[int] = []
+    try:
+        for number in numbers:
+            if not _taken(number, until):
+                break
+            taken.append(number)
+        yield len(taken) == len(numbers)
+    finally:
+        for number in taken:
+            _ask("select pg_advisory_unlock(%s)", number)
+
+
+def _taken(number: int, until: float) -> bool:
+    while not _ask("select pg_try_advisory_lock(%s)", number):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def _ask(statement: str, number: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, [number])
+        return bool(cursor.fetchone()[0])
+
+
+def _number(name: str) -> int:
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)

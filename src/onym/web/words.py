@@ -49,6 +49,7 @@ WORDS = {
     "holder_returned": said("its holder came back"),
     "appeal_upheld": said("an appeal was right"),
     "not_delivered": said("the platform could not move the handle"),
+    "taken_between": said("somebody else took the handle while it moved; it was given back"),
     "not_paid": said("it was not paid in time"),
     "late_payment": said("the payment came too late"),
     # why a message was not heard

@@ -15,11 +15,16 @@ from onym_demo.platform.problem import Problem
 from onym_demo.platform.rhythm import Life, Rhythm, begin, life
 
 LONGEST_PAGE: Final = 1000
+LONGEST_LOOK: Final = 10_000  # accounts looked through for one page of what changed
 _MOVING: Final = frozenset(
     {"account_id", "handle", "email", "last_login_at", "last_post_at", "posts"}
 )
 _COLUMNS: Final = (
     "id, handle, shown, email, fixed, status, login, post, posts, next_login, period, post_every"
+)
+_TOUCHED: Final = (
+    "max(coalesce(handed_over_at, 0), coalesce((SELECT max(at) FROM renames "
+    "WHERE account_id = accounts.id), 0)) AS touched"
 )
 
 # Once, for json.dumps would make an encoder at each call.
@@ -82,15 +87,31 @@ def told(found: sqlite3.Row, *, now: int) -> str:
 
 
 def page(
-    db: sqlite3.Connection, *, after: int, limit: int, now: int
+    db: sqlite3.Connection, *, after: int, limit: int, now: int, since: int | None = None
 ) -> tuple[Sequence[str], int | None]:
-    """Up to `limit` accounts by id, as JSON text, and the last id if there may be more."""
+    """Up to `limit` accounts by id, as JSON text, and the last id if there may be more.
+
+    With `since`, in seconds, only what changed then or later: such a page may be short or empty.
+    """
+    asked = limit if since is None else LONGEST_LOOK
     found = db.execute(
-        f"SELECT {_COLUMNS} FROM accounts WHERE id > ? AND id <> ? ORDER BY id LIMIT ?",  # noqa: S608
-        (after, CUSTODIAN, limit),
+        f"SELECT {_COLUMNS}, {_TOUCHED} FROM accounts "  # noqa: S608 - constants of ours
+        "WHERE id > ? AND id <> ? ORDER BY id LIMIT ?",
+        (after, CUSTODIAN, asked),
     ).fetchall()
-    last = found[-1]["id"] if len(found) == limit else None
-    return [told(account, now=now) for account in found], last
+    news = [row for row in found if since is None or changed_at(row, now=now) >= since]
+    chosen = news[:limit]
+    more = len(news) > limit or len(found) == asked
+    last = chosen[-1] if len(news) > limit else found[-1] if found else None
+    return [told(row, now=now) for row in chosen], last["id"] if last and more else None
+
+
+def changed_at(found: sqlite3.Row, *, now: int) -> int:
+    """When the row last said something new: a sign of life, another handle, a new person."""
+    seen = living(found, now=now)
+    made = json.loads(found["fixed"])["created_at"]
+    made_at = int(datetime.fromisoformat(made).timestamp()) if made else 0
+    return max(at or 0 for at in (seen.login, seen.post, found["touched"], made_at))
 
 
 def insert(

@@ -36,7 +36,10 @@ async def _health(_: Request) -> Response:
 async def _problem(_: Request, problem: Exception) -> Response:
     if not isinstance(problem, Problem):
         raise problem
-    return answer((problem.status, problem.json()))
+    told = answer((problem.status, problem.json()))
+    if "retry_after" in problem.facts:
+        told.headers["Retry-After"] = str(problem.facts["retry_after"])
+    return told
 
 
 async def _nothing(_: Request, fault: Exception) -> Response:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
@@ -35,6 +37,7 @@ CAPABILITIES: Final = {
     "retain": True,
     "hand_over": True,
     "notices": True,
+    "since": True,
     "notice_batch": notice.LARGEST_BATCH,
     "page_size": account.LONGEST_PAGE,
     "signals": [name for name in sample.COLUMNS if name not in _UNTOLD],
@@ -67,6 +70,10 @@ def plaza(request: Request) -> Plaza:
     return found
 
 
+def _busy(fault: faults.Fault) -> Problem:
+    return Problem(429, "busy", retry_after=math.ceil(fault.seconds))
+
+
 def answer(told: Answer) -> Response:
     status, text = told
     kind = "application/problem+json" if status >= 400 else "application/json"
@@ -91,6 +98,8 @@ async def _suffer_reading(fault: faults.Fault, request: Request) -> None:
         await asyncio.sleep(fault.seconds)
     elif fault.kind.startswith("cut"):
         faults.cut(request.scope["client"])
+    elif fault.kind == "busy":
+        raise _busy(fault)
     else:
         raise Problem(500, "fault")
 
@@ -141,6 +150,8 @@ async def _suffer(
     here = plaza(request)
     if fault.kind == "delay":
         await asyncio.sleep(fault.seconds)
+    if fault.kind == "busy":
+        raise _busy(fault)
     if fault.kind == "lie":
         return answer(await _rehearse(here.writer, work))
     told = None
@@ -177,13 +188,28 @@ async def accounts(request: Request) -> Response:
         raise Problem(400, "malformed", "no cursor of this list")
     asked = int(limit) if limit.isdecimal() and limit.isascii() and len(limit) < 6 else 0
     size = min(asked or account.LONGEST_PAGE, account.LONGEST_PAGE)
+    since = _since(request.query_params.get("since"))
 
     def look(db: sqlite3.Connection, now: int) -> str:
-        items, last = account.page(db, after=after, limit=size, now=now)
+        items, last = account.page(db, after=after, limit=size, now=now, since=since)
         following = "null" if last is None else f'"{last}"'
-        return f'{{"items": [{", ".join(items)}], "next": {following}}}'
+        as_of = account.instant(now)
+        return f'{{"items": [{", ".join(items)}], "next": {following}, "as_of": "{as_of}"}}'
 
     return await _read(request, "accounts", look)
+
+
+def _since(text: str | None) -> int | None:
+    """Seconds since 1970; refused: 400 malformed."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem(400, "malformed", f"since {text!r} is no instant") from None
+    if at.tzinfo is None:
+        raise Problem(400, "malformed", "since has no time zone")
+    return math.floor(at.timestamp())
 
 
 async def one_account(request: Request) -> Response:

@@ -21,6 +21,7 @@ KINDS: Final = {
     "cut_after": "writes, then cuts the connection instead of answering",
     "error": "answers 500, nothing written",
     "error_after": "writes, then answers 500",
+    "busy": "answers 429 and asks for `seconds` of quiet, nothing written",
     "lie": "answers as if it had written, and has not",
     "stale_reads": "reads show the state of the moment this was armed, until all is cleared",
 }

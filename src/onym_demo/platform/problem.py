@@ -19,6 +19,7 @@ TITLES = {
     "stale_fence": "A later write was already made",
     "wrong_holder": "Somebody else holds the handle",
     "too_large": "The request is too large",
+    "busy": "Too many requests at a time",
     "not_from_here": "Only from this machine",
     "fault": "The platform failed",
 }

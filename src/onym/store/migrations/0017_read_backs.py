@@ -5,7 +5,7 @@ from django.db.models import Q
 
 
 class Migration(migrations.Migration):
-    dependencies = (("store", "0014_erased"),)
+    dependencies = (("store", "0016_breaker"),)
     operations = (
         migrations.AddIndex(
             "event",

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0018_links"),
+        ("store", "0020_links"),
     ]
 
     operations = [
