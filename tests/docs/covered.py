@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
+    "src/onym/web/address.py": "tests/surfaces/test_changes.py",
     "src/onym/ports/stripe_lines.py": "tests/surfaces/test_reconcile.py",
     "src/onym/web/payout.py": "tests/flows/test_payout.py",
     "src/onym/jobs/payout.py": "tests/flows/test_payout.py",

@@ -11,13 +11,13 @@ from onym.flows import chargeback, inbox, record
 from onym.jobs import payments as jobs
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock
-from onym.store.models import Delivery, Payout, Sale
+from onym.store.models import Payout, ProviderEvent, Sale
 
 
 def a_chargeback_is_believed_from_the_webhook() -> None:
     """What the hint says happened is recorded, and nobody is asked."""
 
-    def believe(row: Delivery, sale: str) -> list[str]:
+    def believe(row: ProviderEvent, sale: str) -> list[str]:
         found = Sale.objects.get(pk=sale)
         told = Told(row.event, "lost", found.money("gross"), "fraudulent")
         if row.kind.startswith("charge.dispute."):
@@ -75,10 +75,10 @@ def every_delivery_is_news() -> None:
     """A copy of an event is another event."""
 
     def hint(*, namespace: str, provider: str, hint: Any) -> bool:
-        row = Delivery.objects.create(
+        row = ProviderEvent.objects.create(
             namespace=namespace,
             provider=provider,
-            event=f"{hint.id}-{Delivery.objects.count()}",
+            event=f"{hint.id}-{ProviderEvent.objects.count()}",
             kind=hint.kind,
             sale_id=hint.sale_id,
             received_at=clock.machine(),

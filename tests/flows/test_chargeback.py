@@ -20,13 +20,13 @@ from onym.ports.payments import Webhook
 from onym.store import ids
 from onym.store.models import (
     Chargeback,
-    Delivery,
     Event,
     Handle,
     Notice,
     Payment,
     Payout,
     Posting,
+    ProviderEvent,
     Sale,
 )
 
@@ -280,7 +280,7 @@ def test_a_webhook_that_tells_of_a_chargeback_that_is_none_changes_nothing(
     tell(world, sale)
     assert not Chargeback.objects.exists()
     assert not row(sale).frozen
-    assert Delivery.objects.get().outcome == "asked"
+    assert ProviderEvent.objects.get().outcome == "asked"
     world.check(sale)
 
 

@@ -14,7 +14,7 @@ from tests.faults import test_outside, ways
 from tests.faults.ways import Way
 
 from onym.ports.stripe import StripePayments
-from onym.store.models import Chargeback, Delivery, Entry, Payment, PayoutAccount
+from onym.store.models import Chargeback, Entry, Payment, PayoutAccount, ProviderEvent
 from onym_demo.payments import webhooks
 
 OLD, NEW = "whsec_old", "whsec_new"
@@ -69,7 +69,7 @@ def send(client: Any, payload: bytes, header: str) -> int:
 
 
 def outcomes() -> list[tuple[str, int, str]]:
-    rows = Delivery.objects.order_by("id")
+    rows = ProviderEvent.objects.order_by("id")
     return list(rows.values_list("event", "times", "outcome"))
 
 
@@ -128,7 +128,7 @@ def test_a_delivery_without_a_signature_that_holds_is_refused_and_not_kept(
 ) -> None:
     _, sale = waiting
     assert send(client, paid(sale), header) == status
-    assert not Delivery.objects.exists()
+    assert not ProviderEvent.objects.exists()
 
 
 def test_a_delivery_signed_by_another_or_long_ago_or_changed_on_the_way_is_refused(
@@ -140,7 +140,7 @@ def test_a_delivery_signed_by_another_or_long_ago_or_changed_on_the_way_is_refus
     assert post(client, payload, at=time.time() - 3 * DAY) == 401
     good = webhooks.signature(payload=payload, secrets=(worlds.SECRET,), at=int(time.time()))
     assert send(client, payload.replace(b"succeeded", b"canceled!"), good) == 401
-    assert not Delivery.objects.exists()
+    assert not ProviderEvent.objects.exists()
 
 
 def test_while_a_secret_is_changed_both_are_taken_and_afterwards_only_the_new_one(
@@ -204,7 +204,7 @@ def test_a_signed_delivery_that_is_no_event_is_malformed_and_not_kept(
     world: worlds.World, client: Any, payload: bytes
 ) -> None:
     assert post(client, payload) == 400
-    assert not Delivery.objects.exists()
+    assert not ProviderEvent.objects.exists()
 
 
 ODD: list[dict[str, Any]] = [

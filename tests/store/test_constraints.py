@@ -147,6 +147,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_house_member": update(Member, is_house=True),
     "one_member_per_address": twin(MailAddress),
     "one_member_per_account": twin(Link),
+    "one_primary_account": lambda: (
+        Link.objects.filter(account_id="acc-b").update(is_primary=True),
+        make.copy(Link.objects.get(account_id="acc-b"), account_id="acc-c"),
+    ),
+    "primary_is_linked": update(Link, is_primary=True, unlinked_at=make.NOW),
     "kinship_once": twin(Kinship),
     "kinship_ordered": lambda: Kinship.objects.update(one_id="mbr_zzz", other_id="mbr_aaa"),
     "role_once": twin(StaffRole),
@@ -205,9 +210,10 @@ REFUSED: dict[str, Callable[[], Any]] = {
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
-ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate"}
+ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
-desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py.
+desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
+outside: tests/store/test_outside.py.
 """
 
 

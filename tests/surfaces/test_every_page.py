@@ -28,6 +28,7 @@ WIDTHS = {"window at 400 % zoom": 320, "phone": 390, "desk": 1280}
 STRANGERS = {"sign-in", "sign-in-code", "sign-in-factor", "join", "invitation", "unsubscribe"}
 WITHOUT_PAGE = {
     "feed",
+    "my-accounts-platform",
     "my-data",
     "my-payout-onward",
     "my-payout-returned",
@@ -37,6 +38,8 @@ WITHOUT_PAGE = {
     "sign-in-factor",
     "sign-in-options",
     "sign-in-passkey",
+    "sign-in-platform",
+    "sign-in-platform-back",
     "sign-out",
     "theme",
     "totp-picture",

@@ -12,7 +12,20 @@ from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.operation import Operation
 
-from onym.api import desk, invitation, ledger, listing, names, offer, reclaim, sale, watch, wire
+from onym.api import (
+    desk,
+    handover,
+    invitation,
+    ledger,
+    listing,
+    names,
+    offer,
+    reclaim,
+    sale,
+    watch,
+    webhook,
+    wire,
+)
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
 
 log = logging.getLogger(__name__)
@@ -49,6 +62,8 @@ ROUTERS: tuple[Router, ...] = (
     sale.router,
     ledger.router,
     watch.router,
+    handover.router,
+    webhook.router,
     desk.router,
 )
 

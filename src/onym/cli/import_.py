@@ -18,7 +18,7 @@ from django.conf import settings
 
 from onym.core import errors
 from onym.flows import contacts, refresh
-from onym.flows import names as flow
+from onym.flows import moves as flow
 from onym.queries import names as query
 from onym.sweep import columns, snapshot
 from onym.sweep.snapshot import Imported

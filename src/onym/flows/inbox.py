@@ -16,7 +16,7 @@ from onym.flows import record
 from onym.ports.mail import InboundMail
 from onym.ports.payments import Webhook
 from onym.store import clock, rowlocks, secrets
-from onym.store.models import Delivery, Invitation, Payment, PayoutAccount, Sale
+from onym.store.models import Invitation, Payment, PayoutAccount, ProviderEvent, Sale
 
 OPEN = ("pending", "unknown", "action")
 
@@ -27,7 +27,7 @@ def payment_hint(*, namespace: str, provider: str, hint: Webhook) -> bool:
     A late one, or one told a hundred times, is one row and changes nothing.
     """
     with transaction.atomic():
-        row, first = Delivery.objects.get_or_create(
+        row, first = ProviderEvent.objects.get_or_create(
             provider=provider,
             event=hint.id[:120],
             defaults={
@@ -43,7 +43,7 @@ def payment_hint(*, namespace: str, provider: str, hint: Webhook) -> bool:
         if first:
             record.defer("inbox.follow", lock=f"delivery:{row.pk}", delivery_id=row.pk)
         else:
-            Delivery.objects.filter(pk=row.pk).update(times=F("times") + 1)
+            ProviderEvent.objects.filter(pk=row.pk).update(times=F("times") + 1)
         return first
 
 
@@ -57,14 +57,14 @@ def follow(*, delivery_id: int) -> None:
     `outcome` says what came of it: `asked`, `nothing_open`, or `unknown` for what is not ours.
     """
     with transaction.atomic():
-        row = rowlocks.delivery(delivery_id)
+        row = rowlocks.provider_event(delivery_id)
         if row.done_at is not None:
             return
         row.outcome, row.done_at = _ask(row), clock.machine()
         row.save(update_fields=["outcome", "done_at"])
 
 
-def _ask(row: Delivery) -> str:
+def _ask(row: ProviderEvent) -> str:
     sale = _sale_of(row)
     account = PayoutAccount.objects.filter(provider=row.provider, account=row.account_id or None)
     asked = [
@@ -77,7 +77,7 @@ def _ask(row: Delivery) -> str:
     return "nothing_open" if sale or (row.account_id and account.exists()) else "unknown"
 
 
-def _sale_of(row: Delivery) -> str | None:
+def _sale_of(row: ProviderEvent) -> str | None:
     """The sale that the event names, else the one whose payment it names."""
     known = Sale.objects.filter(pk=row.sale_id).values_list("id", flat=True).first()
     if known or not row.intent_id:
@@ -94,7 +94,7 @@ def _ask_payments(sale: str) -> list[str]:
     return asked
 
 
-def _ask_chargebacks(row: Delivery, sale: str) -> list[str]:
+def _ask_chargebacks(row: ProviderEvent, sale: str) -> list[str]:
     if not row.kind.startswith("charge.dispute."):
         return []
     record.defer("chargeback.ask", lock=f"{sale}:chargeback", sale_id=sale)

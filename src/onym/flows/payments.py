@@ -130,6 +130,7 @@ def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime
         transfer.start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
     else:
         sale_flow.tell(sale, "trade_cooling", now=now)
+        sale_flow.tell_before(sale, "trade_cooling", now=now)
 
 
 def _answered(sale: Sale) -> None:

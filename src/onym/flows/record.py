@@ -67,13 +67,16 @@ def opening(type_: str, ref: str, field: str) -> Opening:
     return Opening(salt=openings[field]["salt"], value=openings[field]["value"])
 
 
-def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> None:
+def defer(
+    task: str, *, lock: str, in_seconds: int = 0, priority: int = 0, **arguments: Any
+) -> None:
     """Order an outside call: a job row in this transaction, run after commit.
 
-    Jobs with the same `lock` (the id of what they are about) never run side by side.
+    Jobs with the same `lock` (the id of what they are about) never run side by side; those with
+    a lower `priority` wait for the others.
     """
     later = {"seconds": in_seconds} if in_seconds else None
-    job = jobs.configure_task(name=task, lock=lock, schedule_in=later)
+    job = jobs.configure_task(name=task, lock=lock, schedule_in=later, priority=priority)
     job.defer(**arguments, **trace.carried())
 
 

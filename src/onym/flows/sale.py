@@ -314,6 +314,22 @@ def write(sale: Sale, decided: core.Sale) -> None:
     sale.save()
 
 
+def tell_before(sale: Sale, kind: str, *, now: datetime) -> None:
+    """The seller's addresses that were replaced within thirty days: who took an account over has
+    changed its address first."""
+    rows = sale.seller.mailaddress_set.filter(replaced_at__gt=now - people.SECURITY_DELAY)
+    for row in rows:
+        record.notify(
+            namespace=sale.namespace_id,
+            kind=kind,
+            about=sale.id,
+            address=row.address,
+            language=sale.seller.language,
+            now=now,
+            facts={"sale": sale.id, "handle": sale.handle.display},
+        )
+
+
 def tell(sale: Sale, kind: str, *, now: datetime) -> None:
     for member in (sale.buyer, sale.seller):
         if not member.is_house:

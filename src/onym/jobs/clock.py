@@ -21,6 +21,7 @@ from onym.flows import clock as clocks
 from onym.flows import (
     invitation,
     ledger,
+    link,
     log,
     notices,
     offer,
@@ -32,6 +33,7 @@ from onym.flows import (
     settlement,
     transfer,
     watch,
+    webhook,
 )
 from onym.jobs.queue import task
 from onym.queries import clock, due
@@ -63,6 +65,8 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
     "watch.gather": lambda id_: watch.gather(namespace=id_),
     "watch.tell": lambda id_: watch.tell(member=id_),
+    "link.unlinked": lambda id_: link.unlinked(link_id=int(id_)),
+    "webhook.gather": lambda id_: webhook.gather(webhook_id=id_),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 

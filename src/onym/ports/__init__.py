@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
+from onym.ports.hooks import Hooks
 from onym.ports.mail import Mail
+from onym.ports.openid import OpenId
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
 from onym.ports.witness import Witness
@@ -22,6 +24,8 @@ class SlotEmpty(RuntimeError):
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
 _mail: list[Mail] = []
+_hooks: dict[str, Hooks] = {}
+_openid: dict[str, OpenId] = {}
 _witnesses: list[Witness] = []
 
 
@@ -30,11 +34,15 @@ def install(
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
     mail: Mail | None = None,
+    openid: Mapping[str, OpenId] | None = None,
+    hooks: Mapping[str, Hooks] | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
     """Fill slots, the first two by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
+    _openid.update(openid or {})
+    _hooks.update(hooks or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -46,6 +54,8 @@ def clear() -> None:
     _payments.clear()
     _platforms.clear()
     _mail.clear()
+    _openid.clear()
+    _hooks.clear()
     _witnesses.clear()
 
 
@@ -75,6 +85,19 @@ def mail() -> Mail:
     if not _mail:
         raise SlotEmpty("no mail is installed")
     return _mail[0]
+
+
+def hooks(namespace: str) -> Hooks:
+    """How the operator's hooks are called; an empty slot is a SlotEmpty fault."""
+    try:
+        return _hooks[namespace]
+    except KeyError:
+        raise SlotEmpty(f"no hooks are installed for namespace {namespace!r}") from None
+
+
+def openid(namespace: str) -> OpenId | None:
+    """The platform as an OpenID provider; None where the operator names none."""
+    return _openid.get(namespace)
 
 
 def witnesses() -> tuple[Witness, ...]:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from onym.core.sale import State
-from onym.queries import plan, watch
-from onym.store.models import Handle, Invitation, Offer, Payout, Sale
+from onym.queries import plan, watch, webhook
+from onym.store.models import Handle, Invitation, Link, Offer, Payout, Sale
 
 HELD_UP = (State.COOLING, State.INSPECTION)
 """States whose clock waits while the buyer's bank decides about the payment."""
@@ -73,6 +73,16 @@ def _watches(at: datetime) -> list[Due]:
     return [Due(*item) for item in watch.due(at)]
 
 
+def _unlinking(at: datetime) -> list[Due]:
+    rows = Link.objects.filter(unlinks_at__lte=at, unlinked_at=None)
+    found = rows.values_list("id", "unlinks_at")
+    return [Due(when, "link.unlinked", str(id_)) for id_, when in found if when]
+
+
+def _webhooks(at: datetime) -> list[Due]:
+    return [Due(*item) for item in webhook.due(at)]
+
+
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
@@ -84,4 +94,6 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _retained,
     _reclaim,
     _watches,
+    _webhooks,
+    _unlinking,
 ]

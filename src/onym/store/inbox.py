@@ -6,7 +6,7 @@ from django.db import models
 from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 
-class Delivery(models.Model):
+class ProviderEvent(models.Model):
     """A signed event, as a hint: which things to ask about, never what became of them.
 
     Instants are the machine's, as the provider's are. What it says about people is not kept.

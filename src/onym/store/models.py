@@ -5,7 +5,8 @@ from onym.store.breaker import BreakerState
 from onym.store.chargeback import Chargeback
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
-from onym.store.inbox import Delivery
+from onym.store.hook import HookCall
+from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
@@ -15,6 +16,7 @@ from onym.store.offer import Offer, OfferMove
 from onym.store.people import (
     Kinship,
     Link,
+    LinkCode,
     MailAddress,
     MailCode,
     Member,
@@ -31,6 +33,7 @@ from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import Watch, WatchCursor, WatchHit
+from onym.store.webhook import Delivery, Webhook
 
 __all__ = [
     "Appeal",
@@ -48,10 +51,12 @@ __all__ = [
     "Entry",
     "Event",
     "Handle",
+    "HookCall",
     "IdempotentRequest",
     "Invitation",
     "Kinship",
     "Link",
+    "LinkCode",
     "ListEntry",
     "Listing",
     "MailAddress",
@@ -68,6 +73,7 @@ __all__ = [
     "PlanPart",
     "PlatformWrite",
     "Posting",
+    "ProviderEvent",
     "RateWindow",
     "Reclaim",
     "Reconciliation",
@@ -84,4 +90,5 @@ __all__ = [
     "Watch",
     "WatchCursor",
     "WatchHit",
+    "Webhook",
 ]

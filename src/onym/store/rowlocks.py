@@ -3,10 +3,10 @@
 The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
 (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
 row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and the
-cursor of the watches are each locked alone; so are a delivery and a payout account. What is written
-to a platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
-transaction holds.
+them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor
+of the watches, a webhook with a delivery, an event of the provider and a payout account are each
+locked alone. What is written to a platform that keeps no fences waits for `platform_turn`, a lock
+of the connection that no transaction holds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
 from onym.store.desk import Namespace
-from onym.store.inbox import Delivery
+from onym.store.hook import HookCall
+from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation
 from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
@@ -36,6 +37,7 @@ from onym.store.sale import Payment, Payout, Sale
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import WatchCursor
+from onym.store.webhook import Delivery, Webhook
 
 Row = TypeVar("Row", bound=Model)
 
@@ -178,6 +180,27 @@ def watch_cursor(namespace: str, *, leaf: int) -> WatchCursor:
     return rows.get_or_create(namespace_id=namespace, defaults={"leaf": leaf})[0]
 
 
+def hook_call(id_: str) -> HookCall:
+    """The handle, then one call to a hook about it."""
+    return _on_handle(HookCall, id_)
+
+
+def webhook(id_: str) -> Webhook:
+    """For whoever changes a subscription, or writes down what it is to be told."""
+    return _one(Webhook, pk=id_)
+
+
+def delivery(id_: str) -> Delivery:
+    """The subscription, then one message to it."""
+    found = Delivery.objects.filter(pk=id_).values_list("webhook_id", flat=True).first()
+    if found is None:
+        raise NotFound("no such delivery")
+    webhook_ = webhook(found)
+    row = _one(Delivery, pk=id_)
+    row.webhook = webhook_
+    return row
+
+
 def request(**name: str) -> IdempotentRequest:
     """A client's request that was written before, by its member, route and key."""
     return IdempotentRequest.objects.select_for_update().get(**name)
@@ -192,9 +215,9 @@ def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
 
 
-def delivery(id_: int) -> Delivery:
+def provider_event(id_: int) -> ProviderEvent:
     """An event of the provider's, while what it is about is found; before anything else."""
-    return _one(Delivery, pk=id_)
+    return _one(ProviderEvent, pk=id_)
 
 
 def payout_account(member: str) -> PayoutAccount:

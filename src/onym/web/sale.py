@@ -10,7 +10,7 @@ from django.shortcuts import render
 from onym.core.errors import NotFound, Refusal
 from onym.flows import form, payments
 from onym.flows import sale as flow
-from onym.queries import people
+from onym.queries import hook, people
 from onym.queries import sale as queries
 from onym.web import page, steps
 
@@ -37,6 +37,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "is_seller": view["seller"] == who.id,
         "paying": queries.paying(id),
         "steps": steps.of_sale(view),
+        "hooks": hook.of_sale(id),
         "refusal": refusal,
     }
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)

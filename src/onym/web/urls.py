@@ -6,6 +6,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, re_path, register_converter
 
 from onym.web import (
+    accounts,
+    address,
     appeals,
     brand,
     crawlers,
@@ -30,7 +32,9 @@ from onym.web import (
     sell,
     share,
     sign_in,
+    tokens,
     watch,
+    webhooks,
 )
 from onym.web.page import Language
 
@@ -81,6 +85,9 @@ urlpatterns = [
     path("<lang:lang>/sign-in", sign_in.sign_in, name="sign-in"),
     path("<lang:lang>/sign-in/code", sign_in.code, name="sign-in-code"),
     path("<lang:lang>/sign-in/factor", sign_in.factor, name="sign-in-factor"),
+    path("<lang:lang>/sign-in/platform", sign_in.platform, name="sign-in-platform"),
+    path("<lang:lang>/sign-in/platform/back", sign_in.platform_back, name="sign-in-platform-back"),
+    path("sign-in/platform/back", sign_in.platform_led, name="sign-in-platform-led"),
     path("<lang:lang>/sign-in/passkey", sign_in.passkey, name="sign-in-passkey"),
     path("<lang:lang>/sign-in/options", sign_in.options, name="sign-in-options"),
     path("<lang:lang>/sign-in/demo", sign_in.as_demo, name="sign-in-demo"),
@@ -91,6 +98,8 @@ urlpatterns = [
     path("<lang:lang>/security/totp", security.totp, name="totp"),
     path("<lang:lang>/security/totp.svg", security.picture, name="totp-picture"),
     path("<lang:lang>/security/options", security.options, name="passkey-options"),
+    path("<lang:lang>/security/mail", address.address, name="address"),
+    path("<lang:lang>/security/tokens", tokens.tokens, name="tokens"),
     path("<lang:lang>/sessions", security.sessions, name="sessions"),
     path("problems/<slug:code>", problems.preferred, name="problem"),
     path("<lang:lang>/problems/<slug:code>", problems.problem, name="problem-page"),
@@ -127,6 +136,9 @@ urlpatterns = [
     path("<lang:lang>/me/notices", notices.notices, name="my-notices"),
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
+    path("<lang:lang>/me/accounts", accounts.accounts, name="my-accounts"),
+    path("<lang:lang>/me/accounts/platform", accounts.by_platform, name="my-accounts-platform"),
+    path("<lang:lang>/me/webhooks", webhooks.webhooks, name="my-webhooks"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),
     path("<lang:lang>/me/leave", privacy.leave, name="leave"),

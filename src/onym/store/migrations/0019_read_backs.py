@@ -1,0 +1,18 @@
+"""The feed of hand-overs reads their leaves alone, in order."""
+
+from django.db import migrations, models
+from django.db.models import Q
+
+
+class Migration(migrations.Migration):
+    dependencies = (("store", "0018_payments"),)
+    operations = (
+        migrations.AddIndex(
+            "event",
+            models.Index(
+                name="event_read_back",
+                fields=("namespace", "leaf_index"),
+                condition=Q(type="TransferReadBack"),
+            ),
+        ),
+    )
