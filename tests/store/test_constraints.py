@@ -35,6 +35,7 @@ from onym.store.models import (
     Offer,
     Payment,
     Payout,
+    PlatformWrite,
     Posting,
     Sale,
     StaffRole,
@@ -55,6 +56,7 @@ def world(database: Any) -> None:
     buyer = make.member(place, account="acc-b", mail="b@two.example")
     staff = make.member(place, roles="curator", id="mbr_staff")
     row = make.handle(place, "moon", account_id="acc-moon")
+    PlatformWrite.objects.create(key="k1", namespace=place, subject="moon", fence=1, wish={})
     offer.make(namespace="demo", handle="moon", buyer=buyer.id, price=make.usd(5))
     listed = listing.open_(namespace="demo", handle="moon", seller=seller.id, price=make.usd(10))
     sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
@@ -206,6 +208,9 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "delivery_outcome": update(Delivery, outcome="believed"),
     "transfer_state": update(Transfer, state="lost"),
     "one_transfer_per_fence": twin(Transfer, id="trf_2"),
+    "platform_write_answer": update(PlatformWrite, answer="maybe"),
+    "one_open_write_per_subject": twin(PlatformWrite, key="k2", fence=2),
+    "a_fence_is_used_once": twin(PlatformWrite, key="k2", answer="done"),
 }
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
