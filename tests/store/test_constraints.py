@@ -13,10 +13,10 @@ from tests import make
 from onym.flows import listing, offer
 from onym.store.models import (
     Approval,
+    AreaStop,
     BookAccount,
     Campaign,
     Chargeback,
-    Delivery,
     DemoClock,
     Document,
     Entry,
@@ -37,6 +37,7 @@ from onym.store.models import (
     Payout,
     PlatformWrite,
     Posting,
+    ProviderEvent,
     Sale,
     StaffRole,
     Suppression,
@@ -71,7 +72,10 @@ def world(database: Any) -> None:
         id="cbk_1", sale=sale, provider="stripe", provider_id="dp_1", status="open",
         source="escrow", amount_minor=1, currency="USD", opened_at=make.NOW,
     )  # fmt: skip
-    Delivery.objects.create(namespace="demo", provider="stripe", event="e", received_at=make.NOW)
+    AreaStop.objects.create(namespace=place, area="sales", since=make.NOW, set_by=seller)
+    ProviderEvent.objects.create(
+        namespace="demo", provider="stripe", event="e", received_at=make.NOW
+    )
     Transfer.objects.create(
         id="trf_1", namespace=place, handle=row, sale=sale, source="a", to="b", placeholder="u",
         expected_holder="a", fence=1, started_at=make.NOW,
@@ -204,8 +208,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "chargeback_status": update(Chargeback, status="late"),
     "chargeback_source": update(Chargeback, source="pocket"),
     "chargeback_positive": update(Chargeback, amount_minor=0),
-    "event_once": twin(Delivery),
-    "delivery_outcome": update(Delivery, outcome="believed"),
+    "one_area_stop_at_a_time": twin(AreaStop),
+    "area_stop_forward": update(AreaStop, until=make.LONG_AGO),
+    "area_known": update(AreaStop, area="weather"),
+    "event_once": twin(ProviderEvent),
+    "delivery_outcome": update(ProviderEvent, outcome="believed"),
     "transfer_state": update(Transfer, state="lost"),
     "one_transfer_per_fence": twin(Transfer, id="trf_2"),
     "platform_write_answer": update(PlatformWrite, answer="maybe"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import resolve
 from tests import make
 from tests import world as worlds
 from tests.faults import ways
@@ -19,7 +20,7 @@ from onym.flows import listing
 from onym.queries import token as queries
 from onym.store import clock
 from onym.store.models import MailAddress, Member, Notice, Token
-from onym.web import tokens
+from onym.web import address, tokens
 
 MAIL, TOKENS = "/en/security/mail", "/en/security/tokens"
 
@@ -114,6 +115,7 @@ def test_who_changes_the_address_has_just_proven_who_they_are(world: worlds.Worl
 
 def test_a_first_address_stops_no_sale(world: worlds.World) -> None:
     member, _, _ = world.holder()
+    assert resolve(MAIL).func is address.address
     changed(world, browser(member), "first@one.example")
     assert Member.objects.get(pk=member.id).security_changed_at is None
 

@@ -171,7 +171,7 @@ class Migration(migrations.Migration):
             field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="store.sale"),
         ),
         migrations.AddIndex(
-            model_name="delivery",
+            model_name="providerevent",
             index=models.Index(
                 models.F("received_at"),
                 condition=models.Q(("outcome", "waiting")),
@@ -179,11 +179,11 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddConstraint(
-            model_name="delivery",
+            model_name="providerevent",
             constraint=models.UniqueConstraint(fields=("provider", "event"), name="event_once"),
         ),
         migrations.AddConstraint(
-            model_name="delivery",
+            model_name="providerevent",
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("outcome__in", ("waiting", "asked", "nothing_open", "unknown"))

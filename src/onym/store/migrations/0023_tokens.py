@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="mailcode",
             name="changes",
-            field=models.BooleanField(default=False),
+            field=models.BooleanField(default=False, db_default=False),
         ),
         migrations.AddField(
             model_name="token",
@@ -22,6 +22,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="token",
             name="name",
-            field=models.CharField(default="", max_length=60),
+            field=models.CharField(default="", db_default="", max_length=60),
         ),
     ]
