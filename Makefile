@@ -7,6 +7,7 @@ PORT ?= 8000
 DATA ?= data
 SEED ?= 1
 BENCHES ?= sweep sale pages
+PROCESSES ?= 2
 export PYTHON
 
 help: ## say what there is
