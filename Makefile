@@ -28,7 +28,7 @@ run-pds: ## the same on a real Bluesky PDS (compiles SQLite's binding at first)
 test: install ## the whole test suite
 	@tools/system-packages
 	@tools/pds/install || true # the tests concerned then fail
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n $(PROCESSES) --dist loadfile
 
 check: install ## format, lint, types, imports, house rules
 	.venv/bin/ruff format --check .
