@@ -9,14 +9,10 @@ import django
 
 
 async def _work() -> None:
-    from procrastinate.contrib.django import app
-
     from onym.jobs import worker
 
-    own = app.connector.get_worker_connector()  # type: ignore[attr-defined]  # Django's has it
-    with app.replace_connector(own) as running:
-        async with running.open_async():
-            await worker.run(running)
+    async with worker.own().open_async() as running:
+        await worker.run(running)
 
 
 def main() -> None:

@@ -22,6 +22,18 @@ def load() -> None:
         importlib.import_module(f"onym.jobs.{name}")
 
 
+def own() -> App:
+    """The app with a connection for the worker alone. `replace_connector`, as Procrastinate's own
+    command does it, would send what jobs order over that connection, too: outside the transaction
+    of whatever orders it, to be run before that commits, or though it never does.
+    """
+    from procrastinate.contrib.django import app
+
+    connector = app.connector.get_worker_connector()  # type: ignore[attr-defined]  # Django's has it
+    found: App = app.with_connector(connector)
+    return found
+
+
 async def run(app: App) -> None:
     """Work until cancelled; jobs of a worker without a heartbeat are run again."""
     rescue = asyncio.create_task(_rescue(app))
