@@ -40,7 +40,7 @@ def _shown(request: HttpRequest, who: people.Caller, told: dict[str, Any]) -> Ht
     found = queries.webhooks(who.namespace, member=who.id, after="", limit=MOST)["items"]
     refusal = told.get("refusal")
     told |= {
-        "tab": "webhooks",
+        "tab": "settings",
         "live": [one for one in found if one["state"] != "ended"],
         "ended": [one for one in found if one["state"] == "ended"],
         "dead": queries.dead(namespace=who.namespace, member=who.id),
