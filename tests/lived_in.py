@@ -15,15 +15,17 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import transaction
 from tests import make
+from tests.flows.banking import Banking
 
 from onym.core import ledger as core
-from onym.flows import invitation, ledger, log, names, offer, people, record, watch
+from onym.flows import bank, invitation, ledger, log, names, offer, outgoing, people, record, watch
 from onym.queries import notice
 from onym.store import clock, secrets
 from onym.store import reclaim as store
 from onym.store import watch as watches
 from onym.store.models import (
     Appeal,
+    BankLine,
     Campaign,
     DirectoryImport,
     Document,
@@ -69,6 +71,7 @@ class LivedIn:
     alerts: str
     sweep: str
     checkout: str
+    payment_file: str
 
 
 def market() -> LivedIn:
@@ -101,6 +104,7 @@ def market() -> LivedIn:
         watches.token(buyer.id),
         make.sweep(place, by=curator.id, stock=plan.path).id,
         _checkout(place, buyer, sellers[0], now),
+        _banking(place, curator),
     )
 
 
@@ -291,6 +295,18 @@ def _checkout(place: Any, buyer: Any, seller: Any, now: datetime) -> str:
     made = sale(row, buyer, seller, minor=60_000, at=now, **unpaid, **unread)
     SaleSlot.objects.create(handle=row, kind="sale", ref=made.id, filled_at=now)
     return str(made.id)
+
+
+def _banking(place: Any, curator: Any) -> str:
+    """Money in suspense, a charge of the bank, and a return that has gone into a payment file."""
+    banking = Banking(place).install()
+    banking.take(
+        *(banking.came(f"{n}.50", f"for the moon {n}") for n in range(1, 4)),
+        banking.came("-2.00", "charges"),
+    )
+    line = BankLine.objects.filter(rest_minor=150).get()
+    bank.decide(line_id=line.id, by=curator.id)
+    return str(outgoing.file(namespace=place.id, by=curator.id).id)
 
 
 @transaction.atomic

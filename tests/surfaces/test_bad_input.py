@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests import make
+from tests.flows.banking import Banking
 
 from onym.core.money import Money
 from onym.flows import invitation, listing, offer, people
@@ -88,6 +89,8 @@ class Forms(HTMLParser):
 
 
 PLAIN: dict[str, list[tuple[str, str]]] = {
+    "my-bank": [("leila", "me/bank")],
+    "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],
     "search": [("", "search?q=mo")],
     "handle": [("nadia", "@moon"), ("leila", "@moon"), ("leila", "@tide"), ("nadia", "@tide")],
@@ -161,6 +164,8 @@ def pages(database: Any, settings: Any) -> dict[str, list[tuple[str, str]]]:
     process = make.reclaimed(place, "sunset")
     type(process).objects.update(account_id="acc-moon")
     type(process.handle).objects.filter(pk=process.handle_id).update(account_id="acc-moon")
+    banking = Banking(place).install()
+    banking.take(banking.came("7.00", "for the moon"))
     made = offer.make(namespace="demo", handle="moon", buyer=nadia.id, price=make.usd(100))
     listing.open_(namespace="demo", handle="tide", seller=leila.id, price=make.usd(10))
     on_sale = listing.open_(namespace="demo", handle="sea", seller=leila.id, price=make.usd(10))

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from django.db import connection, connections
 from django.test import Client
 from tests import make
 from tests.demo.servers import free_port
+from tests.flows.banking import Banking
 from tests.surfaces.test_api import Caller, with_answer
 from tests.surfaces.test_audit import paid
 
@@ -236,6 +238,18 @@ def no_database(scene: Scene) -> Any:
             link.execute(f"alter database {embedded.NAME} allow_connections true")
 
 
+FOREIGN = "GB29NWBK60161331926819"
+
+
+def statement(scene: Scene, *, again: bool = False, **changes: Any) -> Any:
+    """The second statement of the bank, with `changes`."""
+    banking = Banking(scene.place).install()
+    banking.take(banking.came("5.00", "first"))
+    changes = {k: Decimal(v) if isinstance(v, int) else v for k, v in changes.items()}
+    text = banking.texts[-1] if again else banking.write(banking.came("6.00", "next"), **changes)
+    return scene.one.send("POST", "/desk/bank/statements", {"camt": text})
+
+
 Provoke = Callable[[Scene], Any]
 
 PROVOKED: dict[str, tuple[str, Provoke]] = {
@@ -262,6 +276,10 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "shown_changed": ("an approval of what has changed since", after_a_change),
     "idempotency_mismatch": ("one key for two payloads", other_payload),
     "in_progress": ("a second offer while the first is open", twice_at_once),
+    "statement_known": ("a bank's file twice", lambda s: statement(s, again=True)),
+    "statement_gap": ("a statement with one missing before it", lambda s: statement(s, opening=9)),
+    "account_mismatch": ("a statement of another account", lambda s: statement(s, iban=FOREIGN)),
+    "statement_unbalanced": ("a statement with a wrong sum", lambda s: statement(s, closing=9)),
     "expired": ("a payment after the time to pay", too_late),
     "handle_malformed": ("a handle with a space", lambda s: s.lists(handle="mo on")),
     "handle_unavailable": ("a listing of what nobody holds", lambda s: s.lists(handle="nobody")),
@@ -363,6 +381,10 @@ BAD_INPUT: dict[str, str] = {
     ),
     "a policy with contradictory rules": (
         "surfaces/test_bad_tables::test_contradictory_rules_are_refused_by_check_and_sweep"
+    ),
+    "a bank's file twice": "flows/test_bank::test_a_file_and_an_entry_are_taken_once",
+    "a bank's file in another currency or with a wrong sum": (
+        "flows/test_bank::test_a_statement_that_is_wrong_is_refused_whole"
     ),
     "truncated Parquet": "surfaces/test_bad_tables::test_truncated_parquet_imports_nothing",
     "a line of 1 GB": "surfaces/test_bad_tables::test_a_line_of_a_gigabyte_is_one_rejected_row",

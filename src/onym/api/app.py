@@ -12,7 +12,19 @@ from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.operation import Operation
 
-from onym.api import desk, invitation, ledger, listing, names, offer, reclaim, sale, watch, wire
+from onym.api import (
+    bank,
+    desk,
+    invitation,
+    ledger,
+    listing,
+    names,
+    offer,
+    reclaim,
+    sale,
+    watch,
+    wire,
+)
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
 
 log = logging.getLogger(__name__)
@@ -50,6 +62,7 @@ ROUTERS: tuple[Router, ...] = (
     ledger.router,
     watch.router,
     desk.router,
+    bank.router,
 )
 
 

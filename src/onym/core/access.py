@@ -23,6 +23,7 @@ class Action(StrEnum):
     DECIDE_CLAIM = "decide_claim"
     EDIT_LISTS = "edit_lists"
     HOUSE_PURCHASE = "house_purchase"
+    BANK = "bank"
     PUBLISH = "publish"
 
 

@@ -91,6 +91,16 @@ class InProgress(Refusal):
     status, code, title = 409, "in_progress", "The same request is still being worked on"
 
 
+class StatementKnown(Refusal):
+    """Nothing of a statement is booked twice, and nothing of it halfway."""
+
+    status, code, title = 409, "statement_known", "This bank statement was imported before"
+
+
+class StatementGap(Refusal):
+    status, code, title = 409, "statement_gap", "A bank statement before this one is missing"
+
+
 class Expired(Refusal):
     status, code, title = 410, "expired", "It has expired"
 
@@ -111,6 +121,14 @@ class OwnHandle(Refusal):
 
 class CurrencyMismatch(Refusal):
     status, code, title = 422, "currency_mismatch", "Not the currency of this namespace"
+
+
+class AccountMismatch(Refusal):
+    status, code, title = 422, "account_mismatch", "Not the account of this market"
+
+
+class StatementUnbalanced(Refusal):
+    status, code, title = 422, "statement_unbalanced", "The statement's sums do not agree"
 
 
 class AmountTooLarge(Refusal):

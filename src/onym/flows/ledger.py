@@ -8,17 +8,24 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from onym import ports
 from onym.core import ledger as core
 from onym.core.area import Area
 from onym.core.money import Money
 from onym.core.sale import PayoutState
-from onym.flows import area, record
+from onym.flows import area, outgoing, record
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
 
 FINAL = (PayoutState.DONE, PayoutState.REFUSED)
 TOGETHER = 25
 """Payouts in one order: as many calls of the provider may be asked for again after a crash."""
+
+
+def bank_name(namespace: str) -> str:
+    """How the books call the account at the bank: `world:<name>`."""
+    account = ports.bank(namespace)
+    return account.name if account else "bank"
 
 
 def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
@@ -148,6 +155,7 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         due = [row for row in rows if row.state not in FINAL and now >= row.due_at]
         held_up = _stopped(due)
         due = [row for row in due if row.sale.namespace_id not in held_up]
+        due = outgoing.take(due, now=now)
         ready = _with_account(due)
         for payout in due:
             if payout.member_id not in ready:

@@ -74,6 +74,11 @@ def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime
         provider_id=payment.provider_id or payment.id,
     )
     books.book(entry, namespace=sale.namespace_id, at=now)
+    funds_booked(sale, now=now)
+
+
+def funds_booked(sale: Sale, *, now: datetime) -> None:
+    """The gross lies in escrow, however it came: the sale goes on, or the money goes back."""
     if core.funds_arrive_late(sale.snapshot()):
         sale_flow.order_refund(sale, now=now)
         return

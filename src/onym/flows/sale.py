@@ -9,13 +9,13 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import fees, guidelines, handle, ledger, people
+from onym.core import bank, fees, guidelines, handle, ledger, people
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, record
+from onym.flows import appraisal, area, names, outgoing, record
 from onym.flows import ledger as books
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
@@ -281,6 +281,9 @@ def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
 
 def order_refund(sale: Sale, *, now: datetime) -> None:
     payment = payment_row(sale, kind="refund", now=now)
+    if sale.payment_set.filter(kind="charge", state="paid", method=bank.METHOD).exists():
+        outgoing.refund(sale, payment, now=now)
+        return
     record.defer("sale.refund", lock=sale.id, payment_id=payment.id)
 
 

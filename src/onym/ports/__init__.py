@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
+from onym.ports.bank import Bank
 from onym.ports.mail import Mail
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
@@ -21,6 +22,7 @@ class SlotEmpty(RuntimeError):
 
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
+_banks: dict[str, Bank] = {}
 _mail: list[Mail] = []
 _witnesses: list[Witness] = []
 
@@ -29,12 +31,14 @@ def install(
     *,
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
+    banks: Mapping[str, Bank] | None = None,
     mail: Mail | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
-    """Fill slots, the first two by namespace; what is not named here stays as it is."""
+    """Fill slots, the first three by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
+    _banks.update(banks or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -45,6 +49,7 @@ def clear() -> None:
     """Empty every slot, so that a test or a restart begins with none."""
     _payments.clear()
     _platforms.clear()
+    _banks.clear()
     _mail.clear()
     _witnesses.clear()
 
@@ -63,6 +68,11 @@ def platform(namespace: str) -> Platform:
         return _platforms[namespace]
     except KeyError:
         raise SlotEmpty(f"no platform is installed for namespace {namespace!r}") from None
+
+
+def bank(namespace: str) -> Bank | None:
+    """The namespace's account at a bank; None: it takes no transfers."""
+    return _banks.get(namespace)
 
 
 def mail() -> Mail:

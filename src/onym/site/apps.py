@@ -14,6 +14,8 @@ from onym import ports
 from onym.ports.platform import Platform, SignedHttp
 from onym.site import keys, restoring
 from onym.site.counted import Counted
+from onym.core import bank as core_bank
+from onym.ports.bank import Bank
 
 
 class Site(AppConfig):
@@ -30,6 +32,8 @@ class Site(AppConfig):
             _install_platform()
         if settings.PAYMENTS_KEY:
             _install_payments()
+        if settings.BANK_IBAN:
+            _install_bank()
         if importlib.util.find_spec("onym.ports.mail"):
             _install_mail()
         _install_witnesses()
@@ -116,6 +120,16 @@ def _install_payments() -> None:
     )
     guarded = breakers.guard("payments", _counted(payments, "payments"))
     ports.install(payments={settings.NAMESPACE: guarded})
+
+
+def _install_bank() -> None:
+    """A wrong account number is said at start: nobody shall pay to it."""
+    bank = Bank(
+        iban=core_bank.iban(settings.BANK_IBAN),
+        beneficiary=settings.BANK_BENEFICIARY or settings.NAMESPACE,
+        bic=settings.BANK_BIC,
+    )
+    ports.install(banks={settings.NAMESPACE: bank})
 
 
 def _install_mail() -> None:

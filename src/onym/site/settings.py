@@ -240,6 +240,10 @@ PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
 PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
 PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
+# The operator's account at a bank; without an IBAN no sale is paid by transfer.
+BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
+BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
+BANK_BENEFICIARY = os.environ.get("ONYM_BANK_BENEFICIARY", "")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

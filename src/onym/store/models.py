@@ -2,6 +2,14 @@
 
 from onym.store.area import AreaStop
 from onym.store.breaker import BreakerState
+from onym.store.bank import (
+    BankAccount,
+    BankFile,
+    BankLine,
+    BankOrder,
+    BankReference,
+    BankStatement,
+)
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
 from onym.store.invitation import Campaign, Invitation, Suppression
@@ -33,6 +41,12 @@ __all__ = [
     "Appeal",
     "Approval",
     "AreaStop",
+    "BankAccount",
+    "BankFile",
+    "BankLine",
+    "BankOrder",
+    "BankReference",
+    "BankStatement",
     "BookAccount",
     "BreakerState",
     "Campaign",

@@ -1,10 +1,10 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
-The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
-(listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
-row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and the
-cursor of the watches are each locked alone. What is written to a platform that keeps no fences
+The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
+handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The
+handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
+one of them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and
+the cursor of the watches are each locked alone. What is written to a platform that keeps no fences
 waits for `platform_turn`, a lock of the connection that no transaction holds.
 """
 
@@ -21,6 +21,7 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
+from onym.store.bank import BankLine, BankOrder
 from onym.store.desk import Namespace
 from onym.store.invitation import Campaign, Invitation
 from onym.store.ledger import BookAccount
@@ -149,6 +150,28 @@ def account(*, namespace: str, account_id: str) -> None:
     with connection.cursor() as cursor:
         name = f"{namespace}/{account_id}"
         cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def bank(namespace: str) -> None:
+    """Whoever imports a statement, or decides about money of one: one at a time, before handles."""
+    with connection.cursor() as cursor:
+        name = f"bank/{namespace}"
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def bank_line(id_: str) -> BankLine:
+    """After `bank`: money in suspense, while somebody decides about it."""
+    return _one(BankLine, pk=id_)
+
+
+def bank_orders(namespace: str) -> list[BankOrder]:
+    """After `bank`: all that waits for the next payment file, in the order it was made."""
+    rows = BankOrder.objects.select_for_update().filter(namespace_id=namespace, state="waiting")
+    return list(rows.order_by("id"))
+
+
+def bank_order(id_: str) -> BankOrder:
+    return _one(BankOrder, pk=id_)
 
 
 def member(id_: str) -> Member:

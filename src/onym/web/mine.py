@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from onym.core.handle import State
-from onym.queries import ground, holding, ledger, offer, payments, people, watch
+from onym.queries import bank, ground, holding, ledger, offer, payments, people, watch
 from onym.queries import sale as sales
 
 ASKED = (State.WARNED, State.RESTING, State.RELEASED)
@@ -99,5 +99,7 @@ def settings_(request: HttpRequest) -> HttpResponse:
         "addresses": people.addresses(who.id),
         "held": holding.holding(ground.under(request), accounts=who.accounts),
         "payout": payments.payout_place(who.id),
+        "transfers": bank.offered(ground.under(request).id),
+        "ends_in": bank.account_of(who.id),
     }
     return render(request, "me_settings.html", told)

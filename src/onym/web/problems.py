@@ -91,6 +91,22 @@ MEANINGS: dict[str, Meaning] = {
         said("It is under way already."),
         said("Wait a moment and look again; do not send it twice."),
     ),
+    "statement_known": Meaning(
+        said("This bank statement, or an entry of it, was imported before."),
+        said("Nothing was booked. Import the bank's next statement."),
+    ),
+    "statement_gap": Meaning(
+        said("A bank statement before this one is missing."),
+        said("Import the missing one first; nothing was booked."),
+    ),
+    "account_mismatch": Meaning(
+        said("This statement is of another bank account."),
+        said("Choose the statement of the market's own account; nothing was booked."),
+    ),
+    "statement_unbalanced": Meaning(
+        said("The sums of this statement do not agree."),
+        said("Have the bank make the file anew; nothing was booked."),
+    ),
     "expired": Meaning(said("It has expired."), said("Ask whoever sent it to you for a new one.")),
     "handle_malformed": Meaning(
         said("This cannot be a handle here."),

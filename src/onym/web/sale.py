@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
-from onym.flows import form, payments
+from onym.flows import bank, form, payments
 from onym.flows import sale as flow
+from onym.queries import bank as transfers
 from onym.queries import people
 from onym.queries import sale as queries
 from onym.web import steps
@@ -31,6 +33,8 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "is_buyer": view["buyer"] == who.id,
         "is_seller": view["seller"] == who.id,
         "paying": queries.paying(id),
+        "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
+        "transfers": transfers.offered(settings.NAMESPACE),
         "steps": steps.of_sale(view),
         "refusal": refusal,
     }
@@ -46,6 +50,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
     match fields.get("do", ""):
         case "pay":
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
+        case "transfer":
+            bank.begin(sale_id=id_, by=by)
         case "accept":
             flow.accept(sale_id=id_, by=by)
         case "cancel":

@@ -7,6 +7,7 @@ from django.urls import path, re_path, register_converter
 
 from onym.web import (
     appeals,
+    bank,
     brand,
     crawlers,
     demo,
@@ -121,6 +122,7 @@ urlpatterns = [
     path("<lang:lang>/me/notices", notices.notices, name="my-notices"),
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
+    path("<lang:lang>/me/bank", bank.account, name="my-bank"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),
     path("<lang:lang>/me/leave", privacy.leave, name="leave"),
