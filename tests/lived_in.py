@@ -18,7 +18,19 @@ from tests import make
 from tests.flows.banking import Banking
 
 from onym.core import ledger as core
-from onym.flows import bank, invitation, ledger, log, names, offer, outgoing, people, record, watch
+from onym.flows import (
+    bank,
+    invitation,
+    invoice,
+    ledger,
+    log,
+    names,
+    offer,
+    outgoing,
+    people,
+    record,
+    watch,
+)
 from onym.queries import notice
 from onym.store import clock, secrets
 from onym.store import reclaim as store
@@ -31,6 +43,7 @@ from onym.store.models import (
     Document,
     Handle,
     Invitation,
+    Invoice,
     Listing,
     Notice,
     Plan,
@@ -72,6 +85,7 @@ class LivedIn:
     sweep: str
     checkout: str
     payment_file: str
+    invoice: str
 
 
 def market() -> LivedIn:
@@ -105,6 +119,7 @@ def market() -> LivedIn:
         make.sweep(place, by=curator.id, stock=plan.path).id,
         _checkout(place, buyer, sellers[0], now),
         _banking(place, curator),
+        _invoice(sales[0], now),
     )
 
 
@@ -295,6 +310,12 @@ def _checkout(place: Any, buyer: Any, seller: Any, now: datetime) -> str:
     made = sale(row, buyer, seller, minor=60_000, at=now, **unpaid, **unread)
     SaleSlot.objects.create(handle=row, kind="sale", ref=made.id, filled_at=now)
     return str(made.id)
+
+
+@transaction.atomic
+def _invoice(made: Any, now: datetime) -> str:
+    invoice.issue(made, now=now)
+    return str(Invoice.objects.get().id)
 
 
 def _banking(place: Any, curator: Any) -> str:

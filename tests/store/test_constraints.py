@@ -193,10 +193,11 @@ TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immuta
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
 ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate"}
-ELSEWHERE |= {"sweep", "shortlistentry"}
+ELSEWHERE |= {"invoice", "invoiceseries"}
 ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
-desk: tests/store/test_desk.py; of the bank: tests/store/test_bank.py.
+desk: tests/store/test_desk.py; of the bank: tests/store/test_bank.py; of invoices:
+tests/flows/test_invoice.py.
 """
 
 

@@ -89,6 +89,8 @@ class Forms(HTMLParser):
 
 
 PLAIN: dict[str, list[tuple[str, str]]] = {
+    "invoice": [("nadia", "invoices/bil_x")],
+    "invoice-pdf": [("nadia", "invoices/bil_x.pdf")],
     "my-bank": [("leila", "me/bank")],
     "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],

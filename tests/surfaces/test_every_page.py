@@ -28,6 +28,7 @@ WIDTHS = {"window at 400 % zoom": 320, "phone": 390, "desk": 1280}
 STRANGERS = {"sign-in", "sign-in-code", "sign-in-factor", "join", "invitation", "unsubscribe"}
 WITHOUT_PAGE = {
     "desk-bank-file",
+    "invoice-pdf",
     "feed",
     "my-data",
     "passkey-options",

@@ -32,6 +32,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "policies": ("policies",),
     "fees": ("fees",),
     "sale": ("sales/{sale}", "sales/{checkout}"),
+    "invoice": ("invoices/{invoice}",),
+    "invoice-pdf": ("invoices/{invoice}.pdf",),
     "offers": ("offers",),
     "offer": ("offers/{offer}", "offers/{offer_token}"),
     "invitation": ("invitations/{invitation}",),

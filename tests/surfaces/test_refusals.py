@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 from tests import make
+from tests.core.test_tax import TABLE
 from tests.demo.servers import free_port
 from tests.flows.banking import Banking
 from tests.surfaces.test_api import Caller, with_answer
@@ -215,6 +216,12 @@ def unlinked(scene: Scene) -> Any:
     return Caller(make.member(scene.place)).send("POST", f"/listings/{scene.listed()}/buy")
 
 
+def nowhere(scene: Scene) -> Any:
+    path = f"/listings/{scene.listed()}/buy"
+    make.document(scene.place, kind="tax", name="eu", text=TABLE)
+    return scene.buyer.send("POST", path)
+
+
 def too_often(_: Scene) -> Any:
     client = Client()
     answers = (client.get("/api/v1/handles/mo!on/reclaim") for _ in range(2_000))
@@ -296,6 +303,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
         "a price of nothing",
         lambda s: s.lists(price={"minor": 0, "currency": "USD"}),
     ),
+    "country_needed": ("a purchase where taxes depend on the country", nowhere),
     "not_linked": ("a buyer without an account", unlinked),
     "rate_limited": ("the same question a thousand times", too_often),
     "platform_unavailable": ("a platform that does not answer the last look", no_platform),

@@ -139,6 +139,12 @@ class AmountTooSmall(Refusal):
     status, code, title = 422, "amount_too_small", "The amount is too small"
 
 
+class CountryNeeded(Refusal):
+    """Taxes are due, and depend on where the buyer lives."""
+
+    status, code, title = 422, "country_needed", "The buyer's country is not known"
+
+
 class NotLinked(Refusal):
     status, code, title = 422, "not_linked", "No account of this namespace is linked"
 

@@ -13,7 +13,7 @@ from onym.core import handle, ledger
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import InProgress, Malformed
-from onym.flows import area, record, remedy, transfer
+from onym.flows import area, invoice, record, remedy, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
@@ -90,6 +90,7 @@ def funds_booked(sale: Sale, *, now: datetime) -> None:
     record.log(
         sale_flow.with_amount("SaleFunded", sale, "gross"), namespace=sale.namespace_id, at=now
     )
+    invoice.issue(sale, now=now)
     if sale.state == core.State.DELIVERING:
         transfer.start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
     else:
@@ -156,6 +157,7 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
         sale_flow.finish(
             sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
         )
+    invoice.credit(sale, now=now)
     reason = sale.why or "late_payment"
     answers = remedy.answered_by_refund(sale)
     event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason, **answers)

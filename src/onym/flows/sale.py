@@ -9,7 +9,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import bank, fees, guidelines, handle, ledger, people
+from onym import ports
+from onym.core import bank, fees, guidelines, handle, ledger, people, tax
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
@@ -42,8 +43,7 @@ def agree(
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
-    `sale_slot_taken`,
-    `currency_mismatch`, `amount_too_small`.
+    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -51,9 +51,7 @@ def agree(
     account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
-    split = fees.split(
-        price=price, kind="trade" if kind is core.Kind.TRADE else "primary", schedule=schedule
-    )
+    split, told = _split(kind=kind, buyer=buyer, price=price, schedule=schedule, now=now)
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
     sale = Sale.objects.create(
@@ -70,7 +68,8 @@ def agree(
         currency=price.currency,
         price_minor=price.minor,
         **{f"{name}_minor": getattr(split, name).minor for name in TERMS},
-        versions={"fees": schedule.key, "guidelines": rules.ref} | _policy(place, now),
+        versions={"fees": schedule.key, "guidelines": rules.ref} | _policy(place, now) | _tax(told),
+        tax_facts=told.facts,
         state=core.State.FUNDING,
         private=private,
         agreed_at=now,
@@ -79,6 +78,42 @@ def agree(
     record.log(_agreed(sale), namespace=place.id, at=now)
     tell(sale, "sale_agreed", now=now)
     return sale
+
+
+def _split(
+    *, kind: core.Kind, buyer: Member, price: Money, schedule: fees.Schedule, now: datetime
+) -> tuple[fees.Split, tax.Due]:
+    """The parts with the tax that the buyer's country wants on top."""
+    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
+    bare = fees.split(price=price, kind=kind_, schedule=schedule)
+    due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
+    return fees.split(price=price, kind=kind_, schedule=schedule, tax=due.amount), due
+
+
+def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
+    """The house owes itself none."""
+    table = document(namespace=buyer.namespace_id, kind="tax", at=now)
+    due = ports.tax(buyer.namespace_id).due(
+        table=table.text if table and not buyer.is_house else None,
+        country=buyer.country,
+        kind=kind,
+        paid=bare.gross,
+        service=bare.gross - bare.price,
+    )
+    if table is None or not due.facts:
+        return due
+    return tax.Due(due.amount, {**due.facts, "table": f"{table.name}/{table.version}"})
+
+
+def _tax(told: tax.Due) -> dict[str, str]:
+    return {"tax": told.facts["table"]} if "table" in told.facts else {}
+
+
+def expect_country(buyer: Member, *, now: datetime) -> None:
+    """Refuses `country_needed` to a buyer whose taxes cannot be told."""
+    table = document(namespace=buyer.namespace_id, kind="tax", at=now)
+    if table is not None and not buyer.is_house:
+        tax.parse(table.text).rate(country=buyer.country, kind="trade")
 
 
 def _buying_account(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> str:

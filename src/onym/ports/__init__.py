@@ -13,6 +13,7 @@ from onym.ports.bank import Bank
 from onym.ports.mail import Mail
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
+from onym.ports.tax import RateTable, Tax
 from onym.ports.witness import Witness
 
 
@@ -23,6 +24,7 @@ class SlotEmpty(RuntimeError):
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
 _banks: dict[str, Bank] = {}
+_taxes: dict[str, Tax] = {}
 _mail: list[Mail] = []
 _witnesses: list[Witness] = []
 
@@ -32,13 +34,15 @@ def install(
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
     banks: Mapping[str, Bank] | None = None,
+    taxes: Mapping[str, Tax] | None = None,
     mail: Mail | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
-    """Fill slots, the first three by namespace; what is not named here stays as it is."""
+    """Fill slots, the first four by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
     _banks.update(banks or {})
+    _taxes.update(taxes or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -50,6 +54,7 @@ def clear() -> None:
     _payments.clear()
     _platforms.clear()
     _banks.clear()
+    _taxes.clear()
     _mail.clear()
     _witnesses.clear()
 
@@ -73,6 +78,11 @@ def platform(namespace: str) -> Platform:
 def bank(namespace: str) -> Bank | None:
     """The namespace's account at a bank; None: it takes no transfers."""
     return _banks.get(namespace)
+
+
+def tax(namespace: str) -> Tax:
+    """Who knows the taxes of a namespace's sales: the operator's rate table unless another is."""
+    return _taxes.get(namespace) or RateTable()
 
 
 def mail() -> Mail:

@@ -92,6 +92,11 @@ def expect_factor(who: Caller) -> None:
         people.expect_factor(who.factor_at)
 
 
+def country(member: str) -> str:
+    """Where a member said to live; empty: nobody asked."""
+    return str(Member.objects.values_list("country", flat=True).get(pk=member))
+
+
 def expect_fresh_factor(who: Caller) -> None:
     """The same for one that was not confirmed within 15 minutes; a token was when it was given."""
     if who.scopes is None:

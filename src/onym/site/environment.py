@@ -88,6 +88,11 @@ OUTSIDE = (
     Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
     Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),
     Setting("ONYM_BANK_BENEFICIARY", "", "Whose account it is, as buyers write it"),
+    Setting(
+        "ONYM_INVOICE_ISSUER",
+        "the beneficiary",
+        "Who issues invoices: name, address, tax number; `\\n` between lines",
+    ),
     Setting("ONYM_MAILBOX_URL", "", "The demo's mailbox, linked from every page"),
 )
 GROUPS = {

@@ -244,6 +244,10 @@ PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
 BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
 BANK_BENEFICIARY = os.environ.get("ONYM_BANK_BENEFICIARY", "")
+# Who issues invoices, in lines: name, address, tax number.
+INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
+    BANK_BENEFICIARY or NAMESPACE
+)
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

@@ -13,6 +13,7 @@ from onym.store.bank import (
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
 from onym.store.invitation import Campaign, Invitation, Suppression
+from onym.store.invoice import Invoice, InvoiceSeries
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
 from onym.store.listing import Listing
@@ -59,6 +60,8 @@ __all__ = [
     "Handle",
     "IdempotentRequest",
     "Invitation",
+    "Invoice",
+    "InvoiceSeries",
     "Kinship",
     "Link",
     "ListEntry",

@@ -3,9 +3,10 @@
 The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
 handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The
 handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
-one of them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep and
-the cursor of the watches are each locked alone. What is written to a platform that keeps no fences
-waits for `platform_turn`, a lock of the connection that no transaction holds.
+one of them wins. A series of invoices comes last. The demo's clock, a member, a mail code, a
+second factor, a notice, a sweep and the cursor of the watches are each locked alone. What is
+written to a platform that keeps no fences waits for `platform_turn`, a lock of the connection that
+no transaction holds.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from onym.core.errors import NotFound
 from onym.store.bank import BankLine, BankOrder
 from onym.store.desk import Namespace
 from onym.store.invitation import Campaign, Invitation
+from onym.store.invoice import InvoiceSeries
 from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
@@ -172,6 +174,12 @@ def bank_orders(namespace: str) -> list[BankOrder]:
 
 def bank_order(id_: str) -> BankOrder:
     return _one(BankOrder, pk=id_)
+
+
+def invoice_series(namespace: str, *, kind: str, year: int) -> InvoiceSeries:
+    """The last row lock of all: whoever holds it takes the next number and commits."""
+    rows = InvoiceSeries.objects.select_for_update()
+    return rows.get_or_create(namespace_id=namespace, kind=kind, year=year)[0]
 
 
 def member(id_: str) -> Member:

@@ -5,12 +5,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from babel.core import Locale
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 
+from onym.core.errors import Refusal
 from onym.core.handle import State
-from onym.queries import bank, ground, holding, ledger, offer, payments, people, watch
+from onym.flows import form
+from onym.flows import people as flow
+from onym.queries import (
+    bank,
+    desk,
+    ground,
+    holding,
+    invoice,
+    ledger,
+    offer,
+    payments,
+    people,
+    watch,
+)
 from onym.queries import sale as sales
+from onym.queries.ground import Ground
 
 ASKED = (State.WARNED, State.RESTING, State.RELEASED)
 NEEDS_BUYER = ("funding", "inspection")
@@ -85,16 +102,27 @@ def statement(request: HttpRequest) -> HttpResponse:
         "tab": "statement",
         "statement": ledger.statement(who.id, month=month),
         "month": month,
+        "invoices": invoice.of_member(who.id),
         "payout": payments.payout_place(who.id),
     }
     return render(request, "me_statement.html", told)
 
 
 def settings_(request: HttpRequest) -> HttpResponse:
-    """Language, addresses, linked accounts, payout account."""
+    """Language, addresses, linked accounts, payout account, country."""
+    refusal = None
     who = people.signed_in(request)
+    if request.method == "POST":
+        try:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_keep_country(request, who.id)}")
+        except form.LEADS_ELSEWHERE:
+            raise
+        except Refusal as error:
+            refusal = error
     told = {
         "tab": "settings",
+        "refusal": refusal,
+        **_country(ground.under(request), who.id),
         "chosen": who.language,
         "addresses": people.addresses(who.id),
         "held": holding.holding(ground.under(request), accounts=who.accounts),
@@ -102,4 +130,28 @@ def settings_(request: HttpRequest) -> HttpResponse:
         "transfers": bank.offered(ground.under(request).id),
         "ends_in": bank.account_of(who.id),
     }
-    return render(request, "me_settings.html", told)
+    status = refusal.status if refusal else 200
+    return render(request, "me_settings.html", told, status=status)
+
+
+def _keep_country(request: HttpRequest, by: str) -> str:
+    fields = request.POST.dict()
+
+    def keep() -> str:
+        flow.set_country(member=by, country=fields.get("country", ""))
+        return "/me/settings"
+
+    return form.once(member=by, path=request.path, fields=fields, run=keep)
+
+
+def _country(looked: Ground, member: str) -> dict[str, Any]:
+    """Asked only where a tax table is in force; countries by their names, in their order."""
+    if not desk.is_taxed(looked):
+        return {"taxed": False}
+    names = Locale.parse(get_language() or "en").territories
+    listed = [(code, name) for code, name in names.items() if code.isalpha() and len(code) == 2]
+    return {
+        "taxed": True,
+        "country": people.country(member),
+        "countries": sorted(listed, key=lambda pair: str(pair[1])),
+    }

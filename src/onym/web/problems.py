@@ -124,6 +124,10 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "amount_too_large": Meaning(said("This amount is too large."), said("Name a smaller amount.")),
     "amount_too_small": Meaning(said("This amount is too small."), said("Name a larger amount.")),
+    "country_needed": Meaning(
+        said("Taxes depend on the country you live in, and it is not known."),
+        said("Name your country under My market, Settings; then do it again."),
+    ),
     "not_linked": Meaning(
         said("No account of the platform is linked to you."),
         said("Link an account first: a handle is moved to an account."),

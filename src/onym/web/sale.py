@@ -10,6 +10,7 @@ from onym.core.errors import NotFound, Refusal
 from onym.flows import bank, form, payments
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
+from onym.queries import invoice as invoices
 from onym.queries import people
 from onym.queries import sale as queries
 from onym.web import steps
@@ -34,6 +35,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "is_seller": view["seller"] == who.id,
         "paying": queries.paying(id),
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
+        "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
         "steps": steps.of_sale(view),
         "refusal": refusal,

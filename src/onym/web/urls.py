@@ -15,6 +15,7 @@ from onym.web import (
     documents,
     feeds,
     invitation,
+    invoice,
     language,
     log,
     mine,
@@ -67,6 +68,8 @@ urlpatterns = [
         for kind in documents.KINDS
     ),
     path("<lang:lang>/sales/<str:id>", sale.sale, name="sale"),
+    path("<lang:lang>/invoices/<str:id>.pdf", invoice.pdf, name="invoice-pdf"),
+    path("<lang:lang>/invoices/<str:id>", invoice.invoice, name="invoice"),
     path("<lang:lang>/offers", offer.offers, name="offers"),
     path("<lang:lang>/offers/<str:token>", offer.offer, name="offer"),
     path("<lang:lang>/invitations/<str:token>", invitation.invitation, name="invitation"),

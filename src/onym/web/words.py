@@ -44,6 +44,8 @@ WORDS = {
     "reversed": said("settlement taken back"),
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
+    "invoice": said("Invoice"),
+    "credit_note": said("Credit note"),
     # money at the bank
     "exact": said("exact amount"),
     "partial": said("part of the amount"),
@@ -163,6 +165,7 @@ EVENTS = {
     "Drawn": said("Draws held"),
     "FeesPublished": said("Fee schedules published"),
     "GuidelinesPublished": said("Guidelines published"),
+    "TaxPublished": said("Tax rates published"),
     "HandleWarned": said("Holders warned"),
     "HousePurchase": said("House purchases"),
     "InvitationAccepted": said("Private offers accepted"),
