@@ -194,10 +194,11 @@ TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
 ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate"}
 ELSEWHERE |= {"invoice", "invoiceseries"}
+ELSEWHERE |= {"screeningcase"}
 ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
 desk: tests/store/test_desk.py; of the bank: tests/store/test_bank.py; of invoices:
-tests/flows/test_invoice.py.
+tests/flows/test_invoice.py; of screening: tests/flows/test_screening.py.
 """
 
 

@@ -91,6 +91,7 @@ class Forms(HTMLParser):
 PLAIN: dict[str, list[tuple[str, str]]] = {
     "invoice": [("nadia", "invoices/bil_x")],
     "invoice-pdf": [("nadia", "invoices/bil_x.pdf")],
+    "desk-screening": [("ines", "desk/screening")],
     "my-bank": [("leila", "me/bank")],
     "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],
@@ -252,8 +253,8 @@ def test_every_page_is_looked_at(pages: dict[str, list[tuple[str, str]]]) -> Non
     assert sorted(set(routes()) - set(pages)) == [], "give it a row in `pages`"
 
 
-APART = ("idempotentrequest", "ratewindow")
-"""Tables that a refused form may write to: its answer, and how often somebody tried."""
+APART = ("idempotentrequest", "ratewindow", "disclosure")
+"""Tables that a refused form may write to: its answer, how often somebody tried, who looked."""
 
 
 def everything() -> list[Any]:

@@ -87,6 +87,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sell-listed": ("sell/nadia/listed",),
     "desk": ("desk/",),
     "desk-overview": ("desk/overview",),
+    "desk-screening": ("desk/screening",),
     "desk-bank": ("desk/bank",),
     "desk-bank-file": ("desk/bank/{payment_file}.xml",),
     "desk-sweeps": ("desk/sweeps",),

@@ -6,7 +6,7 @@ import ast
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,10 @@ from onym.core import errors
 from onym.core.sale import PaymentState
 from onym.flows import clock, payments
 from onym.ports.platform import SignedHttp
+from onym.ports.screening import NameList
 from onym.site import embedded
 from onym.store import clock as store_clock
+from onym.store import secrets
 from onym.store.models import Event, Handle, Listing, Namespace, Payment, Sale
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -222,6 +224,17 @@ def nowhere(scene: Scene) -> Any:
     return scene.buyer.send("POST", path)
 
 
+def screened(scene: Scene, text: str) -> Any:
+    """A payment by Ada, under a list of the operator's."""
+    path = f"/sales/{scene.sold()}/pay"
+    buyer, file = scene.buyer.member, Path(embedded.data_directory()) / "list.csv"
+    buyer.name_sealed = secrets.seal("Ada", place=f"member.name/{buyer.id}")
+    buyer.save(update_fields=["name_sealed"])
+    file.write_text(text.replace("TODAY", f"{datetime.now(UTC):%Y-%m-%d}"))
+    ports.install(screenings={"demo": NameList(file, 7)})
+    return scene.buyer.send("POST", path, {"payment_method": "pm_card_visa"})
+
+
 def too_often(_: Scene) -> Any:
     client = Client()
     answers = (client.get("/api/v1/handles/mo!on/reclaim") for _ in range(2_000))
@@ -273,6 +286,11 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "staff_may_not": ("one of the team buys", by_staff),
     "second_factor_needed": ("a session that a password alone opened lists", without_factor),
     "second_person_needed": ("the proposer approves", alone),
+    "screening_held": ("a buyer whose name is listed", lambda s: screened(s, "as_of,TODAY\nAda")),
+    "screening_stale": (
+        "a payment while the list is stale",
+        lambda s: screened(s, "as_of,2020-01-01"),
+    ),
     "not_found": ("a sale that there is not", lambda s: s.buyer.send("GET", "/sales/sal_none")),
     "sale_slot_taken": ("a second listing of one handle", slot_taken),
     "already_closed": ("a listing withdrawn twice", closed),

@@ -22,6 +22,7 @@ from onym.api import (
     offer,
     reclaim,
     sale,
+    screening,
     watch,
     wire,
 )
@@ -63,6 +64,7 @@ ROUTERS: tuple[Router, ...] = (
     watch.router,
     desk.router,
     bank.router,
+    screening.router,
 )
 
 

@@ -24,6 +24,7 @@ class Action(StrEnum):
     EDIT_LISTS = "edit_lists"
     HOUSE_PURCHASE = "house_purchase"
     BANK = "bank"
+    SCREEN = "screen"
     PUBLISH = "publish"
 
 

@@ -54,6 +54,13 @@ class SecondPersonNeeded(Refusal):
     status, code, title = 403, "second_person_needed", "A second, unlinked person must approve"
 
 
+class ScreeningHeld(Refusal):
+    """A name is like a listed one; whose it is stays between the desk and them."""
+
+    status, code, title = 403, "screening_held", "A person has to look at this first"
+    keeps = True  # the case that was opened
+
+
 class NotFound(Refusal):
     status, code, title = 404, "not_found", "There is no such thing"
 
@@ -161,6 +168,10 @@ class AreaStopped(Refusal):
     """`area` says which; nothing is lost, and it may be asked again once the stop is lifted."""
 
     status, code, title = 503, "area_stopped", "This part of the market is stopped for now"
+
+
+class ScreeningStale(Refusal):
+    status, code, title = 503, "screening_stale", "The screening list is out of date"
 
 
 class DatabaseUnavailable(Refusal):

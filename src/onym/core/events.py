@@ -186,6 +186,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "FeesPublished": _PUBLISHED,
     "GuidelinesPublished": _PUBLISHED,
     "TaxPublished": _PUBLISHED,
+    "LimitsPublished": _PUBLISHED,
     "DirectoryImported": (_shape("count root sha256", "as_of profile rejects partitions"),),
     "SweepRecorded": (_shape("policy as_of counts partitions", "profile sha256 approval"),),
     "HandleWarned": _STEP,

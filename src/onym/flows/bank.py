@@ -44,6 +44,7 @@ def begin(*, sale_id: str, by: str) -> BankReference:
 
     Refuses what a payment refuses, and `malformed` where no bank account is set up.
     """
+    payments.expect_may_pay(sale_id=sale_id, by=by, method=core.METHOD)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()

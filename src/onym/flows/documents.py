@@ -1,4 +1,4 @@
-"""Publishing policies, fees, guidelines and tax rates: dated versions, logged, never edited."""
+"""Publishing policies, fees, guidelines, taxes and limits: dated versions, never edited."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from onym.core import guidelines, tax
+from onym.core import guidelines, limits, tax
 from onym.core.errors import AlreadyClosed, Malformed
 from onym.core.events import Event, instant
 from onym.core.fees import Schedule
@@ -23,6 +23,7 @@ EVENTS = {
     "fees": "FeesPublished",
     "guidelines": "GuidelinesPublished",
     "tax": "TaxPublished",
+    "limits": "LimitsPublished",
 }
 
 
@@ -75,4 +76,7 @@ def _read(kind: str, text: str, *, currency: str) -> tuple[str, int]:
     if kind == "tax":
         table = tax.parse(text)
         return table.id, table.version
-    raise Malformed("a document is a policy, a fee schedule, guidelines or tax rates")
+    if kind == "limits":
+        most = limits.parse(text)
+        return most.id, most.version
+    raise Malformed("a document is a policy, a fee schedule, guidelines, tax rates or limits")

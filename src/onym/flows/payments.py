@@ -13,7 +13,7 @@ from onym.core import handle, ledger
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import InProgress, Malformed
-from onym.flows import area, invoice, record, remedy, transfer
+from onym.flows import area, invoice, record, remedy, screening, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
@@ -28,6 +28,7 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
     """
     if not method or len(method) > 60:
         raise Malformed("payment_method is missing")
+    expect_may_pay(sale_id=sale_id, by=by, method=method)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
@@ -38,6 +39,15 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
         payment = sale_flow.payment_row(sale, kind="charge", method=method, now=now)
         record.defer("sale.charge", lock=sale.id, payment_id=payment.id)
         return payment
+
+
+def expect_may_pay(*, sale_id: str, by: str, method: str) -> None:
+    """Before the sale is locked: the buyer's limits and the list, whose case must stay written."""
+    sale = Sale.objects.select_related("buyer").filter(pk=sale_id, buyer_id=by).first()
+    if sale is not None:
+        screening.expect_may_pay(
+            buyer=sale.buyer, price=sale.money("price"), gross=sale.money("gross"), method=method
+        )
 
 
 def record_charge(

@@ -16,7 +16,7 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, outgoing, record
+from onym.flows import appraisal, area, names, outgoing, record, screening
 from onym.flows import ledger as books
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
@@ -43,7 +43,8 @@ def agree(
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
-    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`.
+    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
+    `amount_too_large`.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -51,6 +52,8 @@ def agree(
     account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
+    for party in (buyer, seller):
+        screening.expect_within(party, price, what="price")
     split, told = _split(kind=kind, buyer=buyer, price=price, schedule=schedule, now=now)
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)

@@ -13,6 +13,7 @@ from onym.ports.bank import Bank
 from onym.ports.mail import Mail
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
+from onym.ports.screening import Identity, Screening
 from onym.ports.tax import RateTable, Tax
 from onym.ports.witness import Witness
 
@@ -25,6 +26,8 @@ _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
 _banks: dict[str, Bank] = {}
 _taxes: dict[str, Tax] = {}
+_screenings: dict[str, Screening] = {}
+_identities: dict[str, Identity] = {}
 _mail: list[Mail] = []
 _witnesses: list[Witness] = []
 
@@ -35,14 +38,18 @@ def install(
     platforms: Mapping[str, Platform] | None = None,
     banks: Mapping[str, Bank] | None = None,
     taxes: Mapping[str, Tax] | None = None,
+    screenings: Mapping[str, Screening] | None = None,
+    identities: Mapping[str, Identity] | None = None,
     mail: Mail | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
-    """Fill slots, the first four by namespace; what is not named here stays as it is."""
+    """Fill slots, the first six by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
     _banks.update(banks or {})
     _taxes.update(taxes or {})
+    _screenings.update(screenings or {})
+    _identities.update(identities or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -55,6 +62,8 @@ def clear() -> None:
     _platforms.clear()
     _banks.clear()
     _taxes.clear()
+    _screenings.clear()
+    _identities.clear()
     _mail.clear()
     _witnesses.clear()
 
@@ -83,6 +92,16 @@ def bank(namespace: str) -> Bank | None:
 def tax(namespace: str) -> Tax:
     """Who knows the taxes of a namespace's sales: the operator's rate table unless another is."""
     return _taxes.get(namespace) or RateTable()
+
+
+def screening(namespace: str) -> Screening | None:
+    """The list that names are compared with; None: the operator screens nobody here."""
+    return _screenings.get(namespace)
+
+
+def identity(namespace: str) -> Identity | None:
+    """Who knows the members' tiers; None: nobody does, and the least tier's limits hold."""
+    return _identities.get(namespace)
 
 
 def mail() -> Mail:

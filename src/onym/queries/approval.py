@@ -92,6 +92,8 @@ AREAS = {
     "reclaim": said("Let warnings of idle accounts go on; the release stop stays on."),
     "outreach": said("Let private offers be sent again."),
 }
+
+
 def _bank_money(payload: Asked, _: Asked) -> str:
     rest = {"amount": _amount(payload["rest"]), "sale": f"\u2066{payload['sale']}\u2069"}
     if payload["sale"]:

@@ -27,6 +27,7 @@ from onym.store.models import (
     Plan,
     Reclaim,
     Sale,
+    ScreeningCase,
     ShortlistEntry,
     Sweep,
 )
@@ -75,12 +76,17 @@ def frame(looked: Ground) -> dict[str, Any]:
         _number(ShortlistEntry.objects.filter(namespace=place, removed_at=None)),
         _number(Campaign.objects.filter(namespace=place, state="draft")),
         _number(BankLine.objects.filter(namespace=place, rest_minor__gt=0, waits=False)),
+        _number(ScreeningCase.objects.filter(namespace=place, state="open")),
         Subquery(_in_force(looked, "guidelines").values("text")[:1]),
     )
     *counts, text = rows[0]
     return {
         "tasks": dict(
-            zip(("queue", "sweeps", "shortlist", "campaigns", "bank"), counts, strict=True)
+            zip(
+                ("queue", "sweeps", "shortlist", "campaigns", "bank", "screening"),
+                counts,
+                strict=True,
+            )
         ),
         "threshold": _threshold(text, place.currency) if text else None,
     }

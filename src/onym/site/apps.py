@@ -16,6 +16,7 @@ from onym.site import keys, restoring
 from onym.site.counted import Counted
 from onym.core import bank as core_bank
 from onym.ports.bank import Bank
+from onym.ports.screening import NameList, TierFile
 
 
 class Site(AppConfig):
@@ -34,6 +35,7 @@ class Site(AppConfig):
             _install_payments()
         if settings.BANK_IBAN:
             _install_bank()
+        _install_lists()
         if importlib.util.find_spec("onym.ports.mail"):
             _install_mail()
         _install_witnesses()
@@ -130,6 +132,14 @@ def _install_bank() -> None:
         bic=settings.BANK_BIC,
     )
     ports.install(banks={settings.NAMESPACE: bank})
+
+
+def _install_lists() -> None:
+    place, days = settings.NAMESPACE, settings.LIST_DAYS
+    if settings.SCREENING_LIST:
+        ports.install(screenings={place: NameList(Path(settings.SCREENING_LIST), days)})
+    if settings.TIERS:
+        ports.install(identities={place: TierFile(Path(settings.TIERS), days)})
 
 
 def _install_mail() -> None:

@@ -93,6 +93,11 @@ OUTSIDE = (
         "the beneficiary",
         "Who issues invoices: name, address, tax number; `\\n` between lines",
     ),
+    Setting(
+        "ONYM_SCREENING_LIST", "", "A file of names that may not deal here; none: no screening"
+    ),
+    Setting("ONYM_TIERS", "", "A file of members and their tiers; none: the least tier's limits"),
+    Setting("ONYM_LIST_DAYS", "7", "How many days old either file may be; then all fails closed"),
     Setting("ONYM_MAILBOX_URL", "", "The demo's mailbox, linked from every page"),
 )
 GROUPS = {

@@ -244,6 +244,10 @@ PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
 BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
 BANK_BENEFICIARY = os.environ.get("ONYM_BANK_BENEFICIARY", "")
+# The sanctions list and the members' tiers, as files; how many days old either may be.
+SCREENING_LIST = os.environ.get("ONYM_SCREENING_LIST", "")
+TIERS = os.environ.get("ONYM_TIERS", "")
+LIST_DAYS = int(os.environ.get("ONYM_LIST_DAYS", "7"))
 # Who issues invoices, in lines: name, address, tax number.
 INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
     BANK_BENEFICIARY or NAMESPACE

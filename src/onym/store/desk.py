@@ -44,7 +44,8 @@ class Document(models.Model):
                 name="document_version", fields=("namespace", "kind", "name", "version")
             ),
             CheckConstraint(
-                name="document_kind", condition=Q(kind__in=("policy", "fees", "guidelines", "tax"))
+                name="document_kind",
+                condition=Q(kind__in=("policy", "fees", "guidelines", "tax", "limits")),
             ),
         )
 

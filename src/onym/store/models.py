@@ -33,6 +33,7 @@ from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.screening import ScreeningCase
 from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
@@ -84,6 +85,7 @@ __all__ = [
     "Reclaim",
     "Sale",
     "SaleSlot",
+    "ScreeningCase",
     "ShortlistEntry",
     "StaffRole",
     "StopPeriod",

@@ -34,6 +34,7 @@ from onym.store.people import MailCode, Member
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.screening import ScreeningCase
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import WatchCursor
@@ -180,6 +181,11 @@ def invoice_series(namespace: str, *, kind: str, year: int) -> InvoiceSeries:
     """The last row lock of all: whoever holds it takes the next number and commits."""
     rows = InvoiceSeries.objects.select_for_update()
     return rows.get_or_create(namespace_id=namespace, kind=kind, year=year)[0]
+
+
+def screening_case(id_: str) -> ScreeningCase:
+    """While somebody decides about it; locked alone."""
+    return _one(ScreeningCase, pk=id_)
 
 
 def member(id_: str) -> Member:

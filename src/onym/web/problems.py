@@ -50,6 +50,14 @@ MEANINGS: dict[str, Meaning] = {
         said("A second person must do this."),
         said("Ask somebody who had no part in it and is not linked to anybody who had."),
     ),
+    "screening_held": Meaning(
+        said("A person of the handle team has to look at this first."),
+        said("You need do nothing; try again in a day or two, or ask the handle team."),
+    ),
+    "screening_stale": Meaning(
+        said("The operator's lists are out of date, so no money moves for the moment."),
+        said("Nothing was taken. Please try again later."),
+    ),
     "not_found": Meaning(
         said("There is no such thing here."), said("Check the address, or search for the handle.")
     ),

@@ -46,6 +46,9 @@ WORDS = {
     "compensated": said("compensation"),
     "invoice": said("Invoice"),
     "credit_note": said("Credit note"),
+    # screening
+    "cleared": said("another person"),
+    "confirmed": said("held for good"),
     # money at the bank
     "exact": said("exact amount"),
     "partial": said("part of the amount"),
@@ -166,6 +169,7 @@ EVENTS = {
     "FeesPublished": said("Fee schedules published"),
     "GuidelinesPublished": said("Guidelines published"),
     "TaxPublished": said("Tax rates published"),
+    "LimitsPublished": said("Payment limits published"),
     "HandleWarned": said("Holders warned"),
     "HousePurchase": said("House purchases"),
     "InvitationAccepted": said("Private offers accepted"),
