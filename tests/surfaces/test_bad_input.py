@@ -92,6 +92,7 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "invoice": [("nadia", "invoices/bil_x")],
     "invoice-pdf": [("nadia", "invoices/bil_x.pdf")],
     "desk-screening": [("ines", "desk/screening")],
+    "my-share": [("leila", "me/shares/sal_x")],
     "my-bank": [("leila", "me/bank")],
     "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],

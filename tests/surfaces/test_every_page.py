@@ -29,6 +29,7 @@ STRANGERS = {"sign-in", "sign-in-code", "sign-in-factor", "join", "invitation", 
 WITHOUT_PAGE = {
     "desk-bank-file",
     "invoice-pdf",
+    "my-share",
     "feed",
     "my-data",
     "passkey-options",

@@ -81,6 +81,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "my-settings": ("me/settings",),
     "my-data": ("me/data.json",),
     "leave": ("me/leave",),
+    "my-share": ("me/shares/{sale}",),
     "my-bank": ("me/bank",),
     "sell": ("sell",),
     "sell-handle": ("sell/nadia", "sell/nadia?price=1250"),

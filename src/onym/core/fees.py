@@ -31,7 +31,7 @@ BUILT_IN = ("domain-2021", "flat-5", "onym-2026")
 
 MILLION = 10**6
 SCHEDULE_KEYS = {"id", "version", "effective_from", "payer", "currency"}
-TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands"}
+TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands", "displaced"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ class Schedule:
     least_price_minor: int
     least_commission_minor: int = 0
     initiate_minor: int = 0
+    displaced_ppm: int = 0
 
     @property
     def key(self) -> str:
@@ -83,6 +84,7 @@ class Schedule:
             least_price_minor=minor_units(table.get("least_price", "1"), currency),
             least_commission_minor=minor_units(table.get("least_commission", "0"), currency),
             initiate_minor=minor_units(table.get("initiate", "0"), currency),
+            displaced_ppm=_ppm(table.get("displaced", "0")),
         )
 
     def commission(self, price: Money) -> Money:
@@ -94,6 +96,10 @@ class Schedule:
         return Money(
             min(minor, max(self.least_commission_minor, self._banded(minor))), self.currency
         )
+
+    def displaced(self, price: Money) -> Money:
+        """The share of whoever lost the handle to a primary sale at `price`, rounded down."""
+        return Money(price.minor * self.displaced_ppm // MILLION, price.currency)
 
     def check(self, *, price: Money) -> Money:
         """`price` itself, if a sale may be agreed at it."""
@@ -240,11 +246,16 @@ def _bands(rows: Any, currency: str) -> tuple[Band, ...]:
 
 
 def _band(row: Mapping[str, Any], currency: str) -> Band:
-    percent = _decimal(row.get("percent"), "percent")
+    ppm = _ppm(row.get("percent"))
+    return Band(ppm, minor_units(row["up_to"], currency) if "up_to" in row else None)
+
+
+def _ppm(value: Any) -> int:
+    percent = _decimal(value, "percent")
     ppm = percent * (MILLION // 100)
     if not 0 <= percent <= 100 or ppm != int(ppm):
         raise Malformed("percent is 0 to 100 with at most four decimals")
-    return Band(int(ppm), minor_units(row["up_to"], currency) if "up_to" in row else None)
+    return int(ppm)
 
 
 def minor_units(value: Any, currency: str) -> int:

@@ -110,6 +110,12 @@ def taken(*, arrival: str, amount: Money, bank: str, ref: str) -> Entry:
     return Entry("taken", arrival, amount.currency, moves, ref)
 
 
+def shared(*, sale: str, amount: Money, member: str) -> Entry:
+    """A displaced holder has come for the share that was set aside."""
+    moves = {SUSPENSE: -amount.minor, payable(member): amount.minor}
+    return Entry("shared", sale, amount.currency, moves)
+
+
 def compensated(*, appeal: str, amount: Money, member: str | None) -> Entry:
     """A holder whose handle was sold wrongly has a part of the price, set aside if unknown."""
     to = payable(member) if member else "suspense"

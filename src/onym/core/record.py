@@ -288,6 +288,7 @@ def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
             "payer": one.payer,
             "bands": [[band.ppm, band.up_to_minor] for band in one.bands],
             **{key: getattr(one, key) for key in _LEAST},
+            **({"displaced_ppm": one.displaced_ppm} if one.displaced_ppm else {}),
         }
         for one in schedules
     }

@@ -14,7 +14,7 @@ from onym.desk.page import Fields, address, answered, expect, place_of, shown, s
 from onym.flows import bank as flow
 from onym.flows import disclosure, outgoing
 from onym.queries import bank as queries
-from onym.queries import ground, people
+from onym.queries import ground, people, share
 from onym.queries.people import Caller
 
 
@@ -37,6 +37,7 @@ def bank(request: HttpRequest) -> HttpResponse:
         "orders": queries.orders(looked),
         "statements": queries.statements(looked),
         "files": queries.files(looked),
+        "shares": share.unclaimed(looked),
         "offered": queries.offered(settings.NAMESPACE),
     }
     disclosure.record(

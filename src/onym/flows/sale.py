@@ -18,6 +18,7 @@ from onym.core.events import Event, amount, published
 from onym.core.money import Money
 from onym.flows import appraisal, area, names, outgoing, record, screening
 from onym.flows import ledger as books
+from onym.flows import share as displaced
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
@@ -54,7 +55,11 @@ def agree(
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
-    split, told = _split(kind=kind, buyer=buyer, price=price, schedule=schedule, now=now)
+    loser = seller.is_house and row.account_id is not None
+    share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
+    split, told = _split(
+        kind=kind, buyer=buyer, price=price, schedule=schedule, share=share, now=now
+    )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
     sale = Sale.objects.create(
@@ -84,13 +89,20 @@ def agree(
 
 
 def _split(
-    *, kind: core.Kind, buyer: Member, price: Money, schedule: fees.Schedule, now: datetime
+    *,
+    kind: core.Kind,
+    buyer: Member,
+    price: Money,
+    schedule: fees.Schedule,
+    share: Money | None,
+    now: datetime,
 ) -> tuple[fees.Split, tax.Due]:
     """The parts with the tax that the buyer's country wants on top."""
     kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
     bare = fees.split(price=price, kind=kind_, schedule=schedule)
     due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
-    return fees.split(price=price, kind=kind_, schedule=schedule, tax=due.amount), due
+    whole = fees.split(price=price, kind=kind_, schedule=schedule, tax=due.amount, share=share)
+    return whole, due
 
 
 def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
@@ -224,6 +236,7 @@ def entry_of(sale: Sale) -> ledger.Entry:
 def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     rules = pinned(sale)
     books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
+    displaced.keep([sale], rules=rules, now=now)
     if not is_of_the_house(sale):
         books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
     row = sale.handle

@@ -129,6 +129,15 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
            or state = 'refunded' and not back
            or state in ('refunding', 'cancelled', 'expired') and paid and not going
         union all
+        select coalesce(d.sale_id, e.ref) || ': a share claimed and booked differ'
+        from (select sale_id, namespace_id, minor from store_displacedshare
+              where claimed_at is not null) d
+        full join (select e.ref, e.namespace_id, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind = 'shared') e
+          on e.ref = d.sale_id and e.namespace_id = d.namespace_id
+        where d.minor is distinct from e.minor
+        union all
         select s.id || ': paid by transfer, ' || coalesce(e.minor, 0) || ' from suspense'
         from store_payment p join store_sale s on s.id = p.sale_id
         left join (select e.namespace_id, e.ref, -p.minor as minor

@@ -34,6 +34,7 @@ from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.screening import ScreeningCase
+from onym.store.share import DisplacedShare
 from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
@@ -55,6 +56,7 @@ __all__ = [
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
+    "DisplacedShare",
     "Document",
     "Entry",
     "Event",

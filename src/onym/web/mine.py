@@ -14,6 +14,7 @@ from onym.core.errors import Refusal
 from onym.core.handle import State
 from onym.flows import form
 from onym.flows import people as flow
+from onym.flows import share as shares
 from onym.queries import (
     bank,
     desk,
@@ -24,6 +25,7 @@ from onym.queries import (
     offer,
     payments,
     people,
+    share,
     watch,
 )
 from onym.queries import sale as sales
@@ -48,10 +50,25 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cooling": [one for one in sides["sold"] if one["state"] == "cooling"],
         "live": [one for one in (*sides["bought"], *sides["sold"]) if one["is_live"]],
         "unpaid": ledger.unpaid(who.id),
+        "shares": share.waiting(place, accounts=who.accounts),
     }
-    needs = ("asked", "turns", "to_do", "cooling", "unpaid")
+    needs = ("asked", "turns", "to_do", "cooling", "unpaid", "shares")
     told["quiet"] = not any(told[name] for name in needs)
     return render(request, "me.html", told)
+
+
+def claim(request: HttpRequest, sale: str) -> HttpResponse:
+    """The share of a sale that the member's account lost its handle to."""
+    who = people.signed_in(request)
+    if request.method == "POST":
+        fields = request.POST.dict()
+
+        def run() -> str:
+            shares.claim(sale_id=sale, by=who.id)
+            return "/me"
+
+        form.once(member=who.id, path=request.path, fields=fields, run=run)
+    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/me")
 
 
 def held(request: HttpRequest) -> HttpResponse:

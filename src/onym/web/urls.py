@@ -125,6 +125,7 @@ urlpatterns = [
     path("<lang:lang>/me/notices", notices.notices, name="my-notices"),
     path("<lang:lang>/me/notices/<str:id>", notices.notice, name="my-notice"),
     path("<lang:lang>/me/appeals", appeals.appeals, name="my-appeals"),
+    path("<lang:lang>/me/shares/<str:sale>", mine.claim, name="my-share"),
     path("<lang:lang>/me/bank", bank.account, name="my-bank"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),

@@ -44,6 +44,7 @@ WORDS = {
     "reversed": said("settlement taken back"),
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
+    "shared": said("share of a sale"),
     "invoice": said("Invoice"),
     "credit_note": said("Credit note"),
     # screening
