@@ -19,7 +19,8 @@ from onym.flows import documents, listing, offer, payments, people, sale
 from onym.queries import audit
 from onym.queries import invoice as queries
 from onym.store import clock as clocks
-from onym.store.models import Event, Invoice, InvoiceSeries, Payment, Sale
+from onym.store.invoice import Invoice, InvoiceSeries
+from onym.store.models import Event, Payment, Sale
 
 pytestmark = pytest.mark.usefixtures("database")
 

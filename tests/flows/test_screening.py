@@ -27,6 +27,8 @@ from onym.core.errors import (
 )
 from onym.flows import bank, documents, ledger, listing, payments, sale, screening
 from onym.ports.screening import NameList, TierFile
+from onym.queries import ground
+from onym.queries import screening as queries
 from onym.store import secrets
 from onym.store.models import (
     BankReference,
@@ -35,8 +37,8 @@ from onym.store.models import (
     Payment,
     Payout,
     Sale,
-    ScreeningCase,
 )
+from onym.store.screening import ScreeningCase
 
 pytestmark = pytest.mark.usefixtures("database")
 LISTED = "Aleksandr Sample Petrov"
@@ -94,6 +96,7 @@ def test_a_name_like_a_listed_one_is_held_until_a_person_says_it_is_another(
     assert (case.member_id, case.entry, case.state) == ("mbr_nadia", LISTED, "open")
     assert b"Petrov" not in bytes(case.entry_sealed)
     assert not Payment.objects.exists()
+    assert [one["state"] for one in queries.cases(ground.of("demo"))] == ["open"]
     team = make.member(place, roles="curator")
     with pytest.raises(NotAllowed):
         screening.decide(case_id=case.id, by=made.buyer_id, outcome="cleared")

@@ -21,16 +21,17 @@ from onym.core.transfer import Look
 from onym.core.transfer import State as TransferState
 from onym.flows import sale as flow
 from onym.flows import settlement, share, transfer
-from onym.queries import audit
+from onym.queries import audit, ground
+from onym.queries import share as queries
 from onym.store import clock, rowlocks
 from onym.store.models import (
-    DisplacedShare,
     Document,
     Member,
     Notice,
     Payout,
     Sale,
 )
+from onym.store.share import DisplacedShare
 
 pytestmark = pytest.mark.usefixtures("database")
 DAYS_180 = 180 * 86_400
@@ -86,6 +87,8 @@ def test_a_share_of_a_primary_sale_lies_in_suspense_and_is_paid_to_its_holder(pl
     row = DisplacedShare.objects.get()
     assert (row.account_id, row.minor) == ("acc-moon", 9_000)
     assert (balance("suspense"), balance("revenue:primary")) == (9_000, 81_000)
+    (shown,) = queries.unclaimed(ground.of("demo"))
+    assert (shown["account"], shown["amount"], shown["may"]) == ("acc-moon", make.usd(90), False)
     assert Notice.objects.get(kind="share_waits").account_id == "acc-moon"
     clean()
     holder, other = make.member(place, account="acc-moon"), make.member(place, account="acc-o")

@@ -17,11 +17,12 @@ from onym import ports
 from onym.core import access, ledger
 from onym.core import bank as core
 from onym.core import sale as sales
+from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotFound, StatementKnown
 from onym.core.events import amount
 from onym.core.money import Money
+from onym.flows import area, outgoing, payments, record
 from onym.flows import ledger as books
-from onym.flows import outgoing, payments, record
 from onym.flows import sale as sale_flow
 from onym.ports.bank import read_statement
 from onym.store import clock, ids, rowlocks, secrets
@@ -48,6 +49,7 @@ def begin(*, sale_id: str, by: str) -> BankReference:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
+        area.expect(Area.SALES, namespace=sale.namespace_id)
         if ports.bank(sale.namespace_id) is None:
             raise Malformed("this market takes no bank transfers")
         sales.pay(sale.snapshot(), by=by, now=now)

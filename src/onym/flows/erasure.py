@@ -18,6 +18,7 @@ from onym.flows import retention
 from onym.store import clock, rowlocks, secrets
 from onym.store.models import (
     Appeal,
+    BankAccount,
     BookAccount,
     Event,
     Invitation,
@@ -54,11 +55,11 @@ def erase(*, member: str) -> None:
         accounts = list(Link.objects.filter(member=row).values_list("account_id", flat=True))
         _forget_sign_in(row)
         Link.objects.filter(member=row, unlinked_at=None).update(unlinked_at=now)
-        for model in (MailAddress, PayoutAccount, Token, Watch):
+        for model in (BankAccount, MailAddress, PayoutAccount, Token, Watch):
             model.objects.filter(member=row).delete()
         _forget_addresses(row.namespace_id, addresses, now=now)
         _forget_accounts(row.namespace_id, accounts, member=row.id)
-        row.name_sealed = b""
+        row.name_sealed, row.country = b"", ""
         row.erased_at = now
         row.save()
 

@@ -11,12 +11,12 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
-from onym.ports.platform import Platform, SignedHttp
-from onym.site import keys, restoring
-from onym.site.counted import Counted
 from onym.core import bank as core_bank
 from onym.ports.bank import Bank
+from onym.ports.platform import Platform, SignedHttp
 from onym.ports.screening import NameList, TierFile
+from onym.site import keys, restoring
+from onym.site.counted import Counted
 
 
 class Site(AppConfig):

@@ -1,7 +1,6 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
 from onym.store.area import AreaStop
-from onym.store.breaker import BreakerState
 from onym.store.bank import (
     BankAccount,
     BankFile,
@@ -10,6 +9,7 @@ from onym.store.bank import (
     BankReference,
     BankStatement,
 )
+from onym.store.breaker import BreakerState
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
 from onym.store.invitation import Campaign, Invitation, Suppression
