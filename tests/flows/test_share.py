@@ -146,13 +146,13 @@ def test_the_holder_sees_and_claims_it_and_the_desk_sees_what_waits(place: Any) 
     made = sold(place)
     flow.accept(sale_id=made.id, by=made.buyer_id)
     client = browser(place, "olga", "acc-moon")
-    assert "claim it from" in text_of(client, "/en/me")
+    assert "claim it from" in text_of(client, "/en/me/statement")
     step(DAYS_180)
-    assert "Claim it" in text_of(client, "/en/me")
+    assert "Claim it" in text_of(client, "/en/me/statement")
     answer = client.post(f"/en/me/shares/{made.id}", {"key": "one-key-for-it"})
-    assert answer["Location"] == "/en/me"
+    assert answer["Location"] == "/en/me/statement"
     assert DisplacedShare.objects.get().claimed_at is not None
-    assert "Claim it" not in text_of(client, "/en/me")
+    assert "Claim it" not in text_of(client, "/en/me/statement")
 
 
 def test_a_share_is_per_cent_in_the_fees_rounded_down_and_published() -> None:

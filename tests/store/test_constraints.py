@@ -198,8 +198,8 @@ ELSEWHERE |= {"screeningcase", "displacedshare"}
 ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
 desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of the bank:
-tests/store/test_bank.py; of invoices: tests/flows/test_invoice.py; of screening: tests/flows/test_screening.py; of
-shares: tests/flows/test_share.py.
+tests/store/test_bank.py; of invoices: tests/flows/test_invoice.py; of screening:
+tests/flows/test_screening.py; of shares: tests/flows/test_share.py.
 """
 
 

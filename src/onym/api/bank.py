@@ -38,12 +38,11 @@ def overview(request: HttpRequest) -> HttpResponse:
     access.expect(people.member(who.id), access.Action.BANK)
     looked = ground.of(wire.place(request))
     told = {
-        "suspense": queries.suspense(looked),
-        "waiting": queries.waiting(looked),
+        **queries.movements(looked),
         "orders": queries.orders(looked),
         "statements": queries.statements(looked),
     }
-    for one in (*told["suspense"], *told["waiting"]):
+    for one in (*told["suspense"], *told["waiting"], *told["unordered"]):
         one["booked_on"] = str(one["booked_on"])
     return wire.respond(200, told)
 

@@ -29,11 +29,9 @@ def bank(request: HttpRequest) -> HttpResponse:
     if done:
         return done
     looked = ground.under(request)
-    suspense, waiting = queries.suspense(looked), queries.waiting(looked)
+    lines = queries.movements(looked)
     told = {
-        "suspense": suspense,
-        "waiting": waiting,
-        "unordered": queries.unordered(looked),
+        **lines,
         "orders": queries.orders(looked),
         "statements": queries.statements(looked),
         "files": queries.files(looked),
@@ -44,7 +42,7 @@ def bank(request: HttpRequest) -> HttpResponse:
         namespace=settings.NAMESPACE,
         member=who.id,
         what="bank",
-        about=[line["id"] for line in (*suspense, *waiting) if line["name"]],
+        about=[line["id"] for some in lines.values() for line in some if line["name"]],
         now=looked.now,
     )
     return shown(request, "desk/bank.html", told, refusal=refusal)

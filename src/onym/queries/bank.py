@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Sum
+from django.db.models import Q, Sum
 
 from onym import ports
 from onym.core.errors import NotFound
@@ -54,22 +54,17 @@ def account_of(member: str) -> str | None:
     return found
 
 
-def suspense(looked: Ground) -> list[dict[str, Any]]:
-    """Money that came in and that nobody knows what to do with, the oldest first."""
-    rows = BankLine.objects.filter(namespace=looked.place, rest_minor__gt=0, waits=False)
-    return [_line(row) for row in rows.select_related("sale__handle").order_by("at", "id")[:SHOWN]]
-
-
-def waiting(looked: Ground) -> list[dict[str, Any]]:
-    """Parts that wait for the rest of their sale's money."""
-    rows = BankLine.objects.filter(namespace=looked.place, waits=True)
-    return [_line(row) for row in rows.select_related("sale__handle").order_by("at", "id")[:SHOWN]]
-
-
-def unordered(looked: Ground) -> list[dict[str, Any]]:
-    """What the bank took and we did not order."""
-    rows = BankLine.objects.filter(namespace=looked.place, outcome="taken").order_by("-at", "-id")
-    return [_line(row) for row in rows[:SHOWN]]
+def movements(looked: Ground) -> dict[str, list[dict[str, Any]]]:
+    """What still asks for somebody's eye, the oldest first: `suspense` (nobody knows what it is
+    for), `waiting` (parts of a sale's money), `unordered` (what the bank took by itself).
+    """
+    open_ = Q(rest_minor__gt=0) | Q(outcome="taken")
+    rows = BankLine.objects.filter(open_, namespace=looked.place).select_related("sale__handle")
+    told: dict[str, list[dict[str, Any]]] = {"suspense": [], "waiting": [], "unordered": []}
+    for row in rows.order_by("at", "id")[:SHOWN]:
+        kind = "waiting" if row.waits else "suspense" if row.rest_minor else "unordered"
+        told[kind].append(_line(row))
+    return told
 
 
 def _line(row: BankLine) -> dict[str, Any]:

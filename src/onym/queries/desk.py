@@ -196,11 +196,6 @@ def switches(namespace: str | Ground) -> dict[str, Any]:
     }
 
 
-def is_taxed(looked: Ground) -> bool:
-    """Whether a tax table is in force."""
-    return bool(_in_force(looked, "tax").exists())
-
-
 def documents(namespace: str, kind: str) -> list[dict[str, Any]]:
     """All versions of a kind of document, the latest to take effect first."""
     rows = Document.objects.filter(namespace_id=namespace, kind=kind)

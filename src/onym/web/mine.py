@@ -17,7 +17,6 @@ from onym.flows import people as flow
 from onym.flows import share as shares
 from onym.queries import (
     bank,
-    desk,
     ground,
     holding,
     invoice,
@@ -29,7 +28,6 @@ from onym.queries import (
     watch,
 )
 from onym.queries import sale as sales
-from onym.queries.ground import Ground
 
 ASKED = (State.WARNED, State.RESTING, State.RELEASED)
 NEEDS_BUYER = ("funding", "inspection")
@@ -50,9 +48,8 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cooling": [one for one in sides["sold"] if one["state"] == "cooling"],
         "live": [one for one in (*sides["bought"], *sides["sold"]) if one["is_live"]],
         "unpaid": ledger.unpaid(who.id),
-        "shares": share.waiting(place, accounts=who.accounts),
     }
-    needs = ("asked", "turns", "to_do", "cooling", "unpaid", "shares")
+    needs = ("asked", "turns", "to_do", "cooling", "unpaid")
     told["quiet"] = not any(told[name] for name in needs)
     return render(request, "me.html", told)
 
@@ -65,10 +62,10 @@ def claim(request: HttpRequest, sale: str) -> HttpResponse:
 
         def run() -> str:
             shares.claim(sale_id=sale, by=who.id)
-            return "/me"
+            return "/me/statement"
 
         form.once(member=who.id, path=request.path, fields=fields, run=run)
-    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/me")
+    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/me/statement")
 
 
 def held(request: HttpRequest) -> HttpResponse:
@@ -120,6 +117,7 @@ def statement(request: HttpRequest) -> HttpResponse:
         "statement": ledger.statement(who.id, month=month),
         "month": month,
         "invoices": invoice.of_member(who.id),
+        "shares": share.waiting(ground.under(request), accounts=who.accounts),
         "payout": payments.payout_place(who.id),
     }
     return render(request, "me_statement.html", told)
@@ -139,13 +137,13 @@ def settings_(request: HttpRequest) -> HttpResponse:
     told = {
         "tab": "settings",
         "refusal": refusal,
-        **_country(ground.under(request), who.id),
+        **people.money(ground.under(request), who.id),
+        "countries": _countries(),
         "chosen": who.language,
         "addresses": people.addresses(who.id),
         "held": holding.holding(ground.under(request), accounts=who.accounts),
         "payout": payments.payout_place(who.id),
         "transfers": bank.offered(ground.under(request).id),
-        "ends_in": bank.account_of(who.id),
     }
     status = refusal.status if refusal else 200
     return render(request, "me_settings.html", told, status=status)
@@ -161,14 +159,10 @@ def _keep_country(request: HttpRequest, by: str) -> str:
     return form.once(member=by, path=request.path, fields=fields, run=keep)
 
 
-def _country(looked: Ground, member: str) -> dict[str, Any]:
-    """Asked only where a tax table is in force; countries by their names, in their order."""
-    if not desk.is_taxed(looked):
-        return {"taxed": False}
+def _countries() -> list[tuple[str, str]]:
+    """Codes with their names, in the order of the names."""
     names = Locale.parse(get_language() or "en").territories
-    listed = [(code, name) for code, name in names.items() if code.isalpha() and len(code) == 2]
-    return {
-        "taxed": True,
-        "country": people.country(member),
-        "countries": sorted(listed, key=lambda pair: str(pair[1])),
-    }
+    listed = [
+        (code, str(name)) for code, name in names.items() if code.isalpha() and len(code) == 2
+    ]
+    return sorted(listed, key=lambda pair: pair[1])
