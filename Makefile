@@ -7,6 +7,7 @@ PORT ?= 8000
 DATA ?= data
 SEED ?= 1
 BENCHES ?= sweep sale pages
+PROCESSES ?= 2
 export PYTHON
 
 help: ## say what there is
@@ -27,7 +28,7 @@ run-pds: ## the same on a real Bluesky PDS (compiles SQLite's binding at first)
 test: install ## the whole test suite
 	@tools/system-packages
 	@tools/pds/install || true # the tests concerned then fail
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n $(PROCESSES) --dist loadfile
 
 check: install ## format, lint, types, imports, house rules
 	.venv/bin/ruff format --check .

@@ -30,6 +30,7 @@ from onym.flows import (
     people,
     record,
     watch,
+    webhook,
 )
 from onym.queries import notice
 from onym.store import clock, secrets
@@ -39,9 +40,11 @@ from onym.store.models import (
     Appeal,
     BankLine,
     Campaign,
+    Delivery,
     DirectoryImport,
     Document,
     Handle,
+    HookCall,
     Invitation,
     Invoice,
     Listing,
@@ -51,6 +54,8 @@ from onym.store.models import (
     Reclaim,
     Sale,
     SaleSlot,
+    Transfer,
+    Webhook,
 )
 from onym.sweep import snapshot
 
@@ -102,6 +107,7 @@ def market() -> LivedIn:
     keep = _on_their_way(place, plan, now)
     _waiting(place, curator, now)
     _watches(buyer)
+    _called(buyer, sales[0], now)
     log.integrate()
     return LivedIn(
         place,
@@ -132,6 +138,54 @@ def _watches(buyer: Any) -> None:
     for n in range(9):
         row = Handle.objects.get(namespace=place, handle=f"sold{n}")
         watch.note(watch.Hit("sold", f"sal_{n}", row, clock.now(), make.usd(500)))
+
+
+def _called(buyer: Any, sale: Sale, now: datetime) -> None:
+    """A relying site of hers that has not heard everything, and hooks after the last sale."""
+    site = webhook.subscribe(namespace="demo", by=buyer.id, url="https://site.example/hook")
+    Webhook.objects.filter(pk=site.id).update(state="active")
+    for leaf in range(3):
+        Delivery.objects.create(
+            id=f"dlv_{leaf}",
+            webhook_id=site.id,
+            leaf_index=leaf,
+            state="dead",
+            attempts=10,
+            status=503 if leaf else None,
+            why="" if leaf else "timeout",
+            made_at=now,
+            answered_at=now,
+        )
+    moved = Transfer.objects.create(
+        id="trf_last",
+        namespace_id="demo",
+        handle=sale.handle,
+        sale=sale,
+        to=sale.buyer_account_id,
+        placeholder="user_1",
+        fence=1,
+        state="done",
+        started_at=now,
+    )
+    for n, (name, state) in enumerate(HOOKS):
+        HookCall.objects.create(
+            id=f"hok_{n}",
+            handle=sale.handle,
+            about=moved.id,
+            position=n,
+            name=name,
+            url="https://plaza.example/hooks",
+            state=state,
+            ordered_at=now,
+        )
+
+
+HOOKS = (
+    ("sessions", "done"),
+    ("tokens", "refused"),
+    ("webhooks", "unknown"),
+    ("mail-aliases", "pending"),
+)
 
 
 def _people(place: Any) -> tuple[Any, Any]:

@@ -21,6 +21,7 @@ import requests
 import stripe
 from asgiref.sync import async_to_sync
 from django.db import connection
+from django.db.models import Q
 from tests import make
 from tests.demo import plaza as plazas
 from tests.demo.servers import Program, free_port
@@ -36,6 +37,7 @@ from onym.store import clock as store_clock
 from onym.store.models import (
     Appeal,
     BookAccount,
+    Chargeback,
     Entry,
     Handle,
     Link,
@@ -96,6 +98,22 @@ class Outside:
         found: dict[str, int] = self.books()["sales"].get(sale, {})
         return found
 
+    def own_funds(self) -> None:
+        """Money of the operator's own at the provider, so that what banks take leaves enough."""
+        stripe.StripeClient(
+            "sk_test_onym",
+            base_addresses={"api": self.provider.base},
+            http_client=stripe.RequestsClient(timeout=5),
+        ).v1.payment_intents.create(
+            {
+                "amount": 10_000_000,
+                "currency": "usd",
+                "confirm": True,
+                "payment_method": "pm_card_visa",
+                "metadata": {"sale_id": "own_funds"},
+            }
+        )
+
     def calm(self) -> None:
         """Disarm every fault that is left."""
         for program in (self.plaza.program, self.provider):
@@ -116,7 +134,7 @@ def outside() -> Outside:
     mailbox = Program("onym_demo.mailbox", folder / "mailbox", options).start()
     found = Outside(folder, plaza, provider, mailbox, smtp)
     atexit.register(_end, folder, [plaza.program, provider, mailbox], os.getpid())
-    found.bank = _bank(provider)
+    found.bank = bank(provider)
     return found
 
 
@@ -129,7 +147,7 @@ def _end(folder: Path, programs: list[Program], owner: int) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _bank(provider: Program) -> str:
+def bank(provider: Program) -> str:
     """A connected account that may be paid; every seller of these tests uses it."""
     client = stripe.StripeClient(
         "sk_test_onym",
@@ -300,7 +318,7 @@ class World:
         )
         assert sum(taken.values()) == -ours, (sale.state, taken, ours)
         if sale.state == "settled":
-            paid_out = sum(taken.values()) - sale.gross_minor
+            paid_out = sum(taken.values()) - sale.gross_minor - taken.get("dispute", 0)
             shared = Appeal.objects.filter(sale=sale, state="upheld", member__isnull=False)
             shares = sum(shared.values_list("compensation_minor", flat=True))
             owed = shares if sale.seller.is_house else sale.proceeds_minor
@@ -338,9 +356,15 @@ OPEN = ("pending", "unknown")
 def _entries(sale: str) -> list[int]:
     """The entries that move this sale's money across our border."""
     payouts = list(Payout.objects.filter(sale_id=sale).values_list("id", flat=True))
+    taken = list(Chargeback.objects.filter(sale_id=sale).values_list("id", flat=True))
     return list(
         Entry.objects.filter(kind__in=("funded", "refunded"), ref=sale).values_list("id", flat=True)
-    ) + list(Entry.objects.filter(kind="paid_out", ref__in=payouts).values_list("id", flat=True))
+    ) + list(
+        Entry.objects.filter(
+            Q(kind="paid_out", ref__in=payouts)
+            | Q(kind__in=("charged_back", "reinstated"), ref__in=taken)
+        ).values_list("id", flat=True)
+    )
 
 
 def _wake() -> int:

@@ -12,6 +12,8 @@ from tests.demo.servers import Program
 
 from onym.ports.platform import SignedHttp
 
+CLIENT_SECRET = "a secret: of/the site"
+BACK = "http://testserver/sign-in/platform/back"
 _numbers = itertools.count(1)
 
 
@@ -55,6 +57,7 @@ def start(directory: Path, *, count: int = 60) -> Plaza:
     )
     clock = directory / "clock"
     options = ["--public-key", str(public), "--clock-file", str(clock), "--count", str(count)]
+    options += ["--client-id", "onym", "--client-secret", CLIENT_SECRET, "--redirect-uri", BACK]
     program = Program("onym_demo.platform", directory / "state", options)
     try:
         program.start()

@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
+    "src/onym/web/address.py": "tests/surfaces/test_changes.py",
+    "src/onym/ports/stripe_lines.py": "tests/surfaces/test_reconcile.py",
+    "src/onym/web/payout.py": "tests/flows/test_payout.py",
+    "src/onym/jobs/payout.py": "tests/flows/test_payout.py",
+    "src/onym/store/inbox.py": "tests/store/test_constraints.py",
+    "src/onym/jobs/inbox.py": "tests/flows/test_inbox.py",
+    "src/onym/store/chargeback.py": "tests/store/test_constraints.py",
+    "src/onym/jobs/chargeback.py": "tests/flows/test_chargeback.py",
+    "src/onym/store/reconcile.py": "tests/surfaces/test_reconcile.py",
+    "src/onym/queries/reconcile.py": "tests/surfaces/test_reconcile.py",
+    "src/onym/jobs/reconcile.py": "tests/surfaces/test_reconcile.py",
+    "src/onym/flows/reconcile.py": "tests/surfaces/test_reconcile.py",
+    "src/onym/cli/reconcile.py": "tests/surfaces/test_reconcile.py",
     "src/onym/core/plain.py": "tests/surfaces/test_api.py",
     "src/onym/web/privacy.py": "tests/surfaces/test_privacy.py",
     "src/onym/flows/sessions.py": "tests/surfaces/test_security.py",

@@ -166,14 +166,15 @@ def the_answer_is_kept_apart_from_the_deed() -> None:
 def a_webhook_is_believed() -> None:
     """What a hint says is recorded as the provider's answer."""
 
-    def believe(*, intent_id: str, sale_id: str) -> None:
-        for payment in Payment.objects.filter(sale_id=sale_id, kind="charge"):
+    def believe(*, namespace: str, provider: str, hint: Any) -> bool:
+        for payment in Payment.objects.filter(sale_id=hint.sale_id, kind="charge"):
             payments.record_charge(
                 payment_id=payment.id,
                 state=PaymentState.PAID,
-                provider="stripe",
-                provider_id=intent_id,
+                provider=provider,
+                provider_id=hint.intent_id,
             )
+        return bool(namespace)
 
     inbox.payment_hint = believe
 

@@ -15,8 +15,9 @@ from django.db import IntegrityError, transaction
 from django.test import Client
 from tests import make
 from tests import world as worlds
-from tests.faults import bugs, test_bar, test_kill, test_outside, test_races, ways
+from tests.faults import bugs, bugs_payments, test_bar, test_kill, test_outside, test_races, ways
 from tests.faults.points import in_a_child
+from tests.flows import test_chargeback, test_confirming, test_inbox, test_payout
 
 from onym.core.errors import OwnHandle
 from onym.flows import people
@@ -163,6 +164,50 @@ def a_second_try_after_a_refund_moves_the_handle(world: worlds.World) -> None:
     world.check(first, second)
 
 
+def a_chargeback_that_is_none_changes_nothing(world: worlds.World) -> None:
+    test_chargeback.test_a_webhook_that_tells_of_a_chargeback_that_is_none_changes_nothing(world)
+
+
+def a_loss_after_the_payout_is_a_claim(world: worlds.World) -> None:
+    world.out.own_funds()
+    test_chargeback.test_one_that_is_lost_after_the_payout_is_a_claim_of_the_house(world)
+
+
+def a_frozen_sale_stands_still(world: worlds.World) -> None:
+    test_chargeback.test_a_frozen_sale_does_not_move_whatever_its_clocks_and_parties_say(world)
+
+
+def a_loss_before_the_payout_pays_nobody(world: worlds.World) -> None:
+    world.out.own_funds()
+    test_chargeback.test_one_that_is_lost_before_the_payout_brings_the_handle_back_and_pays_nobody(
+        world, test_chargeback.settled
+    )
+
+
+def a_closed_account_is_paid_once_it_is_ready(world: worlds.World) -> None:
+    test_payout.test_a_payout_to_a_closed_account_is_refused_shown_and_paid_once_under_a_new_key(
+        world
+    )
+
+
+def a_question_takes_no_money(world: worlds.World) -> None:
+    way = ways.trade(world, mail=False)
+    sale = way.agree()
+    way.pay(sale, test_confirming.ASKS)
+    world.drain()
+    test_confirming.test_the_buyer_is_led_to_the_bank_and_the_sale_goes_on_waiting(
+        world, (way, sale)
+    )
+
+
+def a_hundred_copies_are_one_event(world: worlds.World) -> None:
+    way = ways.trade(world, price=400, mail=False)
+    sale = way.agree()
+    client = Client()
+    assert [test_inbox.post(client, test_inbox.paid(sale)) for _ in range(100)] == [200] * 100
+    assert test_inbox.outcomes() == [("evt_1", 100, "waiting")]
+
+
 BUGS: list[tuple[Callable[[], None], Check, str]] = [
     (bugs.books_need_not_balance, an_unbalanced_entry_is_refused_or_audited, "VIOLATED"),
     (
@@ -188,6 +233,34 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
     (bugs.a_move_is_asked_for_again_under_a_new_key, a_cut_move_is_asked_about, "refund"),
     (bugs.the_answer_is_kept_apart_from_the_deed, a_named_write_is_done_once, "still open"),
     (bugs.a_webhook_is_believed, a_forged_hint_is_not_believed, "funding_unknown"),
+    (
+        bugs_payments.a_chargeback_is_believed_from_the_webhook,
+        a_chargeback_that_is_none_changes_nothing,
+        "Chargeback|chargeback",
+    ),
+    (
+        bugs_payments.a_chargeback_after_the_payout_is_not_booked,
+        a_loss_after_the_payout_is_a_claim,
+        "63_?000",
+    ),
+    (bugs_payments.a_chargeback_freezes_nothing, a_frozen_sale_stands_still, "DID NOT RAISE"),
+    (
+        bugs_payments.a_lost_chargeback_leaves_the_sale_as_it_was,
+        a_loss_before_the_payout_pays_nobody,
+        "refunded",
+    ),
+    (
+        bugs_payments.a_chargeback_is_taken_from_escrow_whatever_lies_there,
+        a_loss_after_the_payout_is_a_claim,
+        "63_?000",
+    ),
+    (
+        bugs_payments.a_refused_payout_is_tried_again_under_its_old_key,
+        a_closed_account_is_paid_once_it_is_ready,
+        "refused",
+    ),
+    (bugs_payments.a_question_of_the_bank_counts_as_paid, a_question_takes_no_money, "paid"),
+    (bugs_payments.every_delivery_is_news, a_hundred_copies_are_one_event, "evt_1"),
     (bugs.kin_may_trade, kin_are_refused, "DID NOT RAISE"),
     (bugs.the_commission_is_a_cent_too_much, settles_to_the_cent, "taken"),
     (bugs.the_last_look_is_skipped, who_was_seen_before_the_money_keeps_the_handle, "refunded"),

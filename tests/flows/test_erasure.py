@@ -14,7 +14,7 @@ from tests import make
 
 from onym.core import retention as core
 from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
-from onym.flows import erasure, invitation, log, offer, outgoing, people, record, retention
+from onym.flows import erasure, invitation, log, offer, outgoing, people, record, retention, webhook
 from onym.queries import audit, export
 from onym.queries import invitation as invitations
 from onym.store import clock, secrets
@@ -30,6 +30,7 @@ from onym.store.models import (
     Notice,
     Suppression,
     Watch,
+    Webhook,
 )
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -193,3 +194,13 @@ def test_an_appeal_falls_silent_long_after_it_was_decided(place: Any, leila: Mem
     Appeal.objects.update(decided_at=clock.now() - timedelta(days=1096))
     assert retention.purge()["appeals"] == 1
     assert Appeal.objects.get(pk=made.id).text == ""
+
+
+def test_relying_sites_of_whoever_leaves_are_told_nothing_more(place: Any, leila: Member) -> None:
+    made = webhook.subscribe(namespace="demo", by=leila.id, url="https://site.example/hook")
+    Webhook.objects.filter(pk=made.id).update(state="active")
+    assert len(export.export(leila.id)["webhooks"]) == 1
+    erasure.erase(member=leila.id)
+    row = Webhook.objects.get(pk=made.id)
+    assert (row.state, bytes(row.url_sealed), bytes(row.secret_sealed)) == ("ended", b"", b"")
+    assert not Link.objects.filter(is_primary=True).exists()

@@ -181,3 +181,13 @@ def test_the_database_refuses(place: Any, name: str) -> None:
         DisplacedShare.objects.update(**REFUSED[name])
     assert told.value.__cause__.diag.constraint_name == name  # type: ignore[union-attr]  # psycopg's
     assert {c.name for c in DisplacedShare._meta.constraints} == set(REFUSED)
+
+
+def test_tax_and_share_are_whole_steps_where_amounts_are_moved_in_steps() -> None:
+    text = (
+        'id = "h"\nversion = 1\neffective_from = 2026-01-01\npayer = "buyer"\n[currency.KWD]\n'
+        'displaced = "2.5"\nstep = "0.010"\nbands = [{ percent = "5" }]\n'
+    )
+    schedule = fees.Schedule.from_toml(text, currency="KWD")
+    assert schedule.displaced(Money(10_390, "KWD")) == Money(250, "KWD")
+    assert [schedule.stepped(minor) for minor in (0, 4, 5, 14, 15, 20)] == [0, 0, 10, 10, 20, 20]

@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.demo.servers import Program, free_port
 
-from onym.core.errors import Malformed, NotAllowed
+from onym.core.errors import Malformed, NotSignedIn
 from onym.ports.mail import Delivery, DjangoMail, Message, read_inbound, unsubscribe_headers
 
 SMTP = "django.core.mail.backends.smtp.EmailBackend"
@@ -280,9 +280,9 @@ def test_a_signed_letter_is_read():
 @pytest.mark.parametrize(
     ("body", "signature", "refusal"),
     [
-        (BODY, sign(json.dumps(BODY).encode(), "other"), NotAllowed),
-        (BODY, sign(json.dumps(BODY).encode(), at=NOW - 301), NotAllowed),
-        (BODY, sign(b"{}"), NotAllowed),
+        (BODY, sign(json.dumps(BODY).encode(), "other"), NotSignedIn),
+        (BODY, sign(json.dumps(BODY).encode(), at=NOW - 301), NotSignedIn),
+        (BODY, sign(b"{}"), NotSignedIn),
         (BODY, "v1=00", Malformed),
         (b"no json", None, Malformed),
         (b"[]", None, Malformed),
@@ -298,5 +298,5 @@ def test_a_letter_that_nobody_signed_for_us_is_refused(body, signature, refusal)
 
 
 def test_without_a_key_no_letter_is_read():
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotSignedIn):
         read(BODY, keys=())

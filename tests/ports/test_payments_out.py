@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.demo.servers import Program, until
 from tests.ports.paying import USD, charge, charged, make_port, names, plan
 
-from onym.core.errors import IdempotencyMismatch, Malformed, NotAllowed
+from onym.core.errors import IdempotencyMismatch, Malformed, NotSignedIn
 from onym.core.money import Money
 from onym.ports.payments import NOT_FOUND, Effect
 from onym.ports.stripe import StripePayments
@@ -126,10 +126,13 @@ def test_a_key_of_another_refund_or_payout_is_refused(provider, port, account):
 def account(provider, port):
     """A seller's account that may be paid."""
     made = port.connect(key="connect-seller", mail="seller@people.example")
-    assert not port.account_ready(made)
-    link = port.account_link(account=made, return_url="http://127.0.0.1/back")
+    told = port.account(made)
+    assert (told.ready, told.missing) == (False, ("external_account",))
+    link = port.account_link(
+        account=made, return_url="http://127.0.0.1/back", refresh_url="http://127.0.0.1/again"
+    )
     assert requests.post(link, timeout=10).ok
-    assert port.account_ready(made)
+    assert port.account(made).ready
     return made
 
 
@@ -138,7 +141,7 @@ def test_connecting_twice_under_one_key_is_one_account(port, account):
     with pytest.raises(Malformed):
         port.connect(key="connect-nobody", mail="no address")
     with pytest.raises(Malformed):
-        port.account_ready("acct_none")
+        port.account("acct_none")
 
 
 @pytest.mark.parametrize(
@@ -314,18 +317,18 @@ GOOD = sign(PAYLOAD, "whsec_new")
 @pytest.mark.parametrize(
     ("payload", "signature", "refusal"),
     [
-        (PAYLOAD, sign(PAYLOAD, "whsec_of_somebody_else"), NotAllowed),
-        (PAYLOAD.replace(b"pi_1", b"pi_2"), GOOD, NotAllowed),
-        (PAYLOAD, sign(PAYLOAD, "whsec_new", NOW - 301), NotAllowed),
-        (PAYLOAD, sign(PAYLOAD, "whsec_new", NOW + 301), NotAllowed),
-        (PAYLOAD, sign(PAYLOAD, ""), NotAllowed),
+        (PAYLOAD, sign(PAYLOAD, "whsec_of_somebody_else"), NotSignedIn),
+        (PAYLOAD.replace(b"pi_1", b"pi_2"), GOOD, NotSignedIn),
+        (PAYLOAD, sign(PAYLOAD, "whsec_new", NOW - 301), NotSignedIn),
+        (PAYLOAD, sign(PAYLOAD, "whsec_new", NOW + 301), NotSignedIn),
+        (PAYLOAD, sign(PAYLOAD, ""), NotSignedIn),
         (PAYLOAD, GOOD.replace("v1=", "v0="), Malformed),
         (PAYLOAD, "", Malformed),
         (PAYLOAD, "t=,v1=", Malformed),
         (PAYLOAD, "t=soon,v1=00", Malformed),
         (PAYLOAD, GOOD + ",t=1", Malformed),
         (PAYLOAD, f"t={int(NOW)}", Malformed),
-        (PAYLOAD, f"t={int(NOW)},v1=ÿ", NotAllowed),
+        (PAYLOAD, f"t={int(NOW)},v1=ÿ", NotSignedIn),
         (b"{", sign(b"{", "whsec_new"), Malformed),
         (b"[]", sign(b"[]", "whsec_new"), Malformed),
         (b"\xff", sign(b"\xff", "whsec_new"), Malformed),
@@ -348,5 +351,5 @@ def test_a_webhook_within_five_minutes_of_our_clock_is_read(port, at):
 
 def test_without_a_secret_no_webhook_is_read(provider):
     port = StripePayments(api_key="sk_test_onym", api_base=provider.base, webhook_secrets=("",))
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotSignedIn):
         port.read_webhook(payload=PAYLOAD, signature=sign(PAYLOAD, ""), now=NOW)

@@ -13,8 +13,10 @@ from tests import make
 from onym.flows import listing, offer
 from onym.store.models import (
     Approval,
+    AreaStop,
     BookAccount,
     Campaign,
+    Chargeback,
     DemoClock,
     Document,
     Entry,
@@ -33,7 +35,9 @@ from onym.store.models import (
     Offer,
     Payment,
     Payout,
+    PlatformWrite,
     Posting,
+    ProviderEvent,
     Sale,
     StaffRole,
     Suppression,
@@ -53,6 +57,7 @@ def world(database: Any) -> None:
     buyer = make.member(place, account="acc-b", mail="b@two.example")
     staff = make.member(place, roles="curator", id="mbr_staff")
     row = make.handle(place, "moon", account_id="acc-moon")
+    PlatformWrite.objects.create(key="k1", namespace=place, subject="moon", fence=1, wish={})
     offer.make(namespace="demo", handle="moon", buyer=buyer.id, price=make.usd(5))
     listed = listing.open_(namespace="demo", handle="moon", seller=seller.id, price=make.usd(10))
     sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
@@ -62,6 +67,14 @@ def world(database: Any) -> None:
     make.copy(charge, id="pay_2", kind="refund")
     Payout.objects.create(
         id="out_1", sale=sale, member=seller, amount_minor=1, currency="USD", due_at=make.NOW
+    )
+    Chargeback.objects.create(
+        id="cbk_1", sale=sale, provider="stripe", provider_id="dp_1", status="open",
+        source="escrow", amount_minor=1, currency="USD", opened_at=make.NOW,
+    )  # fmt: skip
+    AreaStop.objects.create(namespace=place, area="sales", since=make.NOW, set_by=seller)
+    ProviderEvent.objects.create(
+        namespace="demo", provider="stripe", event="e", received_at=make.NOW
     )
     Transfer.objects.create(
         id="trf_1", namespace=place, handle=row, sale=sale, source="a", to="b", placeholder="u",
@@ -140,6 +153,11 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_house_member": update(Member, is_house=True),
     "one_member_per_address": twin(MailAddress),
     "one_member_per_account": twin(Link),
+    "one_primary_account": lambda: (
+        Link.objects.filter(account_id="acc-b").update(is_primary=True),
+        make.copy(Link.objects.get(account_id="acc-b"), account_id="acc-c"),
+    ),
+    "primary_is_linked": update(Link, is_primary=True, unlinked_at=make.NOW),
     "kinship_once": twin(Kinship),
     "kinship_ordered": lambda: Kinship.objects.update(one_id="mbr_zzz", other_id="mbr_aaa"),
     "role_once": twin(StaffRole),
@@ -186,20 +204,32 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_refund_per_sale": lambda: make.copy(Payment.objects.get(pk="pay_2"), id="pay_3"),
     "payout_state": update(Payout, state="lost"),
     "payout_positive": update(Payout, amount_minor=0),
+    "chargeback_once": twin(Chargeback, id="cbk_2"),
+    "chargeback_status": update(Chargeback, status="late"),
+    "chargeback_source": update(Chargeback, source="pocket"),
+    "chargeback_positive": update(Chargeback, amount_minor=0),
+    "one_area_stop_at_a_time": twin(AreaStop),
+    "area_stop_forward": update(AreaStop, until=make.LONG_AGO),
+    "area_known": update(AreaStop, area="weather"),
+    "event_once": twin(ProviderEvent),
+    "delivery_outcome": update(ProviderEvent, outcome="believed"),
     "transfer_state": update(Transfer, state="lost"),
     "one_transfer_per_fence": twin(Transfer, id="trf_2"),
+    "platform_write_answer": update(PlatformWrite, answer="maybe"),
+    "one_open_write_per_subject": twin(PlatformWrite, key="k2", fence=2),
+    "a_fence_is_used_once": twin(PlatformWrite, key="k2", answer="done"),
 }
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
-ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate"}
-ELSEWHERE |= {"invoice", "invoiceseries"}
-ELSEWHERE |= {"screeningcase", "displacedshare"}
+ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
+ELSEWHERE |= {"invoice", "invoiceseries", "screeningcase", "displacedshare"}
 ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
-desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of the bank:
-tests/store/test_bank.py; of invoices: tests/flows/test_invoice.py; of screening:
-tests/flows/test_screening.py; of shares: tests/flows/test_share.py.
+desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
+outside: tests/store/test_outside.py; of the bank: tests/store/test_bank.py; of invoices:
+tests/flows/test_invoice.py; of screening: tests/flows/test_screening.py; of shares:
+tests/flows/test_share.py.
 """
 
 

@@ -64,7 +64,7 @@ def test_the_press_address_answers_people_and_nobody_else(
 
 
 def test_a_letter_without_our_signature_is_refused(place: Any) -> None:
-    assert post(LETTER, key="another").status_code == 403
+    assert post(LETTER, key="another").status_code == 401
     bare = Client().post("/mail/inbound", "{}", content_type="application/json")
     assert (bare.status_code, bare.json()["code"]) == (400, "malformed")
     assert not Notice.objects.exists()

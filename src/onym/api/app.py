@@ -15,6 +15,7 @@ from ninja.operation import Operation
 from onym.api import (
     bank,
     desk,
+    handover,
     invitation,
     ledger,
     listing,
@@ -24,6 +25,7 @@ from onym.api import (
     sale,
     screening,
     watch,
+    webhook,
     wire,
 )
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
@@ -62,6 +64,8 @@ ROUTERS: tuple[Router, ...] = (
     sale.router,
     ledger.router,
     watch.router,
+    handover.router,
+    webhook.router,
     desk.router,
     bank.router,
     screening.router,

@@ -54,13 +54,13 @@ def log_file(_: HttpRequest, path: str) -> HttpResponse:
 @require_POST
 @refusing
 def payments_hook(request: HttpRequest, provider: str) -> HttpResponse:
-    """The provider's inbox: a signed hint; what is so is asked for."""
+    """The provider's inbox: a signed hint is kept once; what is so is asked for by a job."""
     port = ports.payments(settings.NAMESPACE)
     if provider != port.name:
         raise Malformed("no such provider")
     signature = request.headers.get("Stripe-Signature", "")
     hint = port.read_webhook(payload=request.body, signature=signature, now=time.time())
-    inbox.payment_hint(intent_id=hint.intent_id, sale_id=hint.sale_id)
+    inbox.payment_hint(namespace=settings.NAMESPACE, provider=port.name, hint=hint)
     return wire.respond(200, {"received": hint.id})
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 
 from onym.core import errors
 from onym.flows import bank, contacts, refresh
-from onym.flows import names as flow
+from onym.flows import moves as flow
 from onym.queries import bank as banks
 from onym.queries import names as query
 from onym.sweep import columns, snapshot

@@ -25,6 +25,7 @@ class Action(StrEnum):
     HOUSE_PURCHASE = "house_purchase"
     BANK = "bank"
     SCREEN = "screen"
+    SEND_AGAIN = "send_again"
     PUBLISH = "publish"
 
 

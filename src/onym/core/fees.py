@@ -31,7 +31,7 @@ BUILT_IN = ("domain-2021", "flat-5", "onym-2026")
 
 MILLION = 10**6
 SCHEDULE_KEYS = {"id", "version", "effective_from", "payer", "currency"}
-TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands", "displaced"}
+TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands", "displaced", "step"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """One version of a fee schedule in one currency; amounts in minor units."""
+    """One version of a fee schedule in one currency; amounts in minor units.
+
+    All of them are whole steps: a provider may move no finer amounts than ten fils.
+    """
 
     id: str
     version: int
@@ -56,6 +59,7 @@ class Schedule:
     least_commission_minor: int = 0
     initiate_minor: int = 0
     displaced_ppm: int = 0
+    step_minor: int = 1
 
     @property
     def key(self) -> str:
@@ -85,25 +89,36 @@ class Schedule:
             least_commission_minor=minor_units(table.get("least_commission", "0"), currency),
             initiate_minor=minor_units(table.get("initiate", "0"), currency),
             displaced_ppm=_ppm(table.get("displaced", "0")),
+            step_minor=_step(table, currency),
         )
 
     def commission(self, price: Money) -> Money:
         """min(price, max(least, bands)); the bands are summed exactly, then rounded down once.
 
-        Refusals: currency_mismatch, amount_too_small, amount_too_large.
+        Refusals: as `check`.
         """
         minor = self.check(price=price).minor
-        return Money(
-            min(minor, max(self.least_commission_minor, self._banded(minor))), self.currency
-        )
+        exact = min(minor, max(self.least_commission_minor, self._banded(minor)))
+        return Money(exact - exact % self.step_minor, self.currency)
+
+    def stepped(self, minor: int) -> int:
+        """The whole number of steps that is nearest to an amount, half a step up."""
+        return (minor + self.step_minor // 2) // self.step_minor * self.step_minor
 
     def displaced(self, price: Money) -> Money:
         """The share of whoever lost the handle to a primary sale at `price`, rounded down."""
-        return Money(price.minor * self.displaced_ppm // MILLION, price.currency)
+        exact = price.minor * self.displaced_ppm // MILLION
+        return Money(exact - exact % self.step_minor, price.currency)
 
     def check(self, *, price: Money) -> Money:
-        """`price` itself, if a sale may be agreed at it."""
+        """`price` itself, if a sale may be agreed at it.
+
+        Refusals: currency_mismatch, amount_too_small, amount_too_large, malformed off the steps.
+        """
         price.expect(self.currency)
+        if price.minor % self.step_minor:
+            step = _wire(Money(self.step_minor, self.currency))
+            raise Malformed("the price is not a whole number of steps", step=step)
         if price.minor < self.least_price_minor:
             least = Money(self.least_price_minor, self.currency)
             raise AmountTooSmall("below the least price", minimum=_wire(least))
@@ -153,7 +168,7 @@ def split(
     none = zero(schedule.currency)
     tax, share = _part(tax, none), _part(share, none)
     commission = none if kind == "primary" else schedule.commission(price)
-    by_buyer, by_seller = _payers(commission, schedule.payer)
+    by_buyer, by_seller = _payers(commission, schedule.payer, step=schedule.step_minor)
     fee = Money(schedule.initiate_minor, schedule.currency)
     proceeds = price - by_seller - share
     gross = price + by_buyer + fee + tax
@@ -187,9 +202,9 @@ def built_in(schedule_id: str, *, currency: str) -> Schedule:
     return Schedule.from_toml(file.read_text("utf-8"), currency=currency)
 
 
-def _payers(commission: Money, payer: Payer) -> tuple[Money, Money]:
+def _payers(commission: Money, payer: Payer, *, step: int) -> tuple[Money, Money]:
     weights = {"buyer": (1, 0), "seller": (0, 1), "half": (1, 1)}[payer]
-    buyer, seller = allocate(commission.minor, weights)
+    buyer, seller = (part * step for part in allocate(commission.minor // step, weights))
     return Money(buyer, commission.currency), Money(seller, commission.currency)
 
 
@@ -243,6 +258,18 @@ def _bands(rows: Any, currency: str) -> tuple[Band, ...]:
     if ends[-1] is not None or None in ends[:-1] or not rising:
         raise Malformed("bands rise, and the last alone has no up_to")
     return bands
+
+
+def _step(table: Mapping[str, Any], currency: str) -> int:
+    """The least amount that can be moved; every other amount of the table is whole steps."""
+    if "step" not in table:
+        return 1
+    step = minor_units(table["step"], currency)
+    named = ("least_price", "least_commission", "initiate")
+    amounts = [minor_units(table[name], currency) for name in named if name in table]
+    if step < 1 or any(amount % step for amount in amounts):
+        raise Malformed("step is a positive amount, and every amount is whole steps")
+    return step
 
 
 def _band(row: Mapping[str, Any], currency: str) -> Band:

@@ -30,6 +30,10 @@ class Entry:
             raise Unbalanced(f"{self.kind} {self.ref} sums to {sum(self.postings.values())}")
 
 
+RECEIVABLE = "receivable"
+"""What others owe the house: negative while they do."""
+
+
 def world(provider: str) -> str:
     return f"world:{provider}"
 
@@ -114,6 +118,26 @@ def shared(*, sale: str, amount: Money, member: str) -> Entry:
     """A displaced holder has come for the share that was set aside."""
     moves = {SUSPENSE: -amount.minor, payable(member): amount.minor}
     return Entry("shared", sale, amount.currency, moves)
+
+
+def charged_back(
+    *, chargeback: str, amount: Money, out_of: str, provider: str, provider_id: str
+) -> Entry:
+    """The buyer's bank has taken the money back, `out_of` escrow or as a claim of the house."""
+    moves = {out_of: -amount.minor, world(provider): amount.minor}
+    return Entry("charged_back", chargeback, amount.currency, moves, provider_id)
+
+
+def reinstated(taken: Entry) -> Entry:
+    """The bank has given it back, to where it was taken from."""
+    moves = {code: -minor for code, minor in taken.postings.items()}
+    return Entry("reinstated", taken.ref, taken.currency, moves, taken.provider_id)
+
+
+def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
+    """A claim for what the bank took is met by what lies in the sale's escrow."""
+    moves = {escrow(sale): -amount.minor, RECEIVABLE: amount.minor}
+    return Entry("absorbed", chargeback, amount.currency, moves)
 
 
 def compensated(*, appeal: str, amount: Money, member: str | None) -> Entry:

@@ -258,10 +258,11 @@ def _schedule(leaf: Leaf, currency: str, table: Any) -> fees.Schedule | None:
     try:
         payer, bands = table["payer"], [fees.Band(ppm, to) for ppm, to in table["bands"]]
         figures = {key: table[key] for key in _LEAST}
+        step = table.get("step_minor", 1)
         version = int(leaf.body["version"])
-    except (KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         return None
-    whole = [*figures.values(), *(band.ppm for band in bands)]
+    whole = [step or "", *figures.values(), *(band.ppm for band in bands)]
     whole += [band.up_to_minor for band in bands[:-1]]
     if payer not in get_args(fees.Payer) or not all(type(number) is int for number in whole):
         return None
@@ -275,6 +276,7 @@ def _schedule(leaf: Leaf, currency: str, table: Any) -> fees.Schedule | None:
         payer=payer,
         bands=tuple(bands),
         **figures,
+        step_minor=step,
     )
 
 
@@ -289,6 +291,7 @@ def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
             "bands": [[band.ppm, band.up_to_minor] for band in one.bands],
             **{key: getattr(one, key) for key in _LEAST},
             **({"displaced_ppm": one.displaced_ppm} if one.displaced_ppm else {}),
+            **({"step_minor": one.step_minor} if one.step_minor != 1 else {}),
         }
         for one in schedules
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from onym.core.errors import AlreadyClosed, Expired, NotAllowed
+from onym.core.errors import AlreadyClosed, Expired, InProgress, NotAllowed
 from onym.core.guidelines import Guidelines
 from onym.core.money import Money
 
@@ -73,7 +73,7 @@ TRANSITIONS: dict[State, frozenset[State]] = {
     State.INSPECTION: frozenset({State.SETTLED, State.DISPUTED}),
     State.DISPUTED: frozenset({State.SETTLED, State.REFUNDING}),
     State.REFUNDING: frozenset({State.REFUNDED}),
-    State.SETTLED: frozenset({State.RETURNING}),
+    State.SETTLED: frozenset({State.RETURNING, State.DISPUTED}),
     State.RETURNING: frozenset({State.SETTLED, State.REFUNDING}),
     State.REFUNDED: frozenset(),
     State.EXPIRED: frozenset(),
@@ -86,6 +86,7 @@ class PaymentState(StrEnum):
 
     PENDING = "pending"  # ordered; the provider may or may not have been asked
     UNKNOWN = "unknown"  # asked, no answer: ask again
+    ACTION = "action"  # the buyer must confirm it at the bank, or it is given up at the deadline
     PAID = "paid"  # the provider has captured it
     DECLINED = "declined"  # the provider said no
     CANCELLED = "cancelled"  # given up, and the provider agrees that it can never be paid
@@ -99,7 +100,8 @@ class PayoutState(StrEnum):
     DUE = "due"  # waiting for the withdrawal delay, or for the job
     UNKNOWN = "unknown"  # asked, no answer: ask again
     DONE = "done"  # the provider has paid it
-    REFUSED = "refused"  # the provider said no: suspense on the desk
+    REFUSED = "refused"  # the provider said no: tried again once the account is ready
+    WITHHELD = "withheld"  # the buyer's bank took the money back before it left: nothing is paid
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Sale:
     delivery_until: datetime | None = None
     inspection_until: datetime | None = None
     read_back_account_id: str | None = None
+    frozen: bool = False
 
 
 def move(sale: Sale, to: State) -> Sale:
@@ -126,6 +129,12 @@ def move(sale: Sale, to: State) -> Sale:
             f"a sale that is {sale.state.value} cannot become {to.value}", state=sale.state.value
         )
     return dataclasses.replace(sale, state=to)
+
+
+def expect_thawed(sale: Sale) -> None:
+    """Refuses `in_progress` while the buyer's bank decides about the payment: nothing moves."""
+    if sale.frozen:
+        raise InProgress("the buyer's bank is deciding about this payment")
 
 
 def pay(sale: Sale, *, by: str, now: datetime) -> Sale:
@@ -169,6 +178,7 @@ def cool(sale: Sale, *, guidelines: Guidelines, now: datetime) -> Sale:
     """Cooling-off is over: delivery begins. `not_allowed` before that instant."""
     if sale.state is not State.COOLING or sale.cooling_until is None:
         raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
+    expect_thawed(sale)
     if now < sale.cooling_until:
         raise NotAllowed("cooling-off is not over")
     return _deliver(sale, guidelines=guidelines, now=now)
@@ -215,6 +225,7 @@ def inspect(sale: Sale, *, now: datetime) -> Sale:
 
 
 def _settle(sale: Sale) -> Sale:
+    expect_thawed(sale)
     settled = move(sale, State.SETTLED)
     if sale.read_back_account_id != sale.buyer_account_id:
         raise NotAllowed("no read-back shows the buyer as holder")
@@ -279,6 +290,7 @@ def cancel(sale: Sale, *, by: str) -> Sale:
     if by not in (sale.buyer, sale.seller):
         raise NotAllowed("only a party may cancel a sale")
     if sale.state is State.COOLING:
+        expect_thawed(sale)
         return move(sale, State.REFUNDING)
     if sale.state is State.FUNDING and by == sale.buyer:
         return move(sale, State.CANCELLED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.http import HttpRequest, HttpResponse
 
 from onym.desk.page import shown, staff
-from onym.queries import ground
+from onym.queries import ground, reconcile
 from onym.queries import overview as queries
 
 
@@ -21,5 +21,7 @@ def overview(request: HttpRequest) -> HttpResponse:
         "sold": sum(count for _, count in weeks["sold"][-4:]),
         "tiers": queries.tiers(looked),
         "appeals": queries.appeals(looked),
+        "compared": reconcile.last(looked.place.id),
+        "claims": queries.claims(looked),
     }
     return shown(request, "desk/overview.html", told)

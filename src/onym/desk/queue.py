@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from onym.core.access import Action
 from onym.desk.page import Fields, address, answered, may, shown, staff
-from onym.flows import appeal, disclosure, dispute, reclaim
+from onym.flows import appeal, disclosure, dispute, payout, reclaim
 from onym.flows import desk as flow
 from onym.queries import ground, people
 from onym.queries import queue as queries
@@ -57,6 +57,8 @@ def _do(fields: Fields, who: Caller) -> str:
             appeal.decide(appeal_id=about, by=who.id, outcome=did, reasons=why)
         case "confirm":
             reclaim.confirm(namespace=place, handle=about, by=who.id)
+        case "retry":
+            payout.retry(payout_id=about, by=who.id)
         case "settle" | "return":
             dispute.decide(sale_id=about, by=who.id, outcome=did)
         case _:

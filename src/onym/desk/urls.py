@@ -6,6 +6,7 @@ from django.urls import re_path
 
 from onym.desk import (
     bank,
+    calls,
     campaign,
     listing,
     overview,
@@ -33,5 +34,6 @@ urlpatterns = [
     re_path(DESK + r"bank$", bank.bank, name="desk-bank"),
     re_path(DESK + r"bank/(?P<id>[^/]+)\.xml$", bank.file, name="desk-bank-file"),
     re_path(DESK + r"screening$", screening.screening, name="desk-screening"),
+    re_path(DESK + r"calls$", calls.calls, name="desk-calls"),
     re_path(DESK + r"switches$", switches.switches, name="desk-switches"),
 ]

@@ -12,7 +12,7 @@ from django.db import transaction
 from onym.core import access
 from onym.core import sale as core
 from onym.core import transfer as transfers
-from onym.core.errors import AlreadyClosed, InProgress, Malformed
+from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.core.names import placeholder
 from onym.flows import record, transfer
 from onym.flows import sale as sale_flow
@@ -25,8 +25,9 @@ OPEN = (transfers.State.PENDING, transfers.State.SENT, transfers.State.UNKNOWN)
 def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
     """`settle` pays the seller; `return` brings the handle back, then refunds the buyer.
 
-    Refuses `not_allowed`, `malformed`, `already_closed` for a sale that is not disputed, and
-    `in_progress` while the handle is on its way back.
+    Refuses `not_allowed` (also to settle what the buyer's bank has taken back), `malformed`,
+    `already_closed` for a sale that is not disputed, and `in_progress` while the handle is on its
+    way back or the bank is deciding.
     """
     if outcome not in ("settle", "return"):
         raise Malformed("a dispute is decided by settle or return")
@@ -36,10 +37,13 @@ def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
         if sale.state != core.State.DISPUTED:
             raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
-        if sale.transfer_set.filter(to=_back_to(sale), state__in=OPEN).exists():
+        core.expect_thawed(sale.snapshot())
+        if is_returning(sale):
             raise InProgress("the handle is on its way back")
         if outcome == "return":
-            _order_return(sale, now=now)
+            order_return(sale, now=now)
+        elif sale.chargeback_set.filter(status="lost").exists():
+            raise NotAllowed("the buyer's bank has taken the money back")
         else:
             sale.handle.dispute_open = False
             sale.handle.save(update_fields=["dispute_open"])
@@ -51,7 +55,12 @@ def _back_to(sale: Sale) -> str:
     return sale.seller_account_id or sale.namespace.custodian_account_id
 
 
-def _order_return(sale: Sale, *, now: datetime) -> None:
+def is_returning(sale: Sale) -> bool:
+    """Whether a move back is ordered and its outcome not known."""
+    return bool(sale.transfer_set.filter(to=_back_to(sale), state__in=OPEN).exists())
+
+
+def order_return(sale: Sale, *, now: datetime) -> None:
     row = sale.handle
     row.fence += 1
     row.save(update_fields=["fence"])

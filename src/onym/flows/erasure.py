@@ -20,9 +20,11 @@ from onym.store.models import (
     Appeal,
     BankAccount,
     BookAccount,
+    Delivery,
     Event,
     Invitation,
     Link,
+    LinkCode,
     Listing,
     MailAddress,
     MailCode,
@@ -37,6 +39,7 @@ from onym.store.models import (
     Suppression,
     Token,
     Watch,
+    Webhook,
 )
 
 
@@ -54,8 +57,10 @@ def erase(*, member: str) -> None:
         _expect_free(row, addresses)
         accounts = list(Link.objects.filter(member=row).values_list("account_id", flat=True))
         _forget_sign_in(row)
-        Link.objects.filter(member=row, unlinked_at=None).update(unlinked_at=now)
-        for model in (BankAccount, MailAddress, PayoutAccount, Token, Watch):
+        mine = Link.objects.filter(member=row, unlinked_at=None)
+        mine.update(unlinked_at=now, is_primary=False)
+        _forget_sites(row, now=now)
+        for model in (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, Watch):
             model.objects.filter(member=row).delete()
         _forget_addresses(row.namespace_id, addresses, now=now)
         _forget_accounts(row.namespace_id, accounts, member=row.id)
@@ -108,6 +113,14 @@ def _under_way(row: Member, addresses: set[str]) -> list[tuple[str, bool]]:
         ("a payout", Payout.objects.filter(waiting, member=row).exists()),
         ("a balance", BookAccount.objects.filter(owed, member=row).exists()),
     ]
+
+
+def _forget_sites(row: Member, *, now: datetime) -> None:
+    """Relying sites are told nothing more; their addresses and secrets go."""
+    mine = Webhook.objects.filter(member=row)
+    Delivery.objects.filter(webhook__in=mine, state="pending").update(state="dead", why="ended")
+    gone = {"url_sealed": b"", "url_index": "", "secret_sealed": b""}
+    mine.update(state="ended", ended_at=now, why="member", **gone)
 
 
 def _forget_sign_in(row: Member) -> None:

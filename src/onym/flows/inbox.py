@@ -1,33 +1,109 @@
-"""What comes in from outside: the provider's hints, and letters to our own addresses."""
+"""What comes in from outside: the provider's hints, and letters to our own addresses.
+
+A hint is kept once and says what to ask about. Nothing that it tells is believed.
+"""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from email.utils import parseaddr
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import F
 
 from onym.flows import record
 from onym.ports.mail import InboundMail
-from onym.store import clock, secrets
-from onym.store.models import Invitation, Payment
+from onym.ports.payments import Webhook
+from onym.store import clock, rowlocks, secrets
+from onym.store.models import Invitation, Payment, PayoutAccount, ProviderEvent, Sale
 
-OPEN = ("pending", "unknown")
+OPEN = ("pending", "unknown", "action")
 
 
-def payment_hint(*, intent_id: str, sale_id: str) -> None:
-    """Something happened to a payment: ask about every charge and refund that is still open.
+def payment_hint(*, namespace: str, provider: str, hint: Webhook) -> bool:
+    """Keep a delivery that was signed; the first of its event orders a look. True if it is first.
 
-    A hint about a sale that we do not know, a late one or one told twice changes nothing.
+    A late one, or one told a hundred times, is one row and changes nothing.
     """
     with transaction.atomic():
-        clock.now()
-        rows = Payment.objects.filter(state__in=OPEN, sale_id=sale_id)
-        if intent_id and not rows.exists():
-            rows = Payment.objects.filter(state__in=OPEN, provider_id=intent_id)
-        for payment in rows.order_by("id"):
-            task = "sale.charge" if payment.kind == "charge" else "sale.refund"
-            record.defer(task, lock=payment.sale_id, payment_id=payment.id)
+        row, first = ProviderEvent.objects.get_or_create(
+            provider=provider,
+            event=hint.id[:120],
+            defaults={
+                "namespace": namespace,
+                "kind": hint.kind[:80],
+                "intent_id": hint.intent_id[:120],
+                "sale_id": hint.sale_id[:120],
+                "account_id": hint.account_id[:120],
+                "created_at": _instant(hint.created),
+                "received_at": clock.machine(),
+            },
+        )
+        if first:
+            record.defer("inbox.follow", lock=f"delivery:{row.pk}", delivery_id=row.pk)
+        else:
+            ProviderEvent.objects.filter(pk=row.pk).update(times=F("times") + 1)
+        return first
+
+
+def _instant(seconds: int) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if 0 < seconds < 2**32 else None
+
+
+def follow(*, delivery_id: int) -> None:
+    """Ask about whatever the event names: open payments, chargebacks, a payout account.
+
+    `outcome` says what came of it: `asked`, `nothing_open`, or `unknown` for what is not ours.
+    """
+    with transaction.atomic():
+        row = rowlocks.provider_event(delivery_id)
+        if row.done_at is not None:
+            return
+        row.outcome, row.done_at = _ask(row), clock.machine()
+        row.save(update_fields=["outcome", "done_at"])
+
+
+def _ask(row: ProviderEvent) -> str:
+    sale = _sale_of(row)
+    account = PayoutAccount.objects.filter(provider=row.provider, account=row.account_id or None)
+    asked = [
+        *(_ask_payments(sale) if sale else ()),
+        *(_ask_chargebacks(row, sale) if sale else ()),
+        *(_ask_account(found.pk) for found in account),
+    ]
+    if asked:
+        return "asked"
+    return "nothing_open" if sale or (row.account_id and account.exists()) else "unknown"
+
+
+def _sale_of(row: ProviderEvent) -> str | None:
+    """The sale that the event names, else the one whose payment it names."""
+    known = Sale.objects.filter(pk=row.sale_id).values_list("id", flat=True).first()
+    if known or not row.intent_id:
+        return known
+    paid = Payment.objects.filter(provider_id=row.intent_id).values_list("sale_id", flat=True)
+    return paid.first()
+
+
+def _ask_payments(sale: str) -> list[str]:
+    asked = []
+    for payment in Payment.objects.filter(state__in=OPEN, sale_id=sale).order_by("id"):
+        record.ask_soon("sale.charge" if payment.kind == "charge" else "sale.refund", payment.id)
+        asked.append(payment.id)
+    return asked
+
+
+def _ask_chargebacks(row: ProviderEvent, sale: str) -> list[str]:
+    if not row.kind.startswith("charge.dispute."):
+        return []
+    record.defer("chargeback.ask", lock=f"{sale}:chargeback", sale_id=sale)
+    return [sale]
+
+
+def _ask_account(member: str) -> str:
+    record.defer("payout.look", lock=f"{member}:payout", member_id=member)
+    return member
 
 
 def receive(*, namespace: str, letter: InboundMail) -> str:

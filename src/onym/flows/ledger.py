@@ -17,7 +17,7 @@ from onym.flows import area, outgoing, record, screening
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
 
-FINAL = (PayoutState.DONE, PayoutState.REFUSED)
+FINAL = (PayoutState.DONE, PayoutState.REFUSED, PayoutState.WITHHELD)
 TOGETHER = 25
 """Payouts in one order: as many calls of the provider may be asked for again after a crash."""
 
@@ -153,7 +153,7 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
     with transaction.atomic():
         rows = [row for row in rowlocks.payouts(dict.fromkeys(payout_ids)) if row.id not in held]
         now = clock.now()
-        due = [row for row in rows if row.state not in FINAL and now >= row.due_at]
+        due = [row for row in rows if _is_due(row, now)]
         held_up = _stopped(due)
         due = [row for row in due if row.sale.namespace_id not in held_up]
         due = outgoing.take(due, now=now)
@@ -162,9 +162,16 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
             if payout.member_id not in ready:
                 _ask_for_account(payout, now=now)
         ids_ = [payout.id for payout in due if payout.member_id in ready]
+        # From here on it may have left: what a chargeback finds as `due` was never asked for.
+        Payout.objects.filter(pk__in=ids_, state=PayoutState.DUE).update(state=PayoutState.UNKNOWN)
         for start in range(0, len(ids_), TOGETHER):
             some = ids_[start : start + TOGETHER]
             record.defer("ledger.pay_out_all", lock=some[0], payout_ids=some)
+
+
+def _is_due(payout: Payout, now: datetime) -> bool:
+    """Due, not settled either way, and not held up by the buyer's bank."""
+    return payout.state not in FINAL and now >= payout.due_at and not payout.sale.frozen
 
 
 def _stopped(payouts: Sequence[Payout]) -> set[str]:
@@ -207,6 +214,7 @@ def _ask_for_account(payout: Payout, *, now: datetime) -> None:
         about=payout.sale_id,
         member=payout.member_id,
         now=now,
+        facts={"payout": payout.id},
     )
 
 
@@ -222,8 +230,24 @@ def record_payout(
         payout.state, payout.reason, payout.answered_at = state, reason, now
         payout.provider_id = provider_id
         payout.save()
+        if state is PayoutState.REFUSED:
+            _refused(payout, now=now)
         if state is PayoutState.DONE and provider_id:
             _book_payout(payout, provider=provider, provider_id=provider_id, at=now)
+
+
+def _refused(payout: Payout, *, now: datetime) -> None:
+    """The provider will not pay: look at the account, and tell whom it concerns."""
+    member = payout.member_id
+    record.defer("payout.look", lock=f"{member}:look", member_id=member)
+    record.notify(
+        namespace=payout.sale.namespace_id,
+        kind="payout_refused",
+        about=payout.id,
+        member=member,
+        now=now,
+        facts={"payout": payout.id},
+    )
 
 
 def record_payouts(*, paid: Mapping[str, str], provider: str) -> None:

@@ -24,6 +24,9 @@ LIMITS = {
     "passkey": Limit(60, 60),  # by address: nothing to guess, but work for us
     "mail_code": Limit(5, 900),  # by mail address: nobody is flooded with codes
     "mail_code_from": Limit(30, 900),  # by address
+    "openid": Limit(60, 300),  # by address
+    "link": Limit(30, 3_600),  # by member: each asks the platform
+    "webhook": Limit(30, 3_600),  # by member: each makes us call a stranger
 }
 
 

@@ -74,6 +74,8 @@ def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
                 now=now,
                 payout=payout,
             )
+            payout.state = PayoutState.UNKNOWN  # it may leave from here on
+            payout.save(update_fields=["state"])
             done.add(payout.id)
     return [payout for payout in payouts if payout.id not in done]
 

@@ -12,7 +12,7 @@ from django.db import transaction
 from onym.core import handle, ledger
 from onym.core import sale as core
 from onym.core.area import Area
-from onym.core.errors import InProgress, Malformed
+from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.flows import area, invoice, record, remedy, screening, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
@@ -37,7 +37,7 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
             raise InProgress("a payment of this sale is under way")
         core.pay(sale.snapshot(), by=by, now=now)
         payment = sale_flow.payment_row(sale, kind="charge", method=method, now=now)
-        record.defer("sale.charge", lock=sale.id, payment_id=payment.id)
+        record.defer("sale.charge", lock=payment.id, payment_id=payment.id)
         return payment
 
 
@@ -57,23 +57,64 @@ def record_charge(
     provider: str,
     provider_id: str | None,
     reason: str = "",
+    action_url: str = "",
 ) -> None:
-    """What the provider said of a charge. A known outcome is never overwritten."""
+    """What the provider said of a charge. A known outcome is never overwritten.
+
+    `action_url` is where the buyer must confirm; silence does not take it away.
+    """
     with transaction.atomic():
         payment = rowlocks.payment(payment_id)
         now = clock.now()
-        if payment.state not in (core.PaymentState.PENDING, core.PaymentState.UNKNOWN):
+        if payment.state not in sale_flow.ASKED or _is_silence(payment, state, reason):
             return
         payment.state, payment.reason, payment.answered_at = state, reason[:80], now
         payment.provider_id = provider_id or payment.provider_id
+        payment.action_url = action_url
         payment.save()
         sale = payment.sale
         if state is core.PaymentState.PAID:
             _funds_arrived(sale, payment=payment, provider=provider, now=now)
         elif state is core.PaymentState.UNKNOWN and sale.state == core.State.FUNDING:
             sale_flow.write(sale, core.move(sale.snapshot(), core.State.FUNDING_UNKNOWN))
+        elif state is core.PaymentState.ACTION:
+            _answered(sale)
         elif state is not core.PaymentState.UNKNOWN:
             _no_funds(sale, now=now)
+
+
+def _is_silence(payment: Payment, state: core.PaymentState, reason: str) -> bool:
+    """Whether the buyer still has to confirm, as far as anybody knows."""
+    waits = payment.state == core.PaymentState.ACTION and state is core.PaymentState.UNKNOWN
+    return waits and reason != "processing"
+
+
+def look_again(*, sale_id: str, by: str) -> None:
+    """The buyer comes back from the bank: ask what became of the payment. Else it does nothing."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        clock.now()
+        if by != sale.buyer_id:
+            raise NotAllowed("only the buyer pays")
+        for payment in sale.payment_set.filter(kind="charge", state__in=sale_flow.ASKED):
+            record.ask_soon("sale.charge", payment.id)
+
+
+def pay_otherwise(*, sale_id: str, by: str) -> Sale:
+    """Give up a payment that waits for its confirmation, so that another card may be used.
+
+    Refuses `not_allowed`, and `already_closed` when none waits.
+    """
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        clock.now()
+        if by != sale.buyer_id:
+            raise NotAllowed("only the buyer pays")
+        waiting = sale.payment_set.filter(kind="charge", state=core.PaymentState.ACTION).first()
+        if waiting is None:
+            raise AlreadyClosed("no payment waits for a confirmation")
+        record.defer("sale.give_up_charge", lock=end(waiting.id), payment_id=waiting.id)
+        return sale
 
 
 def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
@@ -105,11 +146,17 @@ def funds_booked(sale: Sale, *, now: datetime) -> None:
         transfer.start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
     else:
         sale_flow.tell(sale, "trade_cooling", now=now)
+        sale_flow.tell_before(sale, "trade_cooling", now=now)
+
+
+def _answered(sale: Sale) -> None:
+    """The provider has spoken: what the sale waits for is the buyer."""
+    if sale.state == core.State.FUNDING_UNKNOWN:
+        sale_flow.write(sale, core.move(sale.snapshot(), core.State.FUNDING))
 
 
 def _no_funds(sale: Sale, *, now: datetime) -> None:
-    if sale.state == core.State.FUNDING_UNKNOWN:
-        sale_flow.write(sale, core.move(sale.snapshot(), core.State.FUNDING))
+    _answered(sale)
     if sale.state == core.State.FUNDING and now >= sale.funding_until:
         sale_flow.close(sale, core.expire(sale.snapshot(), now=now), why="not_paid", now=now)
 
@@ -128,7 +175,12 @@ def funding_over(*, sale_id: str) -> None:
             decided = core.expire(sale.snapshot(), now=now)
             sale_flow.close(sale, decided, why="not_paid", now=now)
         else:
-            record.defer("sale.give_up_charge", lock=sale.id, payment_id=charge.id)
+            record.defer("sale.give_up_charge", lock=end(charge.id), payment_id=charge.id)
+
+
+def end(payment: str) -> str:
+    """The lock of whoever gives a payment up: it does not wait for the next time of asking."""
+    return f"{payment}:end"
 
 
 WAITING = (core.State.FUNDING, core.State.FUNDING_UNKNOWN)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import secrets as random
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from onym.core import access, people, tax
+from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
 from onym.flows import record
@@ -25,6 +26,9 @@ from onym.store.models import (
     StaffRole,
     Token,
 )
+
+REF = 16
+"""How much of a token's digest names it on a page."""
 
 SCOPES = frozenset({"read", "buy", "sell", "desk"})
 
@@ -70,6 +74,25 @@ def join(
         return member
 
 
+def arrive(*, namespace: str, account_id: str, language: str) -> Member:
+    """A member known by an account of the platform alone, with no address yet.
+
+    Refuses `not_allowed` where the account is somebody's.
+    """
+    with transaction.atomic():
+        now, id_ = clock.now(), ids.new("mbr")
+        member = Member.objects.create(
+            id=id_,
+            namespace_id=namespace,
+            user=User.objects.create_user(username=id_),
+            name_sealed=secrets.seal("", place=f"member.name/{id_}"),
+            language=language,
+            created_at=now,
+        )
+        link(member=id_, account_id=account_id, tell=True)
+        return member
+
+
 def speak(*, member: str, language: str) -> None:
     """The language that a member reads: of their letters, and of addresses without one.
 
@@ -83,8 +106,14 @@ def speak(*, member: str, language: str) -> None:
         row.save(update_fields=["language"])
 
 
-def link(*, member: str, account_id: str, since: datetime | None = None) -> None:
-    """An account that the member has proven to hold. Refuses `not_allowed` if it is another's."""
+def link(
+    *, member: str, account_id: str, since: datetime | None = None, tell: bool = False
+) -> None:
+    """An account that the member has proven to hold; one that was about to be unlinked stays.
+
+    Whoever it was linked to lately counts as one with the member from now on. `tell` writes to the
+    member and to the account. Refuses `not_allowed` if it is another's.
+    """
     with transaction.atomic():
         row = rowlocks.member(member)
         now = since or clock.now()
@@ -94,9 +123,51 @@ def link(*, member: str, account_id: str, since: datetime | None = None) -> None
         if held is not None and held.member_id != member:
             raise NotAllowed("the account is linked to another member")
         if held is None:
+            _link(row, account_id, now=now)
+            if tell:
+                _tell_of_link(row, account_id, now=now)
+        elif held.unlinks_at is not None:
+            held.unlinks_at = None
+            held.save(update_fields=["unlinks_at"])
+
+
+def _link(row: Member, account_id: str, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
             Link.objects.create(
                 namespace=row.namespace, member=row, account_id=account_id, linked_at=now
             )
+    except IntegrityError as error:  # another member was faster
+        raise NotAllowed("the account is linked to another member") from error
+    name_primary(row.id)
+    lately = Link.objects.filter(
+        namespace=row.namespace, account_id=account_id, unlinked_at__gt=now - links.KIN_AFTER
+    )
+    for other in set(lately.values_list("member_id", flat=True)) - {row.id}:
+        kin(one=row.id, other=other, reason="same_account")
+
+
+def _tell_of_link(row: Member, account_id: str, *, now: datetime) -> None:
+    """Both the member's addresses and whoever reads the account on the platform."""
+    about = f"{row.id}-{now:%Y%m%dT%H%M%S%f}"
+    record.notify(
+        namespace=row.namespace_id,
+        kind="account_linked",
+        about=about,
+        now=now,
+        member=row.id,
+        account_id=account_id,
+        language=row.language,
+        facts={"what": "account_linked", "account": account_id},
+    )
+
+
+def name_primary(member: str) -> None:
+    """The oldest account of a locked member is primary where none is."""
+    mine = Link.objects.filter(member_id=member, unlinked_at=None)
+    first = mine.order_by("id").first()
+    if first is not None and not mine.filter(is_primary=True).exists():
+        Link.objects.filter(pk=first.pk).update(is_primary=True)
 
 
 def kin(*, one: str, other: str, reason: str) -> None:
@@ -150,19 +221,43 @@ def _commit_staff(place: str, *, now: datetime) -> None:
     record.log(Event("StaffSetCommitted", place, body), namespace=place, at=now)
 
 
-def give_token(*, member: str, scopes: Iterable[str], token: str | None = None) -> str:
-    """A bearer token, shown once: only its digest is kept. Refuses `malformed` scopes."""
+def give_token(
+    *,
+    member: str,
+    scopes: Iterable[str],
+    token: str | None = None,
+    name: str = "",
+    days: int | None = None,
+) -> str:
+    """A bearer token, shown once: only its digest is kept. It lasts `days` on the machine's clock,
+    None for ever. The surface has made sure who asks. Refuses `malformed` scopes."""
     wanted = sorted(set(scopes))
     if not wanted or not set(wanted) <= SCOPES:
         raise Malformed(f"scopes are {', '.join(sorted(SCOPES))}")
     text = token or random.token_urlsafe(32)
     with transaction.atomic():
-        if not Member.objects.filter(pk=member).exists():
+        row = Member.objects.filter(pk=member).first()
+        if row is None:
             raise NotFound("no such member")
-        Token.objects.get_or_create(
-            digest=secrets.digest(text), defaults={"member_id": member, "scopes": wanted}
-        )
+        if "desk" in wanted and not row.snapshot().roles and name:
+            raise NotAllowed("the scope desk is for the handle team")
+        now = clock.machine()
+        fields = {
+            "member_id": member,
+            "scopes": wanted,
+            "name": name[:60],
+            "made_at": now,
+            "expires_at": now + timedelta(days=days) if days else None,
+        }
+        Token.objects.get_or_create(digest=secrets.digest(text), defaults=fields)
     return text
+
+
+def revoke_token(*, member: str, ref: str) -> None:
+    """One of the member's own, by the beginning of its digest. Refuses `not_found`."""
+    mine = Token.objects.filter(member_id=member, revoked_at=None, digest__startswith=ref)
+    if len(ref) < REF or mine.update(revoked_at=clock.machine()) == 0:
+        raise NotFound("no such token")
 
 
 def payout_account(*, member: str, provider: str, account: str) -> None:

@@ -67,14 +67,25 @@ def opening(type_: str, ref: str, field: str) -> Opening:
     return Opening(salt=openings[field]["salt"], value=openings[field]["value"])
 
 
-def defer(task: str, *, lock: str, in_seconds: int = 0, **arguments: Any) -> None:
+def defer(
+    task: str, *, lock: str, in_seconds: int = 0, priority: int = 0, **arguments: Any
+) -> None:
     """Order an outside call: a job row in this transaction, run after commit.
 
-    Jobs with the same `lock` (the id of what they are about) never run side by side.
+    Jobs with the same `lock` (the id of what they are about) never run side by side; those with
+    a lower `priority` wait for the others.
     """
     later = {"seconds": in_seconds} if in_seconds else None
-    job = jobs.configure_task(name=task, lock=lock, schedule_in=later)
+    job = jobs.configure_task(name=task, lock=lock, schedule_in=later, priority=priority)
     job.defer(**arguments, **trace.carried())
+
+
+def ask_soon(task: str, payment: str) -> None:
+    """Order one more question about a payment, beside those that come back by themselves.
+
+    A lock of its own: a job that waits for its time holds up every later one of its lock.
+    """
+    defer(task, lock=f"{payment}:hint", payment_id=payment, attempt=-1)
 
 
 def notify(

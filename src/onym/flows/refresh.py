@@ -18,7 +18,7 @@ from typing import Any, cast
 
 from onym import ports
 from onym.core.errors import InProgress, NotFound, PlatformUnavailable, Refusal
-from onym.flows import contacts, names
+from onym.flows import contacts, moves
 from onym.ports.platform import AccountRow, Page, Platform, TellsChanges
 from onym.store.models import DirectoryImport, Namespace
 from onym.sweep import refresh, snapshot
@@ -87,7 +87,7 @@ def directory(
         )
     _note(folder, as_of, reused)
     try:
-        import_id = names.import_directory(namespace=namespace, snapshot=made.snapshot)
+        import_id = moves.import_directory(namespace=namespace, snapshot=made.snapshot)
     except Refusal:
         shutil.rmtree(folder)
         raise

@@ -24,7 +24,9 @@ from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
 
 TERMS = ("gross", "commission", "proceeds", "fee", "tax", "share")
-OPEN_CHARGE = (core.PaymentState.PENDING, core.PaymentState.UNKNOWN, core.PaymentState.PAID)
+ASKED = (core.PaymentState.PENDING, core.PaymentState.UNKNOWN, core.PaymentState.ACTION)
+"""A payment whose outcome is open: it is asked about until it is known."""
+OPEN_CHARGE = (*ASKED, core.PaymentState.PAID)
 
 
 def agree(
@@ -101,8 +103,8 @@ def _split(
     kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
     bare = fees.split(price=price, kind=kind_, schedule=schedule)
     due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
-    whole = fees.split(price=price, kind=kind_, schedule=schedule, tax=due.amount, share=share)
-    return whole, due
+    owed = Money(schedule.stepped(due.amount.minor), price.currency)
+    return fees.split(price=price, kind=kind_, schedule=schedule, tax=owed, share=share), due
 
 
 def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
@@ -272,7 +274,8 @@ def inspected(*, sale_id: str) -> None:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        if sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now):
+        is_over = sale.state == core.State.INSPECTION and now >= (sale.inspection_until or now)
+        if is_over and not sale.frozen:
             settle(sale, core.inspect(sale.snapshot(), now=now), now=now)
 
 
@@ -331,11 +334,15 @@ def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
 
 
 def order_refund(sale: Sale, *, now: datetime) -> None:
+    """Give the money back, unless the buyer's bank has taken it: then its word is followed."""
+    if sale.chargeback_set.exclude(status="won").exists():
+        record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
+        return
     payment = payment_row(sale, kind="refund", now=now)
     if sale.payment_set.filter(kind="charge", state="paid", method=bank.METHOD).exists():
         outgoing.refund(sale, payment, now=now)
         return
-    record.defer("sale.refund", lock=sale.id, payment_id=payment.id)
+    record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
 
 
 def close(sale: Sale, decided: core.Sale, *, why: str, now: datetime) -> None:
@@ -359,6 +366,22 @@ def write(sale: Sale, decided: core.Sale) -> None:
     sale.inspection_until = decided.inspection_until
     sale.read_back_account_id = decided.read_back_account_id
     sale.save()
+
+
+def tell_before(sale: Sale, kind: str, *, now: datetime) -> None:
+    """The seller's addresses that were replaced within thirty days: who took an account over has
+    changed its address first."""
+    rows = sale.seller.mailaddress_set.filter(replaced_at__gt=now - people.SECURITY_DELAY)
+    for row in rows:
+        record.notify(
+            namespace=sale.namespace_id,
+            kind=kind,
+            about=sale.id,
+            address=row.address,
+            language=sale.seller.language,
+            now=now,
+            facts={"sale": sale.id, "handle": sale.handle.display},
+        )
 
 
 def tell(sale: Sale, kind: str, *, now: datetime) -> None:

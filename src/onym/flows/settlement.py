@@ -42,7 +42,8 @@ def inspected_all(*, sale_ids: Iterable[str]) -> int:
 
 
 def _is_ripe(row: Sale, now: datetime) -> bool:
-    return row.state == core.State.INSPECTION and now >= (row.inspection_until or now)
+    is_over = row.state == core.State.INSPECTION and now >= (row.inspection_until or now)
+    return is_over and not row.frozen
 
 
 def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:

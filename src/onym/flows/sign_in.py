@@ -125,6 +125,13 @@ def as_demo(request: HttpRequest, *, member: str, to: str) -> str:
     )
 
 
+def by_account(request: HttpRequest, *, member: Member, to: str) -> str:
+    """Whom the platform has vouched for; the second factor is asked for if there is one."""
+    with transaction.atomic():
+        user = _user(member)
+    return _go_on(request, user, to=to, method="platform")
+
+
 def _go_on(request: HttpRequest, user: User, *, to: str, method: str, **facts: Any) -> str:
     logins.record_authentication(request, user, method, **facts)
     return _resume(logins.perform_login(request, Login(user=user, redirect_url=to)))
@@ -167,7 +174,7 @@ def order_code(
 
     Nobody who asks can tell. Refuses `malformed` and `rate_limited`.
     """
-    _expect_address(mail)
+    expect_address(mail)
     limits.spend("mail_code_from", who=_where(request))
     limits.spend("mail_code", who=mail)
     with transaction.atomic():
@@ -182,15 +189,16 @@ def order_code(
             name_sealed=secrets.seal(name.strip()[:200], place=f"mailcode.name/{id_}"),
             language=language,
             joins=joins,
-            digest=_digest(id_, code),
+            digest=digest(id_, code),
             ordered_at=now,
         )
         if member is not None or joins:
-            _send(id_, mail=mail, code=code, language=language)
+            send_code(id_, mail=mail, code=code, language=language)
     request.session[CODE_IN_SESSION] = id_
 
 
-def _send(id_: str, *, mail: str, code: str, language: str) -> None:
+def send_code(id_: str, *, mail: str, code: str, language: str) -> None:
+    """Order the letter with a code that was just made."""
     sealed = secrets.seal(code, place=f"mailcode.code/{id_}").hex()
     record.notify(
         namespace=settings.NAMESPACE,
@@ -211,7 +219,7 @@ def by_mail_code(request: HttpRequest, *, code: str, to: str) -> str | None:
         if row is None:
             return None
         found, right = codes.guess(
-            row.snapshot(), digest=_digest(row.id, typed), now=clock.machine()
+            row.snapshot(), digest=digest(row.id, typed), now=clock.machine()
         )
         row.guesses, row.spent = found.guesses, found.spent
         row.save(update_fields=["guesses", "spent"])
@@ -222,9 +230,10 @@ def by_mail_code(request: HttpRequest, *, code: str, to: str) -> str | None:
 
 def _ordered(request: HttpRequest) -> MailCode | None:
     try:
-        return rowlocks.mail_code(request.session.get(CODE_IN_SESSION, ""))
+        row = rowlocks.mail_code(request.session.get(CODE_IN_SESSION, ""))
     except NotFound:
         return None
+    return None if row.changes else row
 
 
 def _whose(row: MailCode) -> Member | None:
@@ -253,11 +262,13 @@ def _member(mail: str) -> Member | None:
         return None
 
 
-def _digest(id_: str, code: str) -> str:
+def digest(id_: str, code: str) -> str:
+    """What is kept of a code."""
     return secrets.index(code, purpose=f"mailcode/{id_}")
 
 
-def _expect_address(mail: str) -> None:
+def expect_address(mail: str) -> None:
+    """Refuses `malformed` what is no mail address."""
     try:
         validate_email(mail)
     except ValidationError as error:

@@ -12,7 +12,18 @@ from onym.core import sale as sales
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
-from onym.flows import invitation, listing, names, offer, record, remedy, standing, waiting, watch
+from onym.flows import (
+    hook,
+    invitation,
+    listing,
+    names,
+    offer,
+    record,
+    remedy,
+    standing,
+    waiting,
+    watch,
+)
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, Listing, Sale, Tenure, Transfer
@@ -63,6 +74,7 @@ def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
     if before == holder:
         return
     change_holder(row, to=holder, cause=_cause(transfer), now=now)
+    hook.order(row, before=before, about=transfer.id, now=now)
     record.log(
         _read_back_event(transfer, before=before, after=holder),
         namespace=row.namespace_id,
@@ -94,8 +106,15 @@ def change_holder(row: Handle, *, to: str | None, cause: str, now: datetime) -> 
     row.changed_hands_at = row.touched_at = now
     row.save()
     _leave_market(row, now=now)
+    _lead_nobody_astray(row)
     if to is None:
         waiting.tell(row, since=f"{now:%Y%m%dT%H%M%S}", now=now)
+
+
+def _lead_nobody_astray(row: Handle) -> None:
+    """Handles that lead to this one belonged to whoever holds it no longer: they lead nowhere."""
+    leading = Handle.objects.filter(namespace_id=row.namespace_id, redirect_to=row.handle)
+    leading.exclude(retained_for=row.account_id).update(redirect_to=None)
 
 
 def _leave_market(row: Handle, *, now: datetime) -> None:
@@ -213,8 +232,10 @@ ASKED = (core.State.SENT, core.State.UNKNOWN)
 def _recognise(row: Handle, *, holder: str | None, now: datetime) -> None:
     """The platform says who holds the handle: the market writes down what is already so."""
     row.state = handle.State.HELD if holder else handle.State.FREE
-    if row.account_id != holder:
+    before = row.account_id
+    if before != holder:
         change_holder(row, to=holder, cause="platform", now=now)
+        hook.order(row, before=before, about=f"{row.id}-{now:%Y%m%dT%H%M%S%f}", now=now)
     row.save()
 
 
@@ -370,6 +391,7 @@ def retain(*, transfer_id: str) -> None:
     if not core.is_kept(moved.vacated, placeholder=own):
         return
     with transaction.atomic():
+        got = rowlocks.handle(namespace=moved.namespace_id, handle=moved.handle.handle)
         row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
         now = clock.now()
         if row.retained_for == moved.to:
@@ -378,7 +400,8 @@ def retain(*, transfer_id: str) -> None:
         row.state = handle.State.RESERVED
         if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
             change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
-        row.retained_for, row.redirect_to = moved.to, moved.handle.handle
+        row.retained_for = moved.to
+        row.redirect_to = got.handle if got.account_id == moved.to else None
         row.retained_until = now + rules.periods["retained_days"]
         row.save()
 
@@ -392,7 +415,9 @@ def let_go(*, handle_id: int) -> None:
         if row.retained_until is None or now < row.retained_until:
             return
         key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
+        before = row.account_id
         change_holder(row, to=None, cause="let_go", now=now)
+        hook.order(row, before=before, about=key, now=now)
         row.state = handle.State.FREE
         row.retained_for = row.retained_until = row.redirect_to = None
         row.save()

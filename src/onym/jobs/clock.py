@@ -12,23 +12,28 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 
+from onym import ports
 from onym.core.errors import Refusal
 from onym.flows import (
     bank,
     invitation,
     ledger,
+    link,
     log,
     notices,
     offer,
     part,
     payments,
     reclaim,
+    reconcile,
     sale,
     settlement,
     transfer,
     watch,
+    webhook,
 )
 from onym.flows import clock as clocks
 from onym.jobs.queue import task
@@ -37,6 +42,7 @@ from onym.queries import clock, due
 LOOK_SECONDS = 1.0
 AGAIN_SECONDS = 20.0
 IDLE_SECONDS = 60.0
+DAILY_LOOK_SECONDS = 300.0
 ADVANCE = "clock.advance"
 
 
@@ -61,6 +67,8 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "reclaim.step": lambda id_: reclaim.step(process_id=int(id_)),
     "watch.gather": lambda id_: watch.gather(namespace=id_),
     "watch.tell": lambda id_: watch.tell(member=id_),
+    "link.unlinked": lambda id_: link.unlinked(link_id=int(id_)),
+    "webhook.gather": lambda id_: webhook.gather(webhook_id=id_),
 }
 """Each deadline that `queries.due` knows, and the flow that answers it."""
 
@@ -132,14 +140,23 @@ def run(item: due.Due) -> None:
 
 def keep_time(stop: threading.Event) -> None:
     """The jobs process's own thread: the flows that are due, about once a second."""
-    rounds = Rounds()
+    rounds, looked = Rounds(), time.monotonic()
     while not stop.wait(LOOK_SECONDS):
         close_old_connections()
         try:
             rounds.once()
+            if time.monotonic() - looked > DAILY_LOOK_SECONDS:
+                looked = time.monotonic()
+                _daily()
         except (DatabaseError, OSError):
             log_.exception("what is due could not be done")
     close_old_connections()
+
+
+def _daily() -> None:
+    """What is done once a day of the machine's, whatever the market's clock says."""
+    if ports.takes_payments(settings.NAMESPACE):
+        reconcile.order(namespace=settings.NAMESPACE)
 
 
 @task(ADVANCE)

@@ -13,9 +13,14 @@ CHARGES = {
     "paid": PaymentState.PAID,
     "declined": PaymentState.DECLINED,
     "cancelled": PaymentState.CANCELLED,
-    "action_needed": PaymentState.UNKNOWN,
+    "action_needed": PaymentState.ACTION,
     "unknown": PaymentState.UNKNOWN,
 }
+OPEN = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
+HINTED = -1
+"""The attempt of a job that a hint or the buyer ordered: it leaves coming back to the others."""
+A_PERSONS_WAIT = 3
+"""The attempt to start from where a person must act: a few seconds at least."""
 REFUNDS = {
     "done": PaymentState.DONE,
     "refused": PaymentState.REFUSED,
@@ -27,11 +32,11 @@ REFUNDS = {
 def charge(*, payment_id: str, attempt: int = 0) -> None:
     """Charge, or ask about a charge that got no answer; an unknown is asked about again.
 
-    The provider keeps the key for ever, so the same call is also how an unknown is asked about. A
-    card that wants its holder's confirmation is given up: this sale may be paid in another way.
+    The provider keeps the key for ever, so the same call is also how an unknown is asked about. So
+    is one that its buyer must confirm at the bank: it is asked about until the time to pay is over.
     """
     order = orders.order(payment_id)
-    if order.state not in (PaymentState.PENDING, PaymentState.UNKNOWN):
+    if order.state not in OPEN:
         return
     provider = ports.payments(order.namespace)
     said = provider.charge(
@@ -41,19 +46,19 @@ def charge(*, payment_id: str, attempt: int = 0) -> None:
         sale_id=order.sale,
         description=order.sale,
         intent_id=order.provider_id,
+        return_url=order.return_url,
     )
-    if said.state == "action_needed" and said.intent_id:
-        said = provider.cancel(key=order.key, intent_id=said.intent_id)
     _record(order, said)
-    if said.state == "unknown":
-        again("sale.charge", lock=order.sale, attempt=attempt, payment_id=payment_id)
+    if said.state in ("unknown", "action_needed") and attempt != HINTED:
+        patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
+        again("sale.charge", lock=order.key, attempt=max(attempt, patience), payment_id=payment_id)
 
 
 @task("sale.give_up_charge")
 def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
     """The time to pay is over: make the charge final at the provider, whichever way it went."""
     order = orders.order(payment_id)
-    if order.state not in (PaymentState.PENDING, PaymentState.UNKNOWN):
+    if order.state not in OPEN:
         return
     provider = ports.payments(order.namespace)
     said = provider.ask(
@@ -63,7 +68,12 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
         said = provider.cancel(key=order.key, intent_id=said.intent_id)
     _record(order, said)
     if said.state == "unknown":
-        again("sale.give_up_charge", lock=order.sale, attempt=attempt, payment_id=payment_id)
+        again(
+            "sale.give_up_charge",
+            lock=payments.end(order.key),
+            attempt=attempt,
+            payment_id=payment_id,
+        )
 
 
 def _record(order: orders.Order, said: Charge) -> None:
@@ -73,6 +83,7 @@ def _record(order: orders.Order, said: Charge) -> None:
         provider=ports.payments(order.namespace).name,
         provider_id=said.intent_id,
         reason=said.reason,
+        action_url=said.action_url,
     )
 
 
@@ -96,8 +107,8 @@ def refund(*, payment_id: str, attempt: int = 0) -> None:
         provider_id=said.provider_id,
         reason=said.reason,
     )
-    if said.state == "unknown":
-        again("sale.refund", lock=order.sale, attempt=attempt, payment_id=payment_id)
+    if said.state == "unknown" and attempt != HINTED:
+        again("sale.refund", lock=payment_id, attempt=attempt, payment_id=payment_id)
 
 
 @task("ledger.pay_out_all")

@@ -10,7 +10,10 @@ from procrastinate import App
 CONCURRENCY = 4
 HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
-TASKS = ("payments", "transfer", "notice", "reclaim", "sweep", "dispute", "clock")
+TASKS = (
+    *("payments", "chargeback", "payout", "inbox", "reconcile", "webhook", "hook"),
+    *("transfer", "dispute", "notice", "reclaim", "sweep", "clock"),
+)
 
 
 def load() -> None:

@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
 from onym.ports.bank import Bank
+from onym.ports.hooks import Hooks
 from onym.ports.mail import Mail
+from onym.ports.openid import OpenId
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
 from onym.ports.screening import Identity, Screening
@@ -29,6 +31,8 @@ _taxes: dict[str, Tax] = {}
 _screenings: dict[str, Screening] = {}
 _identities: dict[str, Identity] = {}
 _mail: list[Mail] = []
+_hooks: dict[str, Hooks] = {}
+_openid: dict[str, OpenId] = {}
 _witnesses: list[Witness] = []
 
 
@@ -41,6 +45,8 @@ def install(
     screenings: Mapping[str, Screening] | None = None,
     identities: Mapping[str, Identity] | None = None,
     mail: Mail | None = None,
+    openid: Mapping[str, OpenId] | None = None,
+    hooks: Mapping[str, Hooks] | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
     """Fill slots, the first six by namespace; what is not named here stays as it is."""
@@ -50,6 +56,8 @@ def install(
     _taxes.update(taxes or {})
     _screenings.update(screenings or {})
     _identities.update(identities or {})
+    _openid.update(openid or {})
+    _hooks.update(hooks or {})
     if mail is not None:
         _mail[:] = [mail]
     if witnesses is not None:
@@ -65,6 +73,8 @@ def clear() -> None:
     _screenings.clear()
     _identities.clear()
     _mail.clear()
+    _openid.clear()
+    _hooks.clear()
     _witnesses.clear()
 
 
@@ -74,6 +84,11 @@ def payments(namespace: str) -> Payments:
         return _payments[namespace]
     except KeyError:
         raise SlotEmpty(f"no payment provider is installed for namespace {namespace!r}") from None
+
+
+def takes_payments(namespace: str) -> bool:
+    """Whether a provider is installed at all: a market may begin without one."""
+    return namespace in _payments
 
 
 def platform(namespace: str) -> Platform:
@@ -109,6 +124,19 @@ def mail() -> Mail:
     if not _mail:
         raise SlotEmpty("no mail is installed")
     return _mail[0]
+
+
+def hooks(namespace: str) -> Hooks:
+    """How the operator's hooks are called; an empty slot is a SlotEmpty fault."""
+    try:
+        return _hooks[namespace]
+    except KeyError:
+        raise SlotEmpty(f"no hooks are installed for namespace {namespace!r}") from None
+
+
+def openid(namespace: str) -> OpenId | None:
+    """The platform as an OpenID provider; None where the operator names none."""
+    return _openid.get(namespace)
 
 
 def witnesses() -> tuple[Witness, ...]:

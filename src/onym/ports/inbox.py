@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from onym.core.errors import Malformed, NotAllowed
+from onym.core.errors import Malformed, NotSignedIn
 
 TOLERANCE = 300.0
 """Seconds that a delivery's time stamp may be away from our clock, either way."""
@@ -24,7 +24,7 @@ LARGEST = 1_000_000
 def check(*, payload: bytes, signature: str, keys: Sequence[str], now: float) -> None:
     """Refuse `malformed` for a header that cannot be read or an enormous payload.
 
-    Refuses `not_allowed` when no key has signed it, or it was not signed just now.
+    Refuses `not_signed_in` when no key has signed it, or it was not signed just now.
     """
     if len(payload) > LARGEST:
         raise Malformed("the delivery is too large")
@@ -36,9 +36,9 @@ def check(*, payload: bytes, signature: str, keys: Sequence[str], now: float) ->
     signed = stamps[0].encode() + b"." + payload
     ours = [hmac.new(key.encode(), signed, hashlib.sha256).hexdigest() for key in keys if key]
     if not any(hmac.compare_digest(a.encode(), b.encode()) for a in ours for b in marks):
-        raise NotAllowed("the delivery is not signed by a key that we know")
+        raise NotSignedIn("the delivery is not signed by a key that we know")
     if abs(now - int(stamps[0])) > TOLERANCE:
-        raise NotAllowed("the delivery was signed at another time")
+        raise NotSignedIn("the delivery was signed at another time")
 
 
 def read(payload: bytes) -> dict[str, Any]:

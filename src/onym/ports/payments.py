@@ -11,6 +11,7 @@ from typing import Literal, Protocol
 
 from onym.core.errors import Malformed
 from onym.core.money import Money
+from onym.core.reconcile import Line
 
 ChargeState = Literal["paid", "declined", "action_needed", "cancelled", "unknown"]
 EffectState = Literal["done", "refused", "unknown"]
@@ -39,6 +40,29 @@ class Effect:
     state: EffectState
     provider_id: str | None = None
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Chargeback:
+    """A payment that the buyer's bank has taken back. `open`: the bank decides; `won`: we have the
+    money again; `lost`: the buyer keeps it. A bank's mere question is none: no money has moved.
+    """
+
+    id: str
+    status: Literal["open", "won", "lost"]
+    amount: Money
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A seller's account at the provider. `missing` is what it still wants to know, by its words;
+    `why_not` says in its words why it may not be paid.
+    """
+
+    ready: bool
+    missing: tuple[str, ...] = ()
+    why_not: str = ""
 
 
 NOT_CONFIRMED = "not_confirmed"
@@ -91,11 +115,15 @@ class Payments(Protocol):
 
     def ask_pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect: ...
 
+    def chargebacks(self, *, intent_id: str) -> tuple[Chargeback, ...] | None: ...
+
+    def lines(self, *, since: int, until: int) -> tuple[Line, ...] | None: ...
+
     def connect(self, *, key: str, mail: str) -> str: ...
 
-    def account_ready(self, account: str) -> bool: ...
+    def account(self, account: str) -> Account: ...
 
-    def account_link(self, *, account: str, return_url: str) -> str: ...
+    def account_link(self, *, account: str, return_url: str, refresh_url: str) -> str: ...
 
     def refused_key(self) -> str: ...
 

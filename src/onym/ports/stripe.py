@@ -12,8 +12,18 @@ from typing import TYPE_CHECKING, TypeVar
 
 from onym.core.errors import IdempotencyMismatch, Malformed, PlatformUnavailable
 from onym.core.money import Money
-from onym.ports import inbox
-from onym.ports.payments import NOT_CONFIRMED, NOT_FOUND, Charge, Effect, Webhook, webhook
+from onym.core.reconcile import Line
+from onym.ports import inbox, stripe_lines
+from onym.ports.payments import (
+    NOT_CONFIRMED,
+    NOT_FOUND,
+    Account,
+    Charge,
+    Chargeback,
+    Effect,
+    Webhook,
+    webhook,
+)
 
 if TYPE_CHECKING:
     import stripe
@@ -281,6 +291,24 @@ class StripePayments:
                 return Effect("done", one.id)
         return NOT_FOUND
 
+    # ---- what others did, and everything that happened
+
+    def chargebacks(self, *, intent_id: str) -> tuple[Chargeback, ...] | None:
+        """Every chargeback of a payment as it stands now; None when there is no answer."""
+        found = self._try(
+            lambda: list(
+                self._client.disputes.list(
+                    {"payment_intent": intent_id, "limit": 100}
+                ).auto_paging_iter()
+            )
+        )
+        return None if isinstance(found, _No) else stripe_lines.chargebacks(found)
+
+    def lines(self, *, since: int, until: int) -> tuple[Line, ...] | None:
+        """Every movement of money made in [since, until), in seconds; None without an answer."""
+        found = self._try(lambda: stripe_lines.read(self._client, since=since, until=until))
+        return None if isinstance(found, _No) else found
+
     # ---- sellers' accounts
 
     def connect(self, *, key: str, mail: str) -> str:
@@ -302,21 +330,24 @@ class StripePayments:
         )
         return _answered(account).id
 
-    def account_ready(self, account: str) -> bool:
-        """May this account be paid now? Refuses as `connect` does."""
-        found = _answered(self._try(lambda: self._client.accounts.retrieve(account)))
-        active = getattr(found.capabilities, "transfers", "") == "active"
-        return bool(active and found.payouts_enabled)
+    def account(self, account: str) -> Account:
+        """May this account be paid now, and what is missing? Refuses as `connect` does."""
+        return stripe_lines.account(
+            _answered(self._try(lambda: self._client.accounts.retrieve(account)))
+        )
 
-    def account_link(self, *, account: str, return_url: str) -> str:
-        """Where the seller gives identity and bank details to the provider, once."""
+    def account_link(self, *, account: str, return_url: str, refresh_url: str) -> str:
+        """Where the seller gives identity and bank details to the provider, once.
+
+        `refresh_url` is where the provider leads to when the link was used or is too old.
+        """
         link = self._try(
             lambda: self._client.account_links.create(
                 {
                     "account": account,
                     "type": "account_onboarding",
                     "return_url": return_url,
-                    "refresh_url": return_url,
+                    "refresh_url": refresh_url,
                 }
             )
         )
@@ -332,7 +363,7 @@ class StripePayments:
     def read_webhook(self, *, payload: bytes, signature: str, now: float) -> Webhook:
         """Check who signed and when, then read which payment or account it is about.
 
-        `now` is the machine's clock in seconds. Refuses `not_allowed` and `malformed`.
+        `now` is the machine's clock in seconds. Refuses `not_signed_in` and `malformed`.
         """
         inbox.check(payload=payload, signature=signature, keys=self._webhook_secrets, now=now)
         return webhook(inbox.read(payload))
@@ -392,11 +423,13 @@ def _charge(
     ):
         return Charge("unknown", intent.id, "differs")
     if intent.status == "succeeded":
-        if intent.amount_received != intent.amount:
-            return Charge("unknown", intent.id, "differs", intent.amount_received)
-        return Charge("paid", intent.id, "", intent.amount_received)
+        received = int(getattr(intent, "amount_received", intent.amount))
+        if received != intent.amount:
+            return Charge("unknown", intent.id, "differs", received)
+        return Charge("paid", intent.id, "", received)
     if intent.status == "canceled":
-        return Charge("cancelled", intent.id, intent.cancellation_reason or "")
+        why = getattr(intent, "cancellation_reason", None)
+        return Charge("cancelled", intent.id, str(why or ""))
     if intent.status == "requires_action":
         return Charge("action_needed", intent.id, "requires_action", 0, _action_url(intent))
     failed = intent.last_payment_error

@@ -83,7 +83,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         where state in ('refunding', 'refunded') and read_back_account_id = buyer_account_id
         union all
         select o.id || ' is paid for ' || s.id || ', which is ' || s.state
-        from store_payout o join store_sale s on s.id = o.sale_id where s.state <> 'settled'
+        from store_payout o join store_sale s on s.id = o.sale_id
+        where s.state <> 'settled' and o.state <> 'withheld'
         union all
         select s.id || ' is settled without a read-back of its transfer' from store_sale s
         where s.state = 'settled' and not exists (

@@ -115,6 +115,14 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                            and kind = 'refund' and state = 'done') as back,
                    exists (select from store_payment where sale_id = s.id
                            and kind = 'refund') as going,
+                   (select coalesce(sum(c.amount_minor), 0) from store_chargeback c
+                    where c.sale_id = s.id and c.status <> 'won'
+                      and (c.source = 'escrow' or exists (
+                           select from store_entry e where e.kind = 'absorbed' and e.ref = c.id))
+                   ) as taken,
+                   exists (select from store_chargeback
+                           where sale_id = s.id and status = 'lost') as lost,
+                   exists (select from store_chargeback where sale_id = s.id) as bank,
                    (select coalesce(sum(p.minor), 0) from store_posting p
                     join store_bookaccount a on a.id = p.account_id
                     where a.code = 'escrow:' || s.id and a.namespace_id = s.namespace_id) as lies
@@ -122,12 +130,12 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         )
         select id || ' (' || state || '): ' || lies || ' in escrow' from money
         where lies <> case when paid and not back and state not in ('settled', 'returning')
-                           then gross_minor else 0 end
+                           then gross_minor - taken else 0 end
            or state in ('settled', 'returning') and (back or going)
            or state in ('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection',
                         'disputed', 'refunding', 'settled', 'returning', 'refunded') and not paid
-           or state = 'refunded' and not back
-           or state in ('refunding', 'cancelled', 'expired') and paid and not going
+           or state = 'refunded' and not back and not lost
+           or state in ('refunding', 'cancelled', 'expired') and paid and not going and not bank
         union all
         select coalesce(d.sale_id, e.ref) || ': a share claimed and booked differ'
         from (select sale_id, namespace_id, minor from store_displacedshare
@@ -164,6 +172,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
           on r.kind = 'reversed' and r.ref = s.id and r.namespace_id = s.namespace_id
         where (r.id is not null) <> (u.id is not null and s.state not in ('settled', 'returning'))
            or r.id is not null and not exists (
+              select from store_chargeback c where c.sale_id = s.id and c.status = 'lost')
+           and not exists (
               select from store_appeal p
               where p.sale_id = s.id and p.state = 'upheld' and p.remedy = 'return_and_refund'
                 and p.decided_at >= u.at and p.decided_at <= r.at)
@@ -178,7 +188,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L10",
-        "every payment, refund, payout and movement at the bank has its entry, and each its fact",
+        "every payment, refund, payout, chargeback and bank movement has its entry, and back",
         """
         with facts(namespace_id, kind, ref, provider_id, minor) as (
             select s.namespace_id, case p.kind when 'charge' then 'funded' else 'refunded' end,
@@ -196,13 +206,19 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             union all
             select namespace_id, 'returned', id, provider_id, minor
             from store_bankorder where kind = 'return' and state = 'done'
+            union all
+            select s.namespace_id, told.kind, c.id, c.provider_id, c.amount_minor
+            from store_chargeback c join store_sale s on s.id = c.sale_id
+            join (values ('charged_back'), ('reinstated')) as told(kind)
+              on told.kind = 'charged_back' or c.status = 'won'
         ), booked(namespace_id, kind, ref, provider_id, minor) as (
             select e.namespace_id, e.kind, e.ref, e.provider_id,
                    (select abs(sum(p.minor)) from store_posting p
                     join store_bookaccount a on a.id = p.account_id
                     where p.entry_id = e.id and a.code like 'world:%%')
             from store_entry e
-            where e.kind in ('funded', 'refunded', 'paid_out', 'received', 'taken', 'returned')
+            where e.kind in ('funded', 'refunded', 'paid_out', 'received', 'taken', 'returned',
+                             'charged_back', 'reinstated')
               and e.provider_id is not null
         )
         select coalesce(f.kind, b.kind) || ' ' || coalesce(f.ref, b.ref) || ': '

@@ -13,9 +13,11 @@ from datetime import datetime
 from django.db.models import F, Max, Q, Sum
 
 from onym.core.sale import State
-from onym.queries import plan, watch
-from onym.store.models import BankLine, Handle, Invitation, Offer, Payout, Sale
+from onym.queries import plan, watch, webhook
+from onym.store.models import BankLine, Handle, Invitation, Link, Offer, Payout, Sale
 
+HELD_UP = (State.COOLING, State.INSPECTION)
+"""States whose clock waits while the buyer's bank decides about the payment."""
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
 
@@ -36,6 +38,7 @@ def until(at: datetime) -> list[Due]:
 def _sales(what: str, column: str, states: Iterable[str]) -> Callable[[datetime], list[Due]]:
     def find(at: datetime) -> list[Due]:
         rows = Sale.objects.filter(state__in=tuple(states), **{f"{column}__lte": at})
+        rows = rows.exclude(frozen=True, state__in=HELD_UP)
         return [Due(when, what, id_) for id_, when in rows.values_list("id", column)]
 
     return find
@@ -54,6 +57,7 @@ def _invitations(at: datetime) -> list[Due]:
 
 def _payouts(at: datetime) -> list[Due]:
     rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at, bankorder=None)
+    rows = rows.exclude(sale__frozen=True)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
 
 
@@ -81,6 +85,16 @@ def _watches(at: datetime) -> list[Due]:
     return [Due(*item) for item in watch.due(at)]
 
 
+def _unlinking(at: datetime) -> list[Due]:
+    rows = Link.objects.filter(unlinks_at__lte=at, unlinked_at=None)
+    found = rows.values_list("id", "unlinks_at")
+    return [Due(when, "link.unlinked", str(id_)) for id_, when in found if when]
+
+
+def _webhooks(at: datetime) -> list[Due]:
+    return [Due(*item) for item in webhook.due(at)]
+
+
 FIND: list[Callable[[datetime], list[Due]]] = [
     _sales("payments.funding_over", "funding_until", (State.FUNDING, State.FUNDING_UNKNOWN)),
     _sales("transfer.cooled", "cooling_until", (State.COOLING,)),
@@ -93,4 +107,6 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _retained,
     _reclaim,
     _watches,
+    _webhooks,
+    _unlinking,
 ]

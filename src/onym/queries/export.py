@@ -25,6 +25,7 @@ from onym.store.models import (
     Sale,
     Token,
     Watch,
+    Webhook,
 )
 
 
@@ -50,6 +51,7 @@ def export(member: str) -> dict[str, Any]:
             _rows(Offer, Q(buyer=row), "id", "handle__handle", "price_minor", "currency", "state")
         ),
         "statement": ledger.statement(row.id),
+        "webhooks": list(_rows(Webhook, Q(member=row), "state", "made_at", "ended_at")),
         "watches": list(_rows(Watch, Q(member=row), "handle__handle", "prefix", "tier", "made_at")),
         "appeals": [_appeal(one) for one in Appeal.objects.filter(member=row).order_by("id")],
         "notices": list(

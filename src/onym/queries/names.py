@@ -15,6 +15,9 @@ from onym.queries.ground import Ground
 from onym.store.models import Link, Namespace
 from onym.sweep import directory as directories
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands where a tenure's beginning is unknown."""
+
 HREFS = {"listing": "/listings/", "sale": "/sales/", "lot": "/lots/", "drop": "/drops/"}
 
 
@@ -36,7 +39,8 @@ def account(place: str | Ground, account_id: str) -> Mapping[str, Any] | None:
 
 def accounts_of(member: str) -> tuple[str, ...]:
     """The accounts that a member has proven to hold."""
-    rows = Link.objects.filter(member_id=member, unlinked_at=None).order_by("id")
+    rows = Link.objects.filter(member_id=member, unlinked_at=None)
+    rows = rows.order_by("-is_primary", "id")
     return tuple(rows.values_list("account_id", flat=True))
 
 
@@ -56,7 +60,6 @@ def told(looked: Ground, found: standing.Seen, near: list[dict[str, Any]]) -> di
     """The same with the sales `near` it, as `appraisal.comparables` gives them."""
     view = brief(looked, found)
     view["tenures"] = _tenures(found.row, found.account)
-    view["valid_since"] = view["tenures"][-1]["held_from"] if view["holder"] else None
     view["appraisal"]["comparables"] = near
     return view
 
@@ -92,9 +95,27 @@ def brief(looked: Ground, found: standing.Seen) -> dict[str, Any]:
             now=looked.now,
         ),
         "sale": sale_of(row),
-        "redirect_to": row.redirect_to if row else None,
+        "valid_since": _valid_since(found),
+        "redirect_to": redirect(row, now=looked.now),
         "changed_hands_at": row.changed_hands_at if row else None,
     }
+
+
+def redirect(row: Any, *, now: datetime) -> str | None:
+    """Where a retained handle leads to: the handle that its last holder has now, while it lasts."""
+    is_kept = row is not None and row.retained_until is not None and now < row.retained_until
+    return row.redirect_to if is_kept else None
+
+
+def _valid_since(found: standing.Seen) -> datetime | None:
+    """Since when the holder holds it: whatever is older was somebody else's, or nobody's.
+
+    None: nobody holds it, or since when is not known.
+    """
+    tenures = _tenures(found.row, found.account)
+    open_ = [one for one in tenures if one["held_to"] is None]
+    since = open_[-1]["held_from"] if open_ and found.holder else None
+    return since if since != EPOCH else None
 
 
 def rules(looked: Ground) -> Policy:
@@ -143,7 +164,7 @@ def _tenures(row: Any, account: Mapping[str, Any] | None) -> list[dict[str, Any]
         return [one | {end: _instant(one[end]) for end in ends} for one in row.tenures]
     if account is None:
         return []
-    since = account["created_at"] or datetime(1970, 1, 1, tzinfo=UTC)
+    since = account["created_at"] or EPOCH
     one = {"account_id": account["account_id"], "held_from": since, "held_to": None}
     return [one | {"cause": "registered"}]
 

@@ -107,6 +107,8 @@ def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None
     if "alerts" in facts:
         facts["unsubscribe"] = f"{base}/alerts/{facts.pop('alerts')}"
         return f"{base}/me"
+    if "payout" in facts:
+        return f"{base}/me/payout"
     return f"{base}/sales/{facts['sale']}" if "sale" in facts else None
 
 

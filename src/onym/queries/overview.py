@@ -11,7 +11,7 @@ from django.db.models.functions import TruncWeek
 from onym.core.money import Money
 from onym.queries import appraisal, names
 from onym.queries.ground import Ground
-from onym.store.models import Appeal, Handle, Sale
+from onym.store.models import Appeal, Handle, Posting, Sale
 
 WEEKS = 12
 TIERS = ("rare", "priority", "standard")
@@ -69,6 +69,14 @@ def tiers(looked: Ground) -> list[tuple[str, int, int]]:
         of_tier[0] += 1
         of_tier[1] += bool(times)
     return [(name, offered, sold_) for name, (offered, sold_) in counts.items()]
+
+
+def claims(looked: Ground) -> Money:
+    """What banks have taken back and nobody has made good: a claim of the house."""
+    rows = Posting.objects.filter(
+        account__namespace=looked.place, account__code="receivable"
+    ).aggregate(owed=Sum("minor"))
+    return Money(-int(rows["owed"] or 0), looked.place.currency)
 
 
 def appeals(looked: Ground) -> dict[str, Any]:

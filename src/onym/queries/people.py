@@ -55,7 +55,7 @@ def _of(member: str) -> dict[str, ArraySubquery]:
     """A member's roles and accounts as columns, so that who asks is one statement."""
     mine = OuterRef(member)
     roles = StaffRole.objects.filter(member=mine).order_by("role")
-    links = Link.objects.filter(member=mine, unlinked_at=None).order_by("id")
+    links = Link.objects.filter(member=mine, unlinked_at=None).order_by("-is_primary", "id")
     return {
         "roles": ArraySubquery(roles.values("role")),
         "accounts": ArraySubquery(links.values("account_id")),

@@ -6,16 +6,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import F, FilteredRelation, Q
 
 from onym.core import handle as handles
 from onym.core import sale as sales
 from onym.core.money import Money
 from onym.queries import appraisal, desk, names
 from onym.queries.ground import Ground
-from onym.store.models import Appeal, Approval, Handle, Reclaim, Sale
+from onym.store.models import Appeal, Approval, Handle, Payout, Reclaim, Sale
 
-KINDS = ("approval", "appeal", "unreached", "dispute")
+KINDS = ("approval", "appeal", "unreached", "dispute", "chargeback", "payout")
 DEALS_WITH_A_HANDLE = ("list", "campaign", "house_purchase")
 Case = dict[str, Any]
 
@@ -33,8 +33,11 @@ def cases(looked: Ground, *, kind: str = "", with_text: bool, also: str = "") ->
         found += appeals(looked, with_text=with_text)
     if kind in ("", "unreached"):
         found += unreached(looked)
-    if kind in ("", "dispute"):
-        found += disputes(looked)
+    if kind in ("", "dispute", "chargeback"):
+        wanted = {kind} if kind else {"dispute", "chargeback"}
+        found += [case for case in quarrels(looked) if case["kind"] in wanted]
+    if kind in ("", "payout"):
+        found += payouts(looked)
     return sorted(found, key=lambda case: (case["kind"] == "done", case["at"], case["id"]))
 
 
@@ -156,22 +159,76 @@ def unreached(looked: Ground) -> list[Case]:
     ]
 
 
-def disputes(looked: Ground) -> list[Case]:
-    """Sales whose buyers object; money and handle stay where they are meanwhile."""
-    rows = Sale.objects.filter(namespace=looked.place, state=sales.State.DISPUTED)
+def quarrels(looked: Ground) -> list[Case]:
+    """Sales whose buyers object, and payments that a bank has taken back and is deciding about.
+
+    Money and handle stay where they are meanwhile; a bank is answered at the provider's.
+    """
+    rows = Sale.objects.filter(
+        Q(state=sales.State.DISPUTED) | Q(frozen=True), namespace=looked.place
+    ).annotate(taken=FilteredRelation("chargeback", condition=Q(chargeback__status="open")))
+    told = {name: F(f"taken__{name.removeprefix('taken_')}") for name in TAKEN}
+    found: list[Case] = []
+    told_of: Iterable[Any] = rows.annotate(**told).select_related("handle").order_by("id")
+    for row in told_of:
+        if row.state == sales.State.DISPUTED:
+            found.append(_dispute(row))
+        if row.taken_id:
+            found.append(_chargeback(row))
+    return found
+
+
+TAKEN = (
+    *("taken_id", "taken_provider_id", "taken_opened_at"),
+    *("taken_amount_minor", "taken_source", "taken_reason"),
+)
+
+
+def _dispute(row: Sale) -> Case:
+    return {
+        "kind": "dispute",
+        "id": row.id,
+        "at": row.funded_at or row.agreed_at,
+        "handle": row.handle.display,
+        "price": Money(row.price_minor, row.currency),
+        "gross": Money(row.gross_minor, row.currency),
+        "mechanism": row.mechanism,
+        "buyer": row.buyer_id,
+        "seller": row.seller_id,
+        "read_back_at": row.read_back_at,
+        "inspection_until": row.inspection_until,
+    }
+
+
+def _chargeback(row: Any) -> Case:
+    return {
+        "kind": "chargeback",
+        "id": row.taken_id,
+        "at": row.taken_opened_at,
+        "handle": row.handle.display,
+        "sale": row.id,
+        "state": row.state,
+        "amount": Money(row.taken_amount_minor, row.currency),
+        "source": row.taken_source,
+        "reason": row.taken_reason,
+        "provider_id": row.taken_provider_id,
+    }
+
+
+def payouts(looked: Ground) -> list[Case]:
+    """Proceeds that the provider refused to send; tried again once the account is ready."""
+    rows = Payout.objects.filter(sale__namespace=looked.place, state="refused")
     return [
         {
-            "kind": "dispute",
+            "kind": "payout",
             "id": row.id,
-            "at": row.funded_at or row.agreed_at,
-            "handle": row.handle.display,
-            "price": Money(row.price_minor, row.currency),
-            "gross": Money(row.gross_minor, row.currency),
-            "mechanism": row.mechanism,
-            "buyer": row.buyer_id,
-            "seller": row.seller_id,
-            "read_back_at": row.read_back_at,
-            "inspection_until": row.inspection_until,
+            "at": row.answered_at or row.due_at,
+            "handle": row.sale.handle.display,
+            "sale": row.sale_id,
+            "member": row.member_id,
+            "amount": row.amount,
+            "reason": row.reason,
+            "attempt": row.attempt,
         }
-        for row in rows.select_related("handle")
+        for row in rows.select_related("sale__handle")
     ]

@@ -9,7 +9,7 @@ from django.db.models import Q
 
 from onym.core.errors import NotFound
 from onym.core.money import Money
-from onym.core.sale import LIVE
+from onym.core.sale import LIVE, PaymentState, State
 from onym.store.models import Payment, Payout, Sale
 
 AMOUNTS = ("price", "gross", "commission", "proceeds", "fee", "tax", "share")
@@ -20,7 +20,16 @@ def sale(sale_id: str, *, viewer: str, is_staff: bool = False) -> dict[str, Any]
     row = Sale.objects.select_related("handle").filter(pk=sale_id).first()
     if row is None or not (is_staff or viewer in (row.buyer_id, row.seller_id)):
         raise NotFound("no such sale")
-    return view(row)
+    return view(row) | {"action_url": _action(row) if viewer == row.buyer_id else None}
+
+
+def _action(row: Sale) -> str | None:
+    """Where the buyer must confirm the payment under way, if that is what the sale waits for."""
+    if row.state != State.FUNDING:
+        return None
+    waiting = row.payment_set.filter(kind="charge", state=PaymentState.ACTION)
+    found: str | None = waiting.values_list("action_url", flat=True).first()
+    return found or None
 
 
 def sales(
@@ -67,6 +76,7 @@ def view(row: Sale) -> dict[str, Any]:
         "kind": row.kind,
         "mechanism": row.mechanism,
         "state": row.state,
+        "frozen": row.frozen,
         "buyer": row.buyer_id,
         "seller": row.seller_id,
         **{name: row.money(name) for name in AMOUNTS},
@@ -88,6 +98,12 @@ def payment(payment_id: str) -> tuple[str, str]:
     """State and reason of one payment, for whoever waits for the provider's answer."""
     row = Payment.objects.only("state", "reason").get(pk=payment_id)
     return row.state, row.reason
+
+
+def waits_for_buyer(sale_id: str) -> bool:
+    """Whether a payment of the sale still waits for the buyer's word at the bank."""
+    waiting = Payment.objects.filter(sale_id=sale_id, kind="charge", state=PaymentState.ACTION)
+    return waiting.exists()
 
 
 def refunded(sale_id: str) -> bool:

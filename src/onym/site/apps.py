@@ -31,6 +31,10 @@ class Site(AppConfig):
         restoring.expect_none(settings.DATA)
         if settings.PLATFORM_URL or settings.PLATFORM_SQL:
             _install_platform()
+        if settings.HOOKS:
+            _install_hooks()
+        if settings.OIDC_ISSUER:
+            _install_openid()
         if settings.PAYMENTS_KEY:
             _install_payments()
         if settings.BANK_IBAN:
@@ -108,6 +112,31 @@ def _scim() -> Platform:
         profile=settings.PLATFORM_PROFILE,
         timeout=settings.PLATFORM_TIMEOUT,
     )
+
+
+def _install_hooks() -> None:
+    from onym.ports.hooks import SignedHooks
+
+    hooks = SignedHooks(
+        key_id=keys.KEY_ID,
+        private_key=keys.platform_key(settings.DATA),
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    ports.install(hooks={settings.NAMESPACE: hooks})
+
+
+def _install_openid() -> None:
+    from onym.ports.openid import Provider
+
+    provider = Provider(
+        issuer=settings.OIDC_ISSUER,
+        client_id=settings.OIDC_CLIENT_ID,
+        client_secret=settings.OIDC_CLIENT_SECRET,
+        redirect_uri=f"{settings.BASE_URL}/sign-in/platform/back",
+        claim=settings.OIDC_ACCOUNT_CLAIM,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+    ports.install(openid={settings.NAMESPACE: provider})
 
 
 def _install_payments() -> None:

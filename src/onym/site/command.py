@@ -49,6 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "witness": ("onym.cli.witness", "Co-sign the checkpoints of a log."),
     "platform": ("onym.cli.platform", "Check a platform against the signed-HTTP contract."),
     "audit": ("onym.cli.audit", "Check every invariant, a line each."),
+    "reconcile": ("onym.cli.reconcile", "Hold the payment provider's list beside the books."),
     "bench": ("onym.cli.bench", "Measure, as ratios of two things run side by side."),
     "sim": ("onym.cli.sim", "Simulate seeded days of a market and audit them."),
 }

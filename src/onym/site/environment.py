@@ -81,6 +81,13 @@ OUTSIDE = (
     Setting("ONYM_PLATFORM_MAIL", "off", "The PDS sends mail, so holders are told by it"),
     Setting("ONYM_PLATFORM_HAND_OVER", "off", "Whole accounts of a PDS may change hands"),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
+    Setting(
+        "ONYM_OIDC_ISSUER", "", "The platform as an OpenID provider: *Sign in with the platform*"
+    ),
+    Setting("ONYM_OIDC_CLIENT_ID", "`onym`", "What it knows this market by"),
+    Setting("ONYM_OIDC_CLIENT_SECRET", "", "With which secret"),
+    Setting("ONYM_OIDC_ACCOUNT_CLAIM", "`sub`", "The claim that holds the permanent account id"),
+    Setting("ONYM_HOOKS", "", "A TOML file: what is called once a handle has changed hands"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),

@@ -111,13 +111,14 @@ def environment(
 ) -> dict[str, str]:
     """What both sides must agree on: addresses and shared secrets, one set a DATA."""
     keys = data_dir / "keys"
-    told = _pds(keys) if kind == "pds" else {}
+    platform = f"http://127.0.0.1:{where['platform']}"
+    told = _pds(keys) if kind == "pds" else _plaza(data_dir, platform, base)
     return told | {
         "ONYM_DEMO": "1",
         "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
         "ONYM_INBOUND_URL": f"{base}/mail/inbound",
         "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
-        "ONYM_PLATFORM_URL": f"http://127.0.0.1:{where['platform']}",
+        "ONYM_PLATFORM_URL": platform,
         "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
         "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
         "ONYM_BANK_IBAN": "DE89370400440532013000",  # the example of the IBAN registry
@@ -128,6 +129,29 @@ def environment(
         "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
         "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
     }
+
+
+def _plaza(data_dir: Path, platform: str, base: str) -> dict[str, str]:
+    """What the demo's own platform has beside the contract: hooks, and signing in with it."""
+    return {
+        "ONYM_HOOKS": str(_hooks(data_dir, platform)),
+        "ONYM_OIDC_ISSUER": platform,
+        "ONYM_OIDC_CLIENT_ID": "onym",
+        "ONYM_OIDC_CLIENT_SECRET": embedded.kept_secret(data_dir / "keys" / "openid"),
+        "ONYM_OIDC_REDIRECT_URI": f"{base}/sign-in/platform/back",
+    }
+
+
+def _hooks(data_dir: Path, platform: str) -> Path:
+    """What the demo's platform keys by a handle's text, in the order in which it is ended."""
+    file = data_dir / "demo" / "hooks.toml"
+    names = ("sessions", "tokens", "mail-aliases", "webhooks")
+    rows = (f'[[hook]]\nname = "{name}"\nurl = "{platform}/hooks/{name}"\n' for name in names)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    fresh = file.with_suffix(".new")
+    fresh.write_text("\n".join(rows))
+    fresh.replace(file)
+    return file
 
 
 def _pds(keys: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from onym.core import retention
 from onym.core.errors import Malformed
-from onym.site import branding, embedded, files
+from onym.site import branding, embedded, files, hooks
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -227,6 +227,8 @@ RETENTION = retention.read(branding.text(os.environ, "ONYM_RETENTION"))
 
 # The outside world, as addresses; `onym up --demo` fills them in.
 PLATFORM_URL = os.environ.get("ONYM_PLATFORM_URL", "").rstrip("/")
+# What the operator's other systems end once a handle has changed hands; docs/guides/platform.md.
+HOOKS = hooks.read(os.environ.get("ONYM_HOOKS", ""))
 PLATFORM_KIND = os.environ.get("ONYM_PLATFORM_KIND") or "http"
 PLATFORM_PROFILE = os.environ.get("ONYM_PLATFORM_PROFILE") or "x"
 PLATFORM_SQL = os.environ.get("ONYM_PLATFORM_SQL", "")
@@ -252,6 +254,11 @@ LIST_DAYS = int(os.environ.get("ONYM_LIST_DAYS", "7"))
 INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
     BANK_BENEFICIARY or NAMESPACE
 )
+# The platform as an OpenID provider; the claim names the account by its permanent id.
+OIDC_ISSUER = os.environ.get("ONYM_OIDC_ISSUER", "").rstrip("/")
+OIDC_CLIENT_ID = os.environ.get("ONYM_OIDC_CLIENT_ID", "onym")
+OIDC_CLIENT_SECRET = os.environ.get("ONYM_OIDC_CLIENT_SECRET", "")
+OIDC_ACCOUNT_CLAIM = os.environ.get("ONYM_OIDC_ACCOUNT_CLAIM", "sub")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

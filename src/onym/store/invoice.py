@@ -33,7 +33,7 @@ class InvoiceSeries(models.Model):
 class Invoice(models.Model):
     """One document to a sale's buyer; `facts_sealed` is all it says, `sha256` their digest.
 
-    The database refuses every change (migration 0019).
+    The database refuses every change (migration 0025).
     """
 
     id = models.CharField(max_length=40, primary_key=True)

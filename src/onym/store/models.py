@@ -10,8 +10,11 @@ from onym.store.bank import (
     BankStatement,
 )
 from onym.store.breaker import BreakerState
+from onym.store.chargeback import Chargeback
 from onym.store.desk import Document, Namespace
 from onym.store.disclosure import Disclosure
+from onym.store.hook import HookCall
+from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation, Suppression
 from onym.store.invoice import Invoice, InvoiceSeries
 from onym.store.ledger import BookAccount, Entry, Posting
@@ -22,6 +25,7 @@ from onym.store.offer import Offer, OfferMove
 from onym.store.people import (
     Kinship,
     Link,
+    LinkCode,
     MailAddress,
     MailCode,
     Member,
@@ -31,6 +35,7 @@ from onym.store.people import (
 )
 from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
+from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.screening import ScreeningCase
@@ -39,6 +44,7 @@ from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import Watch, WatchCursor, WatchHit
+from onym.store.webhook import Delivery, Webhook
 
 __all__ = [
     "Appeal",
@@ -53,6 +59,8 @@ __all__ = [
     "BookAccount",
     "BreakerState",
     "Campaign",
+    "Chargeback",
+    "Delivery",
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
@@ -61,12 +69,14 @@ __all__ = [
     "Entry",
     "Event",
     "Handle",
+    "HookCall",
     "IdempotentRequest",
     "Invitation",
     "Invoice",
     "InvoiceSeries",
     "Kinship",
     "Link",
+    "LinkCode",
     "ListEntry",
     "Listing",
     "MailAddress",
@@ -83,8 +93,10 @@ __all__ = [
     "PlanPart",
     "PlatformWrite",
     "Posting",
+    "ProviderEvent",
     "RateWindow",
     "Reclaim",
+    "Reconciliation",
     "Sale",
     "SaleSlot",
     "ScreeningCase",
@@ -99,4 +111,5 @@ __all__ = [
     "Watch",
     "WatchCursor",
     "WatchHit",
+    "Webhook",
 ]

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
-from onym.core import codes, people
+from onym.core import codes, link, people
 from onym.store import secrets
 from onym.store.desk import Namespace
 
@@ -44,7 +44,8 @@ class Member(models.Model):
 
     def snapshot(self) -> people.Member:
         """The member as a core value, with links, roles and kin read now."""
-        links = Link.objects.filter(member_id=self.id, unlinked_at=None).order_by("id")
+        links = Link.objects.filter(member_id=self.id, unlinked_at=None)
+        links = links.order_by("-is_primary", "id")
         kin = Kinship.objects.filter(Q(one_id=self.id) | Q(other_id=self.id))
         return people.Member(
             id=self.id,
@@ -91,7 +92,9 @@ class Link(models.Model):
     namespace = models.ForeignKey(Namespace, models.PROTECT)
     member = models.ForeignKey(Member, models.CASCADE)
     account_id = models.TextField()
+    is_primary = models.BooleanField(default=False, db_default=False)
     linked_at = models.DateTimeField()
+    unlinks_at = models.DateTimeField(null=True)
     unlinked_at = models.DateTimeField(null=True)
 
     class Meta:
@@ -101,7 +104,28 @@ class Link(models.Model):
                 fields=("namespace", "account_id"),
                 condition=Q(unlinked_at=None),
             ),
+            UniqueConstraint(
+                name="one_primary_account", fields=("member",), condition=Q(is_primary=True)
+            ),
+            CheckConstraint(
+                name="primary_is_linked", condition=Q(is_primary=False) | Q(unlinked_at=None)
+            ),
         )
+
+    def snapshot(self) -> link.Link:
+        return link.Link(self.account_id, self.is_primary, self.unlinks_at)
+
+
+class LinkCode(models.Model):
+    """A code that a member is to write into an account's profile; on the machine's clock."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    namespace = models.ForeignKey(Namespace, models.PROTECT)
+    member = models.OneToOneField(Member, models.CASCADE)
+    account_id = models.TextField()
+    handle = models.TextField()
+    code = models.CharField(max_length=40)
+    ordered_at = models.DateTimeField()
 
 
 class Kinship(models.Model):
@@ -130,9 +154,10 @@ class StaffRole(models.Model):
 
 
 class MailCode(models.Model):
-    """A code sent to an address, to sign in or to join; runs on the machine's clock.
+    """A code sent to an address, to sign in, to join or to change to it; on the machine's clock.
 
-    `member` is whose address it is, None for somebody who joins, or whom nothing was sent to.
+    `member` is whose address it is, or will be; None for somebody who joins, or whom nothing was
+    sent to.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -142,6 +167,7 @@ class MailCode(models.Model):
     name_sealed = models.BinaryField()
     language = models.CharField(max_length=5)
     joins = models.BooleanField()
+    changes = models.BooleanField(default=False, db_default=False)
     digest = models.CharField(max_length=64)
     ordered_at = models.DateTimeField()
     guesses = models.PositiveSmallIntegerField(default=0)
@@ -165,6 +191,8 @@ class Token(models.Model):
     digest = models.CharField(max_length=64, primary_key=True)
     member = models.ForeignKey(Member, models.CASCADE)
     scopes = ArrayField(models.CharField(max_length=12))
+    name = models.CharField(max_length=60, default="", db_default="")
+    made_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
 
@@ -176,3 +204,6 @@ class PayoutAccount(models.Model):
     provider = models.CharField(max_length=20)
     account = models.CharField(max_length=80)
     ready_at = models.DateTimeField(null=True)
+    looked_at = models.DateTimeField(null=True)
+    missing = ArrayField(models.CharField(max_length=120), default=list, db_default=[])
+    why_not = models.CharField(max_length=80, default="", db_default="")

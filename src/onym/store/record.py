@@ -30,6 +30,11 @@ class Event(models.Model):
     class Meta:
         indexes = (
             models.Index(name="event_waiting", fields=("seq",), condition=Q(leaf_index=None)),
+            models.Index(
+                name="event_read_back",
+                fields=("namespace", "leaf_index"),
+                condition=Q(type="TransferReadBack"),
+            ),
         )
 
 

@@ -4,9 +4,10 @@ The order: request → approval → bank → namespace → part of a plan → ha
 handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The
 handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
 one of them wins. A series of invoices comes last. The demo's clock, a member, a mail code, a
-second factor, a notice, a sweep and the cursor of the watches are each locked alone. What is
-written to a platform that keeps no fences waits for `platform_turn`, a lock of the connection that
-no transaction holds.
+second factor, a notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of
+the provider, a payout account and a case of screening are each locked alone. What is written to a
+platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
+transaction holds.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from django.db.models import Model, QuerySet
 from onym.core.errors import NotFound
 from onym.store.bank import BankLine, BankOrder
 from onym.store.desk import Namespace
+from onym.store.hook import HookCall
+from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation
 from onym.store.invoice import InvoiceSeries
 from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
 from onym.store.offer import Offer
-from onym.store.people import MailCode, Member
+from onym.store.people import MailCode, Member, PayoutAccount
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
@@ -38,6 +41,7 @@ from onym.store.screening import ScreeningCase
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import WatchCursor
+from onym.store.webhook import Delivery, Webhook
 
 Row = TypeVar("Row", bound=Model)
 
@@ -129,12 +133,12 @@ def sales(ids: Iterable[str]) -> list[Sale]:
 def payouts(ids: Iterable[str]) -> list[Payout]:
     """Many payouts at once, in the order of `ids`: handles, sales, then the payouts.
 
-    Of `payout.sale` only its namespace is read.
+    Of `payout.sale` only its namespace and whether it is frozen are read.
     """
     wanted = list(ids)
     owners = list(Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True))
     list(_handles_of(owners).values_list("pk"))
-    sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id")
+    sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id", "frozen")
     held = {row.id: row for row in sales_.select_for_update()}
     rows = Payout.objects.filter(id__in=wanted).order_by("id").select_for_update()
     found = {row.id: row for row in rows}
@@ -213,6 +217,27 @@ def watch_cursor(namespace: str, *, leaf: int) -> WatchCursor:
     return rows.get_or_create(namespace_id=namespace, defaults={"leaf": leaf})[0]
 
 
+def hook_call(id_: str) -> HookCall:
+    """The handle, then one call to a hook about it."""
+    return _on_handle(HookCall, id_)
+
+
+def webhook(id_: str) -> Webhook:
+    """For whoever changes a subscription, or writes down what it is to be told."""
+    return _one(Webhook, pk=id_)
+
+
+def delivery(id_: str) -> Delivery:
+    """The subscription, then one message to it."""
+    found = Delivery.objects.filter(pk=id_).values_list("webhook_id", flat=True).first()
+    if found is None:
+        raise NotFound("no such delivery")
+    webhook_ = webhook(found)
+    row = _one(Delivery, pk=id_)
+    row.webhook = webhook_
+    return row
+
+
 def request(**name: str) -> IdempotentRequest:
     """A client's request that was written before, by its member, route and key."""
     return IdempotentRequest.objects.select_for_update().get(**name)
@@ -225,6 +250,16 @@ def sweep(id_: str) -> Sweep:
 
 def notice(id_: str) -> Notice:
     return _one(Notice, pk=id_)
+
+
+def provider_event(id_: int) -> ProviderEvent:
+    """An event of the provider's, while what it is about is found; before anything else."""
+    return _one(ProviderEvent, pk=id_)
+
+
+def payout_account(member: str) -> PayoutAccount:
+    """For whoever writes down what the provider says of it; locked alone."""
+    return _one(PayoutAccount, pk=member)
 
 
 def process(id_: int) -> Reclaim:

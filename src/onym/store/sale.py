@@ -37,6 +37,7 @@ class Sale(models.Model):
     tax_facts = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     state = models.CharField(max_length=16)
     private = models.BooleanField(default=False)
+    frozen = models.BooleanField(default=False, db_default=False)
     agreed_at = models.DateTimeField()
     funding_until = models.DateTimeField()
     funded_at = models.DateTimeField(null=True)
@@ -105,6 +106,7 @@ class Sale(models.Model):
             delivery_until=self.delivery_until,
             inspection_until=self.inspection_until,
             read_back_account_id=self.read_back_account_id,
+            frozen=self.frozen,
         )
 
 
@@ -120,6 +122,7 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
+    action_url = models.TextField(default="", db_default="")
     made_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 
@@ -130,16 +133,21 @@ class Payment(models.Model):
             UniqueConstraint(
                 name="one_open_charge_per_sale",
                 fields=("sale",),
-                condition=Q(kind="charge", state__in=("pending", "unknown", "paid")),
+                condition=Q(kind="charge", state__in=("pending", "unknown", "action", "paid")),
             ),
             UniqueConstraint(
-                name="one_refund_per_sale", fields=("sale",), condition=Q(kind="refund")
+                name="one_refund_per_sale",
+                fields=("sale",),
+                condition=Q(kind="refund") & ~Q(state="refused"),
             ),
         )
 
 
 class Payout(models.Model):
-    """The seller's proceeds on their way out, not before `due_at`."""
+    """The seller's proceeds on their way out, not before `due_at`.
+
+    `attempt` counts refusals whose cause is gone: each has a key of its own at the provider.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     sale = models.OneToOneField(Sale, models.PROTECT)
@@ -149,6 +157,7 @@ class Payout(models.Model):
     state = models.CharField(max_length=10, default="due")
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
+    attempt = models.PositiveSmallIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 
@@ -157,3 +166,12 @@ class Payout(models.Model):
             CheckConstraint(name="payout_state", condition=Q(state__in=list(core.PayoutState))),
             CheckConstraint(name="payout_positive", condition=Q(amount_minor__gt=0)),
         )
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)
+
+    @property
+    def key(self) -> str:
+        """What the provider knows this payment by, for ever."""
+        return f"{self.id}:{self.attempt}" if self.attempt else self.id

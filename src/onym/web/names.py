@@ -16,7 +16,7 @@ from onym.flows import reclaim as reclaims
 from onym.queries import ground, names, people, plan, trend
 from onym.queries import listing as listings
 from onym.queries import search as queries
-from onym.queries.handle import page
+from onym.queries.handle import leads, page
 from onym.web import looking
 
 SHOWN = 24
@@ -65,14 +65,26 @@ def handle(request: HttpRequest, handle: str) -> HttpResponse:
 def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpResponse:
     who = people.asking(request)
     told: dict[str, Any] = page(ground.under(request), name, viewer=who.id if who else None)
+    leads_to, stays = told["handle"]["redirect_to"], "stay" in request.GET
+    if leads_to and refusal is None and not stays:
+        led = HttpResponseRedirect(f"/{get_language()}/@{leads_to}?from={told['handle']['handle']}")
+        led["Cache-Control"] = "no-cache"  # it ends, and it may lead elsewhere before
+        return led
     holder = told["handle"]["holder"]
     told |= {
         "prices": [(sold["at"], sold["price"]) for sold in reversed(told["history"])],
         "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
+        "led_from": _led_from(request, told["handle"]["handle"]),
         "refusal": refusal,
         "typed": form.typed(request),
     }
     return render(request, "handle.html", told, status=refusal.status if refusal else 200)
+
+
+def _led_from(request: HttpRequest, to: str) -> str:
+    """The retained handle that led here; nothing if the address names one that does not."""
+    old = request.GET.get("from", "")[:100].lower()
+    return old if old and leads(ground.under(request), old, to=to) else ""
 
 
 def _once(request: HttpRequest, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -10,10 +12,13 @@ from onym.core.errors import NotFound, Refusal
 from onym.flows import bank, form, payments
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
+from onym.queries import hook, people
 from onym.queries import invoice as invoices
-from onym.queries import people
 from onym.queries import sale as queries
-from onym.web import steps
+from onym.web import page, steps
+
+RETURN_SECONDS = 4.0
+LOOK_SECONDS = 0.05
 
 
 def sale(request: HttpRequest, id: str) -> HttpResponse:
@@ -38,9 +43,25 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
         "steps": steps.of_sale(view),
+        "hooks": hook.of_sale(id),
         "refusal": refusal,
     }
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)
+
+
+def returned(request: HttpRequest, id: str) -> HttpResponse:
+    """Back from the bank: what became of the payment is asked for, then the sale is shown."""
+    who = people.signed_in(request)
+    payments.look_again(sale_id=id, by=who.id)
+    until = time.monotonic() + RETURN_SECONDS
+    while queries.waits_for_buyer(id) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/sales/{id}")
+
+
+def back(request: HttpRequest, id: str) -> HttpResponse:
+    """The address that the bank leads to knows no language: the buyer's own is taken."""
+    return page.led_to(request, f"/sales/{id}/returned")
 
 
 def _once(request: HttpRequest, id_: str, by: str) -> str:
@@ -54,6 +75,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
         case "transfer":
             bank.begin(sale_id=id_, by=by)
+        case "otherwise":
+            payments.pay_otherwise(sale_id=id_, by=by)
         case "accept":
             flow.accept(sale_id=id_, by=by)
         case "cancel":

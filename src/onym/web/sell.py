@@ -14,7 +14,7 @@ from onym.core.errors import NotAllowed, NotFound, Refusal, StaffMayNot
 from onym.core.money import Money
 from onym.flows import form
 from onym.flows import listing as flow
-from onym.queries import appraisal, fees, ground, holding, names, people, trend
+from onym.queries import appraisal, fees, ground, holding, names, payments, people, trend
 from onym.queries import listing as queries
 from onym.queries.ground import Ground
 from onym.web.templatetags.market import plain
@@ -26,7 +26,11 @@ def choose(request: HttpRequest) -> HttpResponse:
     """Which of my handles; what cannot be sold now says why, and until when."""
     who, place = people.signed_in(request), ground.under(request)
     refusal = StaffMayNot() if who.is_staff else _waits(who, place)
-    told = {"held": holding.holding(place, accounts=who.accounts), "refusal": refusal}
+    told = {
+        "held": holding.holding(place, accounts=who.accounts),
+        "refusal": refusal,
+        "payout": payments.payout_place(who.id),
+    }
     return render(request, "sell.html", told)
 
 
@@ -133,6 +137,7 @@ def listed(request: HttpRequest, handle: str) -> HttpResponse:
         "listing": queries.last_of(settings.NAMESPACE, handle=handle.casefold(), seller=who.id),
         "base": settings.BASE_URL,
         "refusal": refusal,
+        "payout": payments.payout_place(who.id),
     }
     return render(request, "sell_listed.html", told, status=refusal.status if refusal else 200)
 

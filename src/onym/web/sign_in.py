@@ -9,10 +9,11 @@ from django.utils.translation import get_language
 from django.views.decorators.http import require_POST
 
 from onym.core.errors import Malformed, NotFound
-from onym.flows import factors, sessions
+from onym.flows import factors, openid, sessions
 from onym.flows import sign_in as flow
 from onym.queries import demo, people
 from onym.queries import factors as known
+from onym.web import page
 
 
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -36,9 +37,31 @@ def _sign_in(
         "next": _next(request),
         "typed": _text(request, "mail"),
         "people": demo.people(),
+        "by_platform": openid.offered(),
+        "refused": request.GET.get("refused") == "platform",
         "has_name": has_name(request),
     }
     return render(request, "sign_in.html", told, status=403 if wrong or no_passkey else 200)
+
+
+def platform(request: HttpRequest) -> HttpResponse:
+    """With the platform: leads there, with what shows that its answer belongs to this browser."""
+    return HttpResponseRedirect(openid.begin(request, to=wanted(request)))
+
+
+def platform_led(request: HttpRequest) -> HttpResponse:
+    """The one address that the platform knows; it leads on in the language that one came from."""
+    language = openid.language(request) or page.preferred(request)
+    return HttpResponseRedirect(f"/{language}/sign-in/platform/back?{request.GET.urlencode()}")
+
+
+def platform_back(request: HttpRequest) -> HttpResponse:
+    """The platform's answer: signed in, linked, or back to the page with a no."""
+    said = {name: request.GET.get(name, "")[:2_000] for name in ("state", "code", "iss")}
+    if not said["code"]:
+        return HttpResponseRedirect(f"/{get_language()}/sign-in?refused=platform")
+    to = openid.finish(request, state=said["state"], code=said["code"], issuer=said["iss"])
+    return HttpResponseRedirect(to)
 
 
 @require_POST

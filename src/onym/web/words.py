@@ -41,6 +41,9 @@ WORDS = {
     "funded": said("payment received"),
     "settled": said("sale settled"),
     "refunded": said("payment sent back"),
+    "charged_back": said("the bank took the money back"),
+    "reinstated": said("the bank gave the money back"),
+    "absorbed": said("claim met"),
     "reversed": said("settlement taken back"),
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
@@ -74,6 +77,17 @@ WORDS = {
     "taken_between": said("somebody else took the handle while it moved; it was given back"),
     "not_paid": said("it was not paid in time"),
     "late_payment": said("the payment came too late"),
+    # why a message was not heard
+    "timeout": said("too slow"),
+    "tls": said("no valid certificate"),
+    "no_answer": said("no answer"),
+    "unresolved": said("its name leads nowhere"),
+    "not_public": said("not a public address"),
+    # what a hook ends
+    "sessions": said("sessions"),
+    "tokens": said("tokens of programs"),
+    "mail-aliases": said("mail addresses of that name"),
+    "webhooks": said("webhooks"),
     # phases
     "closed": said("closed"),
     "invited": said("invited"),

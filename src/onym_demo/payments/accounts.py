@@ -64,6 +64,22 @@ def complete(provider: Provider, identity: str) -> JSON:
     return account
 
 
+def close(provider: Provider, identity: str) -> JSON:
+    """The bank account behind it is closed: nothing may be sent there until details are given."""
+    account = retrieve(provider, Call(id=identity))
+    account |= {
+        "capabilities": {"transfers": "inactive"},
+        "payouts_enabled": False,
+        "requirements": {
+            "currently_due": ["external_account"],
+            "disabled_reason": "requirements.past_due",
+        },
+    }
+    provider.state.put(account)
+    events.record(provider, "account.updated", account, account=identity)
+    return account
+
+
 def link(provider: Provider, call: Call) -> JSON:
     """A link to this server's own page, where the details are given with one click."""
     wire.only(call.params, LINK_FIELDS)

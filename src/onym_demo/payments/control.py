@@ -58,6 +58,10 @@ def _complete(provider: Provider, identity: str, _wanted: JSON) -> JSON:
     return accounts.complete(provider, identity)
 
 
+def _close(provider: Provider, identity: str, _wanted: JSON) -> JSON:
+    return accounts.close(provider, identity)
+
+
 def _forget_keys(provider: Provider, _identity: str, _wanted: JSON) -> JSON:
     answers.forget(provider)
     return {"forgotten": True}
@@ -78,6 +82,7 @@ LEVERS: list[tuple[str, str, Lever]] = [
     ("POST", "/demo/disputes", _dispute),
     ("POST", "/demo/disputes/{id}/end", _end_dispute),
     ("POST", "/demo/accounts/{id}/complete", _complete),
+    ("POST", "/demo/accounts/{id}/close", _close),
     ("DELETE", "/demo/keys", _forget_keys),
     ("POST", "/demo/events/{id}/send", _send_again),
 ]

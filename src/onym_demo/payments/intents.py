@@ -16,6 +16,8 @@ CREATE_FIELDS = [
 ]
 CONFIRM_FIELDS = ["payment_method", "return_url", "off_session", "error_on_requires_action"]
 
+THREE_DECIMALS = {"bhd", "jod", "kwd", "omr", "tnd"}
+"""Stripe moves these in steps of ten of their smallest units."""
 CONFIRMABLE = {"requires_payment_method", "requires_confirmation", "requires_action"}
 CANCELABLE = CONFIRMABLE | {"requires_capture"}
 
@@ -36,6 +38,8 @@ def _new(provider: Provider, params: JSON) -> JSON:
         raise WireError("Amount is too large.", code="amount_too_large", param="amount", kept=False)
     if amount < 50 and currency in ("usd", "eur"):
         raise WireError("Amount is too small.", code="amount_too_small", param="amount", kept=False)
+    if amount % 10 and currency in THREE_DECIMALS:
+        raise WireError("The last digit must be 0.", code="amount_invalid", param="amount")
     method = wire.word(params, "payment_method", default="")
     if method:
         methods.find(method)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import dataclasses
 import fcntl
 import os
 import signal
@@ -16,12 +17,19 @@ from granian.constants import Interfaces
 from granian.server.embed import Server
 
 from onym_demo import sample
-from onym_demo.platform import app, seed, signed, state
+from onym_demo.platform import app, openid, seed, signed, state
 from onym_demo.platform.clock import Clock
 from onym_demo.platform.contract import Plaza
 from onym_demo.platform.faults import Faults
 
 _ADDRESS = "127.0.0.1"
+
+
+OPENID = {
+    "client-id": "the one site that people may sign in to with Plaza",
+    "client-secret": "its secret; without one there is no such sign-in",
+    "redirect-uri": "where it is led back to",
+}
 
 
 def options() -> argparse.ArgumentParser:
@@ -40,6 +48,12 @@ def options() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=sample.SEED, help="of the sample's accounts")
     parser.add_argument("--count", type=int, default=sample.COUNT, help="accounts in the sample")
+    for name, meaning in OPENID.items():
+        parser.add_argument(
+            f"--{name}",
+            default=os.environ.get(f"ONYM_OIDC_{name.upper().replace('-', '_')}", ""),
+            help=meaning,
+        )
     return parser
 
 
@@ -55,6 +69,10 @@ def main() -> None:
     clock = Clock(Path(asked.clock_file) if asked.clock_file else None)
     file = asked.data / "platform.sqlite3"
     plaza = _open(file, clock, signed.Verifier({asked.key_id: key}), asked.seed, asked.count)
+    if asked.client_secret:
+        own = openid.signing_key(asked.data / "openid.pem")
+        made = openid.Provider(asked.client_id, asked.client_secret, asked.redirect_uri, own)
+        plaza = dataclasses.replace(plaza, openid=made)
     asyncio.run(_serve(plaza, asked.port))
     plaza.writer.stop()
     lock.close()

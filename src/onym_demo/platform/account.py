@@ -199,3 +199,13 @@ def log_in(db: sqlite3.Connection, account_id: object, *, now: int) -> dict[str,
         (*rhythm, found["id"]),
     )
     return {"account_id": str(found["id"]), "last_login_at": instant(now)}
+
+
+def describe(db: sqlite3.Connection, wish: Mapping[str, Any]) -> dict[str, Any]:
+    """The holder writes something else about themselves: `bio` of 500 characters at most."""
+    found, bio = need(db, wish.get("account_id")), wish.get("bio")
+    if not isinstance(bio, str) or len(bio) > 500:
+        raise Problem(422, "malformed", "bio is a text of at most 500 characters")
+    fixed = json.loads(found["fixed"]) | {"bio": bio}
+    db.execute("UPDATE accounts SET fixed = ? WHERE id = ?", (_text(fixed), found["id"]))
+    return {"account_id": str(found["id"]), "bio": bio}

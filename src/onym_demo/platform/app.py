@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from onym_demo.platform import contract, controls, pages
+from onym_demo.platform import contract, controls, openid, pages
 from onym_demo.platform.contract import Plaza, answer
 from onym_demo.platform.problem import Problem
 
@@ -20,6 +20,7 @@ def build(plaza: Plaza) -> Starlette:
             Route("/health", _health),
             *contract.ROUTES,
             *controls.ROUTES,
+            *openid.ROUTES,
             *pages.ROUTES,
         ],
         exception_handlers={Problem: _problem, HTTPException: _nothing, Exception: _fault},

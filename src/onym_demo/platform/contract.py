@@ -9,19 +9,22 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from onym_demo import sample
-from onym_demo.platform import account, faults, handle, handover, move, notice, signed
+from onym_demo.platform import account, faults, handle, handover, keyed, move, notice, signed
 from onym_demo.platform.clock import Clock
 from onym_demo.platform.once import Act, Answer, once
 from onym_demo.platform.problem import Problem
 from onym_demo.platform.seed import Beginning
 from onym_demo.platform.state import Writer
+
+if TYPE_CHECKING:  # its routes need this module
+    from onym_demo.platform.openid import Provider
 
 _UNTOLD: Final = frozenset({"account_id", "handle"})
 CAPABILITIES: Final = {
@@ -51,6 +54,7 @@ class Plaza:
     verifier: signed.Verifier
     faults: faults.Faults
     beginning: Beginning
+    openid: Provider | None = None
 
 
 class _Rehearsed(Exception):
@@ -272,6 +276,13 @@ async def noticed_many(request: Request) -> Response:
     )
 
 
+async def hooked(request: Request) -> Response:
+    kind = request.path_params["kind"]
+    return await _write(
+        request, "hook", 200, lambda asked, _: lambda db: keyed.end(db, kind, asked)
+    )
+
+
 ROUTES: Final = (
     Route("/capabilities", capabilities),
     Route("/accounts", accounts),
@@ -279,6 +290,7 @@ ROUTES: Final = (
     Route("/accounts/{account_id}/hand-over", handed_over, methods=["POST"]),
     Route("/accounts/{account_id}/notices", noticed, methods=["POST"]),
     Route("/notices", noticed_many, methods=["POST"]),
+    Route("/hooks/{kind}", hooked, methods=["POST"]),
     Route("/handles/{handle}", one_handle),
     Route("/handles/{handle}/move", moved, methods=["POST"]),
     Route("/handles/{handle}/reserve", reserved, methods=["POST"]),

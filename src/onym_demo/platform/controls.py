@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from onym_demo import story
-from onym_demo.platform import account, handover, signed
+from onym_demo.platform import account, handover, keyed, signed
 from onym_demo.platform.contract import answer, plaza, wish
 from onym_demo.platform.problem import Problem
 
@@ -57,6 +57,20 @@ async def private(request: Request) -> Response:
     return _told(handover.private(plaza(request).db, request.path_params["account_id"]))
 
 
+async def keep(request: Request) -> Response:
+    here, asked = plaza(request), wish(await signed.read_body(request))
+    return _told(await here.writer.do(lambda db: keyed.keep(db, asked)), 201)
+
+
+async def kept(request: Request) -> Response:
+    return _told(keyed.told(plaza(request).db, request.path_params["handle"]))
+
+
+async def describe(request: Request) -> Response:
+    here, asked = plaza(request), wish(await signed.read_body(request))
+    return _told(await here.writer.do(lambda db: account.describe(db, asked)))
+
+
 async def people(_: Request) -> Response:
     held: dict[str, Any] = {"handle": story.HANDLE, "sunset": story.SUNSET}
     return _told({**story.PEOPLE, **{name: {"account_id": which} for name, which in held.items()}})
@@ -81,6 +95,9 @@ ROUTES: Final = (
     Route("/demo/login", local(log_in), methods=["POST"]),
     Route("/demo/accounts", local(sign_up), methods=["POST"]),
     Route("/demo/accounts/{account_id}", local(private)),
+    Route("/demo/keyed", local(keep), methods=["POST"]),
+    Route("/demo/keyed/{handle}", local(kept)),
+    Route("/demo/bio", local(describe), methods=["POST"]),
     Route("/demo/people", local(people)),
     Route("/demo/faults", local(armed), methods=["GET"]),
     Route("/demo/faults", local(arm), methods=["POST"]),

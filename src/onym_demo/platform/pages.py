@@ -60,7 +60,8 @@ def _count(number: int | None) -> str:
     return "?" if number is None else f"{number:,}"
 
 
-def _page(template: str, status: int = 200, **facts: Any) -> Response:
+def page(template: str, status: int = 200, **facts: Any) -> Response:
+    """A page of Plaza's, with what its browser may load."""
     text = _templates().get_template(template).render(**facts)
     headers = {
         "Content-Security-Policy": _POLICY,
@@ -84,7 +85,7 @@ async def home(request: Request) -> Response:
             if asked
             else f"/?after={last['id']}"
         )
-    return _page("home.html", asked=asked, cards=cards, following=more, changes=_changes(here.db))
+    return page("home.html", asked=asked, cards=cards, following=more, changes=_changes(here.db))
 
 
 def _everybody(db: sqlite3.Connection, after: int) -> Sequence[sqlite3.Row]:
@@ -125,7 +126,7 @@ async def profile(request: Request) -> Response:
     try:
         held = handle.find(here.db, name)
     except Problem:
-        return _page("nobody.html", 404, name=name, held=None, was=[])
+        return page("nobody.html", 404, name=name, held=None, was=[])
     if held.account_id in (None, CUSTODIAN):
         return _vacant(here.db, held)
     found = account.row(here.db, held.account_id)
@@ -149,7 +150,7 @@ def _vacant(db: sqlite3.Connection, held: Held) -> Response:
         (held.canonical,),
     ).fetchall()
     status = 404 if held.account_id is None else 200
-    return _page("nobody.html", status, name=held.display, held=held.account_id, was=was)
+    return page("nobody.html", status, name=held.display, held=held.account_id, was=was)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ def _profile(here: Plaza, found: sqlite3.Row, before: int | None) -> Response:
     fixed = json.loads(found["fixed"])
     written = posts.latest(found, here.beginning, before=before, limit=_POSTS, now=now)
     born = fixed.get("created_at")
-    return _page(
+    return page(
         "profile.html",
         account=found,
         fixed=fixed,

@@ -60,6 +60,13 @@ CREATE TABLE IF NOT EXISTS belongings (
     text TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS belongings_of_account ON belongings (account_id, kind);
+CREATE TABLE IF NOT EXISTS keyed (
+    id INTEGER PRIMARY KEY,
+    canonical TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS keyed_by_handle ON keyed (canonical, kind);
 CREATE TABLE IF NOT EXISTS answers (
     key_id TEXT NOT NULL, key TEXT NOT NULL,
     payload BLOB NOT NULL,

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0019_invoices"),
+        ("store", "0025_invoices"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0020_screening"),
+        ("store", "0026_screening"),
     ]
 
     operations = [

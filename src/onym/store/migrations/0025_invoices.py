@@ -12,7 +12,7 @@ BACKWARD = "drop trigger invoice_immutable on store_invoice;"
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0018_bank"),
+        ("store", "0024_bank"),
     ]
 
     operations = [

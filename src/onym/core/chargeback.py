@@ -1,0 +1,66 @@
+"""A chargeback: the buyer's bank takes a payment back, and decides later who was right.
+
+Where the money came from decides what follows; see docs/concepts/chargebacks.md.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from onym.core.sale import PayoutState, State
+
+
+class Status(StrEnum):
+    """What the provider says of one chargeback."""
+
+    OPEN = "open"  # the bank has taken the money and decides
+    WON = "won"  # it gave the money back to us
+    LOST = "lost"  # it left the money with the buyer
+
+
+class Source(StrEnum):
+    """Which of our accounts the bank's money came out of."""
+
+    ESCROW = "escrow"  # it still lay in the sale's escrow
+    RECEIVABLE = "receivable"  # it was shared out or given back before: a claim of the house
+
+
+SHARED_OUT = frozenset({State.SETTLED, State.RETURNING})
+UNPAID = frozenset({PayoutState.DUE, PayoutState.REFUSED})
+MOVING = frozenset({State.DELIVERING, State.DELIVERY_UNKNOWN, State.RETURNING})
+
+
+def source(state: State, *, is_whole: bool, is_refunded: bool) -> Source:
+    """Where the money of a chargeback comes from, by the sale's state when it opens.
+
+    One about a part of the payment never touches escrow, which holds the whole or nothing.
+    """
+    shared = state in SHARED_OUT or is_refunded or not is_whole
+    return Source.RECEIVABLE if shared else Source.ESCROW
+
+
+class Next(StrEnum):
+    """What follows a chargeback that was lost."""
+
+    WAIT = "wait"  # a move or a payout is under way: its outcome must be known first
+    END = "end"  # the handle has not moved: the sale is refunded by the bank
+    TAKE_BACK = "take_back"  # the buyer has handle and money: the handle goes back
+    STAND = "stand"  # the proceeds are paid out: the sale stands, the claim is booked
+
+
+def after_loss(
+    state: State, *, is_whole: bool, payout: PayoutState | None, with_buyer: bool
+) -> Next:
+    """`payout` is the seller's, None where the house sold; `with_buyer`: nobody had it since."""
+    if not is_whole:
+        return Next.STAND
+    if state in MOVING:
+        return Next.WAIT
+    if state in (State.INSPECTION, State.DISPUTED):
+        return Next.TAKE_BACK
+    if state is State.SETTLED and payout is PayoutState.UNKNOWN:
+        return Next.WAIT
+    if state is State.SETTLED:
+        unpaid = payout is None or payout in UNPAID
+        return Next.TAKE_BACK if unpaid and with_buyer else Next.STAND
+    return Next.END

@@ -1,0 +1,244 @@
+"""Chargebacks: what the bank took is booked, the sale is frozen, and its decision is followed.
+
+The provider is asked by a job; what it says of each chargeback is recorded here, once, whatever
+the order that it became known in. docs/concepts/chargebacks.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from onym.core import chargeback as core
+from onym.core import handle, ledger
+from onym.core import sale as sales
+from onym.core.events import Event
+from onym.flows import dispute, names, record
+from onym.flows import ledger as books
+from onym.flows import sale as sale_flow
+from onym.ports.payments import Chargeback as Told
+from onym.store import clock, ids, rowlocks
+from onym.store.models import Chargeback, Entry, Payout, Sale, SaleSlot
+
+REASON = "charged_back"
+
+
+def record_all(*, sale_id: str, provider: str, told: Sequence[Told]) -> None:
+    """Write down what the provider says of a sale's chargebacks; what is known stays as it is."""
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        for one in told:
+            known = Chargeback.objects.filter(provider=provider, provider_id=one.id).first()
+            row = known or _open(sale, one, provider=provider, now=now)
+            status = core.Status(one.status)
+            if row.status == core.Status.OPEN and status is not core.Status.OPEN:
+                _close(sale, row, status, now=now)
+        _thaw(sale)
+
+
+def _open(sale: Sale, told: Told, *, provider: str, now: datetime) -> Chargeback:
+    """The bank has taken the money: it is booked, and nothing of the sale moves any more."""
+    source = core.source(
+        sales.State(sale.state),
+        is_whole=told.amount == sale.money("gross"),
+        is_refunded=sale.payment_set.filter(kind="refund", state="done").exists()
+        or sale.chargeback_set.exclude(status=core.Status.WON).exists(),
+    )
+    row = Chargeback.objects.create(
+        id=ids.new("cbk"),
+        sale=sale,
+        provider=provider,
+        provider_id=told.id,
+        status=core.Status.OPEN,
+        source=source,
+        amount_minor=told.amount.minor,
+        currency=told.amount.currency,
+        reason=told.reason[:60],
+        opened_at=now,
+    )
+    _book(sale, _taken(row), at=now)
+    sale.frozen = True
+    sale.save(update_fields=["frozen"])
+    _hold_handle(sale)
+    sale_flow.tell(sale, "chargeback_opened", now=now)
+    return row
+
+
+def _taken(row: Chargeback) -> ledger.Entry:
+    return ledger.charged_back(
+        chargeback=row.id,
+        amount=row.amount,
+        out_of=_account(row),
+        provider=row.provider,
+        provider_id=row.provider_id,
+    )
+
+
+def _account(row: Chargeback) -> str:
+    is_escrow = row.source == core.Source.ESCROW
+    return ledger.escrow(row.sale_id) if is_escrow else ledger.RECEIVABLE
+
+
+def _book(sale: Sale, entry: ledger.Entry, *, at: datetime) -> None:
+    books.book(entry, namespace=sale.namespace_id, at=at)
+
+
+def _hold_handle(sale: Sale) -> None:
+    """A handle that was sold and is still with its buyer is not passed on meanwhile."""
+    row = sale.handle
+    if sale.state in core.SHARED_OUT and row.account_id == sale.buyer_account_id:
+        row.dispute_open = True
+        row.save(update_fields=["dispute_open"])
+
+
+def _close(sale: Sale, row: Chargeback, status: core.Status, *, now: datetime) -> None:
+    row.status, row.closed_at = status, now
+    row.save(update_fields=["status", "closed_at"])
+    if status is core.Status.WON:
+        _book(sale, ledger.reinstated(_taken(row)), at=now)
+        sale_flow.tell(sale, "chargeback_won", now=now)
+    else:
+        _log_end(sale, now=now)
+        sale_flow.tell(sale, "chargeback_lost", now=now)
+    record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
+
+
+def _log_end(sale: Sale, *, now: datetime) -> None:
+    """One leaf a sale: it closed as disputed."""
+    lost = sale.chargeback_set.filter(status=core.Status.LOST).count()
+    if lost > 1 or sale.state in (sales.State.EXPIRED, sales.State.CANCELLED):
+        return
+    body = {
+        "sale": sale.id,
+        "handle": sale.handle.handle,
+        "outcome": "disputed",
+        "reason": REASON,
+    }
+    record.log(Event("SaleClosed", sale.id, body), namespace=sale.namespace_id, at=now)
+
+
+def _thaw(sale: Sale) -> None:
+    """Frozen is a sale with a chargeback that is open."""
+    is_open = sale.chargeback_set.filter(status=core.Status.OPEN).exists()
+    if sale.frozen and not is_open:
+        sale.frozen = False
+        sale.save(update_fields=["frozen"])
+        if sale.state in core.SHARED_OUT and sale.handle.dispute_open:
+            sale.handle.dispute_open = False
+            sale.handle.save(update_fields=["dispute_open"])
+
+
+def follow(*, sale_id: str) -> bool:
+    """Do what the bank's last word means for the sale. False: ask again later, something is under
+    way whose outcome must be known first.
+    """
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.chargeback_set.filter(status=core.Status.OPEN).exists():
+            return True
+        lost = sale.chargeback_set.filter(status=core.Status.LOST).order_by("id").first()
+        if lost is None:
+            return _go_on(sale, now=now)
+        return _after_loss(sale, lost, now=now)
+
+
+def _go_on(sale: Sale, *, now: datetime) -> bool:
+    """The money is ours again: a refund that the bank had stood in the way of is ordered."""
+    going = sale.payment_set.filter(kind="refund").exclude(state="refused")
+    late = sale.state in (sales.State.EXPIRED, sales.State.CANCELLED)
+    if (sale.state == sales.State.REFUNDING or late) and not going.exists():
+        sale_flow.order_refund(sale, now=now)
+    return True
+
+
+def _after_loss(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
+    payout = Payout.objects.filter(sale=sale).first()
+    following = core.after_loss(
+        sales.State(sale.state),
+        is_whole=lost.amount == sale.money("gross"),
+        payout=sales.PayoutState(payout.state) if payout else None,
+        with_buyer=_is_with_buyer(sale) and (payout is None or payout.member_id == sale.seller_id),
+    )
+    match following:
+        case core.Next.WAIT:
+            return False
+        case core.Next.END:
+            return _end(sale, lost, now=now)
+        case core.Next.TAKE_BACK:
+            _take_back(sale, lost, payout=payout, now=now)
+    return True
+
+
+def _is_with_buyer(sale: Sale) -> bool:
+    """Whether the handle is free to be taken back: with the buyer, and not being sold again."""
+    row = sale.handle
+    taken = SaleSlot.objects.filter(handle=row).exclude(ref=sale.id).exists()
+    mine = row.locked_by in (None, sale.id) and not row.appeal_open
+    return mine and not taken and row.account_id == sale.buyer_account_id
+
+
+def _end(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
+    """The handle is not with the buyer, the money is: the bank has refunded the sale."""
+    refund = sale.payment_set.filter(kind="refund").exclude(state="refused").first()
+    if refund is not None and refund.state != sales.PaymentState.DONE:
+        return False
+    if sale.state == sales.State.COOLING:
+        _unlock(sale)
+        sale.why, sale.read_back_at = REASON, now
+        sale_flow.write(sale, sales.give_up(sale.snapshot(), holder=sale.handle.account_id))
+    if sale.state == sales.State.REFUNDING and refund is None:
+        _absorb(sale, lost, now=now)
+        decided = sales.move(sale.snapshot(), sales.State.REFUNDED)
+        sale_flow.finish(sale, decided, why=REASON, now=now)
+    return True
+
+
+def _unlock(sale: Sale) -> None:
+    sale.handle.locked_by = None
+    sale.handle.save(update_fields=["locked_by"])
+
+
+def _absorb(sale: Sale, lost: Chargeback, *, now: datetime) -> None:
+    """The claim of the house is met by the money that lies in escrow again."""
+    is_met = Entry.objects.filter(kind="absorbed", ref=lost.id).exists()
+    if lost.source == core.Source.RECEIVABLE and not is_met:
+        _book(sale, ledger.absorbed(chargeback=lost.id, sale=sale.id, amount=lost.amount), at=now)
+
+
+def _take_back(sale: Sale, lost: Chargeback, *, payout: Payout | None, now: datetime) -> None:
+    """The buyer has the money, so the handle goes back; a settlement not paid out is undone."""
+    if sale.state == sales.State.SETTLED:
+        _undo_settlement(sale, lost, payout=payout, now=now)
+    else:
+        _reopen(sale)
+    if not dispute.is_returning(sale):
+        dispute.order_return(sale, now=now)
+
+
+def _undo_settlement(sale: Sale, lost: Chargeback, *, payout: Payout | None, now: datetime) -> None:
+    _book(sale, ledger.reversed_(sale_flow.entry_of(sale)), at=now)
+    _absorb(sale, lost, now=now)
+    if payout is not None:
+        payout.state, payout.reason, payout.answered_at = (
+            sales.PayoutState.WITHHELD,
+            REASON,
+            now,
+        )
+        payout.save()
+    held = handle.lock(sale.handle.snapshot(), sale=sale.id)
+    sale.handle.locked_by = held.locked_by
+    sale.handle.save(update_fields=["locked_by"])
+    names.fill_slot(sale.handle, kind="sale", ref=sale.id, instead_of=None, now=now)
+    _reopen(sale)
+
+
+def _reopen(sale: Sale) -> None:
+    """Disputed, until a read-back shows the handle where it came from."""
+    if sale.state != sales.State.DISPUTED:
+        sale_flow.write(sale, sales.move(sale.snapshot(), sales.State.DISPUTED))
+    sale.handle.dispute_open = True
+    sale.handle.save(update_fields=["dispute_open"])

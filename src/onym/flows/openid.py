@@ -1,0 +1,116 @@
+"""Signing in with the platform, and linking an account by it: state, nonce and verifier wait in
+the sealed session, and are good once and for ten minutes; docs/concepts/sign-in.md.
+"""
+
+from __future__ import annotations
+
+import hmac
+import secrets as random
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.http import HttpRequest
+from django.utils.translation import get_language
+
+from onym import ports
+from onym.core.errors import Expired, NotAllowed, NotFound
+from onym.flows import limits, people, sign_in
+from onym.ports.openid import OpenId
+from onym.store import clock
+from onym.store.models import Link, Member
+
+WAITING = "openid"
+LASTS_SECONDS = 600
+
+
+def offered() -> bool:
+    """Whether the operator's platform can be signed in with."""
+    return ports.openid(settings.NAMESPACE) is not None
+
+
+def begin(request: HttpRequest, *, to: str, member: str | None = None) -> str:
+    """The platform's address to lead the browser to; `member` links, nobody signs in.
+
+    Refuses `not_found` where it is not offered, `rate_limited`, `platform_unavailable`.
+    """
+    limits.spend("openid", who=str(request.META.get("REMOTE_ADDR", "")))
+    names = ("state", "nonce", "verifier")
+    made = {name: random.token_urlsafe(48) for name in names}
+    where = _provider().begin(**made)
+    now = clock.machine().timestamp()
+    request.session[WAITING] = made | {
+        "to": to,
+        "member": member,
+        "at": now,
+        "language": get_language() or "en",
+    }
+    return where
+
+
+def language(request: HttpRequest) -> str | None:
+    """The language of the page that a sign-in was begun from."""
+    asked = request.session.get(WAITING)
+    return str(asked["language"]) if asked else None
+
+
+def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
+    """Where to go on: signed in as the account's member, a new one at the first time, or linked.
+
+    Refuses `not_allowed` what is not the answer to what was begun in this browser, `expired`,
+    `platform_unavailable`.
+    """
+    asked: dict[str, Any] | None = request.session.pop(WAITING, None)
+    if asked is None or not hmac.compare_digest(asked["state"].encode(), state.encode()):
+        raise NotAllowed("this sign-in was not begun in this browser")
+    if clock.machine().timestamp() - asked["at"] > LASTS_SECONDS:
+        raise Expired("this sign-in took too long; begin again")
+    account_id = _provider().finish(
+        code=code, nonce=asked["nonce"], verifier=asked["verifier"], issuer=issuer
+    )
+    if asked["member"]:
+        return _link(request, asked["member"], account_id, to=asked["to"])
+    known = _linked(account_id)
+    to = asked["to"] if known else f"/{asked['language']}/security/mail"  # letters need an address
+    return sign_in.by_account(request, member=known or _member(account_id), to=to)
+
+
+def _link(request: HttpRequest, member: str, account_id: str, *, to: str) -> str:
+    found = Member.objects.filter(user=sign_in.user(request)).first()
+    if found is None or found.id != member:
+        raise NotAllowed("somebody else has signed in meanwhile")
+    people.link(member=member, account_id=account_id, tell=True)
+    return to
+
+
+def _member(account_id: str) -> Member:
+    """The member whom the account is linked to; at the first time one is made."""
+    found = _linked(account_id)
+    if found is None:
+        try:
+            with transaction.atomic():
+                return people.arrive(
+                    namespace=settings.NAMESPACE,
+                    account_id=account_id,
+                    language=get_language() or "en",
+                )
+        except NotAllowed:  # in another window they were faster
+            found = _linked(account_id)
+    if found is None:
+        raise NotAllowed("the account is linked to another member")
+    return found
+
+
+def _linked(account_id: str) -> Member | None:
+    rows = Link.objects.select_related("member").filter(
+        namespace_id=settings.NAMESPACE, account_id=account_id, unlinked_at=None
+    )
+    row = rows.first()
+    return row.member if row else None
+
+
+def _provider() -> OpenId:
+    found = ports.openid(settings.NAMESPACE)
+    if found is None:
+        raise NotFound("the platform offers no sign-in")
+    return found

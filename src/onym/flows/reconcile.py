@@ -1,0 +1,58 @@
+"""Writing down what a comparison with the provider found, and asking about what it shows."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+
+from onym.core.reconcile import Difference, Report
+from onym.flows import record
+from onym.store import clock
+from onym.store.models import Reconciliation, Sale
+
+EVERY = timedelta(days=1)
+
+
+def order(*, namespace: str) -> bool:
+    """Order today's comparison unless there is one; days are the machine's. True if ordered."""
+    with transaction.atomic():
+        fresh = clock.machine() - EVERY
+        rows = Reconciliation.objects.filter(namespace_id=namespace, made_at__gt=fresh)
+        if rows.exists():
+            return False
+        record.defer("reconcile.run", lock=f"reconcile:{namespace}", namespace=namespace)
+        return True
+
+
+def is_due(*, namespace: str) -> bool:
+    """Whether nobody has compared within the day."""
+    fresh = clock.machine() - EVERY
+    rows = Reconciliation.objects.filter(namespace_id=namespace, made_at__gt=fresh)
+    return not rows.exists()
+
+
+def write(*, namespace: str, provider: str, report: Report) -> Reconciliation:
+    """Keep a report. A chargeback that nobody had told of is asked about at once."""
+    with transaction.atomic():
+        for one in report.differences:
+            if one.kind in ("dispute", "reinstated") and _is_ours(one):
+                record.defer("chargeback.ask", lock=f"{one.sale}:chargeback", sale_id=one.sale)
+        return Reconciliation.objects.create(
+            namespace_id=namespace,
+            provider=provider,
+            made_at=clock.machine(),
+            matched=report.matched,
+            under_way=report.under_way,
+            differences=[_plain(one) for one in report.differences],
+        )
+
+
+def _is_ours(one: Difference) -> bool:
+    return one.what == "not_booked" and Sale.objects.filter(pk=one.sale).exists()
+
+
+def _plain(one: Difference) -> dict[str, Any]:
+    return asdict(one)
