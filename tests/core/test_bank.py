@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from onym.core import bank
@@ -70,6 +70,7 @@ def test_a_reference_with_one_wrong_letter_is_no_reference(
     id_: object, place: int, letter: str
 ) -> None:
     made = bank.reference(f"sal_{id_}")
+    assume(made[place].isdigit() == letter.isdigit())  # what mod 97 is sure to notice
     wrong = made[:place] + letter + made[place + 1 :]
     assert bank.find_reference(wrong) == (made if wrong == made else None)
 
