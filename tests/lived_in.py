@@ -15,15 +15,30 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import transaction
 from tests import make
+from tests.flows.banking import Banking
 
 from onym.core import ledger as core
-from onym.flows import invitation, ledger, log, names, offer, people, record, watch, webhook
+from onym.flows import (
+    bank,
+    invitation,
+    invoice,
+    ledger,
+    log,
+    names,
+    offer,
+    outgoing,
+    people,
+    record,
+    watch,
+    webhook,
+)
 from onym.queries import notice
 from onym.store import clock, secrets
 from onym.store import reclaim as store
 from onym.store import watch as watches
 from onym.store.models import (
     Appeal,
+    BankLine,
     Campaign,
     Delivery,
     DirectoryImport,
@@ -31,6 +46,7 @@ from onym.store.models import (
     Handle,
     HookCall,
     Invitation,
+    Invoice,
     Listing,
     Notice,
     Plan,
@@ -73,6 +89,8 @@ class LivedIn:
     alerts: str
     sweep: str
     checkout: str
+    payment_file: str
+    invoice: str
 
 
 def market() -> LivedIn:
@@ -106,6 +124,8 @@ def market() -> LivedIn:
         watches.token(buyer.id),
         make.sweep(place, by=curator.id, stock=plan.path).id,
         _checkout(place, buyer, sellers[0], now),
+        _banking(place, curator),
+        _invoice(sales[0], now),
     )
 
 
@@ -344,6 +364,24 @@ def _checkout(place: Any, buyer: Any, seller: Any, now: datetime) -> str:
     made = sale(row, buyer, seller, minor=60_000, at=now, **unpaid, **unread)
     SaleSlot.objects.create(handle=row, kind="sale", ref=made.id, filled_at=now)
     return str(made.id)
+
+
+@transaction.atomic
+def _invoice(made: Any, now: datetime) -> str:
+    invoice.issue(made, now=now)
+    return str(Invoice.objects.get().id)
+
+
+def _banking(place: Any, curator: Any) -> str:
+    """Money in suspense, a charge of the bank, and a return that has gone into a payment file."""
+    banking = Banking(place).install()
+    banking.take(
+        *(banking.came(f"{n}.50", f"for the moon {n}") for n in range(1, 4)),
+        banking.came("-2.00", "charges"),
+    )
+    line = BankLine.objects.filter(rest_minor=150).get()
+    bank.decide(line_id=line.id, by=curator.id)
+    return str(outgoing.file(namespace=place.id, by=curator.id).id)
 
 
 @transaction.atomic

@@ -14,12 +14,13 @@ from tests import make
 
 from onym.core import retention as core
 from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
-from onym.flows import erasure, invitation, log, offer, people, record, retention, webhook
+from onym.flows import erasure, invitation, log, offer, outgoing, people, record, retention, webhook
 from onym.queries import audit, export
 from onym.queries import invitation as invitations
 from onym.store import clock, secrets
 from onym.store.models import (
     Appeal,
+    BankAccount,
     DirectoryImport,
     Event,
     Invitation,
@@ -91,6 +92,7 @@ def test_who_is_forgotten_leaves_a_pseudonym_and_a_log_that_still_proves(
     mine = invited(place)
     log.integrate()
     leaf = Event.objects.get(type="InvitationSent", ref=mine.id)
+    outgoing.set_account(member=leila.id, iban="DE89370400440532013000", name=NAME)
     browser = Client()
     browser.post("/en/sign-in", {"mail": MAIL, "password": PASSWORD})
     assert browser.get("/en/me").status_code == 200
@@ -100,6 +102,7 @@ def test_who_is_forgotten_leaves_a_pseudonym_and_a_log_that_still_proves(
     assert not MailAddress.objects.filter(member=row).exists()
     assert not Link.objects.filter(member=row, unlinked_at=None).exists()
     assert not Watch.objects.exists()
+    assert not BankAccount.objects.exists()
     assert not User.objects.filter(username=leila.id).exists()
     assert browser.get("/en/me").status_code == 302
     assert not Notice.objects.filter(about="off_1").exclude(address_sealed=None).exists()

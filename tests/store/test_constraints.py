@@ -223,9 +223,13 @@ TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immuta
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
 ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
+ELSEWHERE |= {"invoice", "invoiceseries", "screeningcase", "displacedshare"}
+ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
 desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
-outside: tests/store/test_outside.py.
+outside: tests/store/test_outside.py; of the bank: tests/store/test_bank.py; of invoices:
+tests/flows/test_invoice.py; of screening: tests/flows/test_screening.py; of shares:
+tests/flows/test_share.py.
 """
 
 

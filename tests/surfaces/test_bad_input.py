@@ -18,6 +18,7 @@ from django.db import connection, transaction
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from tests import make
+from tests.flows.banking import Banking
 
 from onym.core.errors import PlatformUnavailable
 from onym.core.money import Money
@@ -89,6 +90,12 @@ class Forms(HTMLParser):
 
 
 PLAIN: dict[str, list[tuple[str, str]]] = {
+    "invoice": [("nadia", "invoices/bil_x")],
+    "invoice-pdf": [("nadia", "invoices/bil_x.pdf")],
+    "desk-screening": [("ines", "desk/screening")],
+    "my-share": [("leila", "me/shares/sal_x")],
+    "my-bank": [("leila", "me/bank")],
+    "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],
     "search": [("", "search?q=mo")],
     "handle": [("nadia", "@moon"), ("leila", "@moon"), ("leila", "@tide"), ("nadia", "@tide")],
@@ -120,6 +127,8 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "sign-in-platform-back": [("", "sign-in/platform/back")],
     "my-webhooks": [("leila", "me/webhooks")],
     "my-settings": [("leila", "me/settings")],
+    "my-data": [("leila", "me/settings")],
+    "leave": [("leila", "me/leave")],
     "my-alerts": [("leila", "me/alerts")],
     "watches": [("leila", "watches")],
     "alerts": [("", "alerts/nonsense")],
@@ -173,6 +182,8 @@ def pages(database: Any, settings: Any) -> dict[str, list[tuple[str, str]]]:
     process = make.reclaimed(place, "sunset")
     type(process).objects.update(account_id="acc-moon")
     type(process.handle).objects.filter(pk=process.handle_id).update(account_id="acc-moon")
+    banking = Banking(place).install()
+    banking.take(banking.came("7.00", "for the moon"))
     made = offer.make(namespace="demo", handle="moon", buyer=nadia.id, price=make.usd(100))
     listing.open_(namespace="demo", handle="tide", seller=leila.id, price=make.usd(10))
     on_sale = listing.open_(namespace="demo", handle="sea", seller=leila.id, price=make.usd(10))
@@ -258,8 +269,8 @@ def test_every_page_is_looked_at(pages: dict[str, list[tuple[str, str]]]) -> Non
     assert sorted(set(routes()) - set(pages)) == [], "give it a row in `pages`"
 
 
-APART = ("idempotentrequest", "ratewindow")
-"""Tables that a refused form may write to: its answer, and how often somebody tried."""
+APART = ("idempotentrequest", "ratewindow", "disclosure")
+"""Tables that a refused form may write to: its answer, how often somebody tried, who looked."""
 
 
 def everything() -> list[Any]:

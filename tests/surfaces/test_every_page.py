@@ -27,6 +27,9 @@ WIDTHS = {"window at 400 % zoom": 320, "phone": 390, "desk": 1280}
 """In CSS pixels; 1280 enlarged four times leaves 320 (WCAG 2.2, 1.4.10)."""
 STRANGERS = {"sign-in", "sign-in-code", "sign-in-factor", "join", "invitation", "unsubscribe"}
 WITHOUT_PAGE = {
+    "desk-bank-file",
+    "invoice-pdf",
+    "my-share",
     "feed",
     "my-accounts-platform",
     "my-data",

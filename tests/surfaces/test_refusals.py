@@ -6,7 +6,8 @@ import ast
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from django.contrib.auth.models import User
 from django.db import connection, connections
 from django.test import Client
 from tests import make
+from tests.core.test_tax import TABLE
 from tests.demo.servers import free_port
+from tests.flows.banking import Banking
 from tests.surfaces.test_api import Caller, with_answer
 from tests.surfaces.test_audit import paid
 
@@ -26,8 +29,10 @@ from onym.core import errors
 from onym.core.sale import PaymentState
 from onym.flows import clock, payments
 from onym.ports.platform import SignedHttp
+from onym.ports.screening import NameList
 from onym.site import embedded
 from onym.store import clock as store_clock
+from onym.store import secrets
 from onym.store.models import Event, Handle, Listing, Namespace, Payment, Sale
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -213,6 +218,23 @@ def unlinked(scene: Scene) -> Any:
     return Caller(make.member(scene.place)).send("POST", f"/listings/{scene.listed()}/buy")
 
 
+def nowhere(scene: Scene) -> Any:
+    path = f"/listings/{scene.listed()}/buy"
+    make.document(scene.place, kind="tax", name="eu", text=TABLE)
+    return scene.buyer.send("POST", path)
+
+
+def screened(scene: Scene, text: str) -> Any:
+    """A payment by Ada, under a list of the operator's."""
+    path = f"/sales/{scene.sold()}/pay"
+    buyer, file = scene.buyer.member, Path(embedded.data_directory()) / "list.csv"
+    buyer.name_sealed = secrets.seal("Ada", place=f"member.name/{buyer.id}")
+    buyer.save(update_fields=["name_sealed"])
+    file.write_text(text.replace("TODAY", f"{datetime.now(UTC):%Y-%m-%d}"))
+    ports.install(screenings={"demo": NameList(file, 7)})
+    return scene.buyer.send("POST", path, {"payment_method": "pm_card_visa"})
+
+
 def too_often(_: Scene) -> Any:
     client = Client()
     answers = (client.get("/api/v1/handles/mo!on/reclaim") for _ in range(2_000))
@@ -236,6 +258,18 @@ def no_database(scene: Scene) -> Any:
             link.execute(f"alter database {embedded.NAME} allow_connections true")
 
 
+FOREIGN = "GB29NWBK60161331926819"
+
+
+def statement(scene: Scene, *, again: bool = False, **changes: Any) -> Any:
+    """The second statement of the bank, with `changes`."""
+    banking = Banking(scene.place).install()
+    banking.take(banking.came("5.00", "first"))
+    changes = {k: Decimal(v) if isinstance(v, int) else v for k, v in changes.items()}
+    text = banking.texts[-1] if again else banking.write(banking.came("6.00", "next"), **changes)
+    return scene.one.send("POST", "/desk/bank/statements", {"camt": text})
+
+
 Provoke = Callable[[Scene], Any]
 
 PROVOKED: dict[str, tuple[str, Provoke]] = {
@@ -252,6 +286,11 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "staff_may_not": ("one of the team buys", by_staff),
     "second_factor_needed": ("a session that a password alone opened lists", without_factor),
     "second_person_needed": ("the proposer approves", alone),
+    "screening_held": ("a buyer whose name is listed", lambda s: screened(s, "as_of,TODAY\nAda")),
+    "screening_stale": (
+        "a payment while the list is stale",
+        lambda s: screened(s, "as_of,2020-01-01"),
+    ),
     "not_found": ("a sale that there is not", lambda s: s.buyer.send("GET", "/sales/sal_none")),
     "sale_slot_taken": ("a second listing of one handle", slot_taken),
     "already_closed": ("a listing withdrawn twice", closed),
@@ -262,6 +301,10 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "shown_changed": ("an approval of what has changed since", after_a_change),
     "idempotency_mismatch": ("one key for two payloads", other_payload),
     "in_progress": ("a second offer while the first is open", twice_at_once),
+    "statement_known": ("a bank's file twice", lambda s: statement(s, again=True)),
+    "statement_gap": ("a statement with one missing before it", lambda s: statement(s, opening=9)),
+    "account_mismatch": ("a statement of another account", lambda s: statement(s, iban=FOREIGN)),
+    "statement_unbalanced": ("a statement with a wrong sum", lambda s: statement(s, closing=9)),
     "expired": ("a payment after the time to pay", too_late),
     "handle_malformed": ("a handle with a space", lambda s: s.lists(handle="mo on")),
     "handle_unavailable": ("a listing of what nobody holds", lambda s: s.lists(handle="nobody")),
@@ -278,6 +321,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
         "a price of nothing",
         lambda s: s.lists(price={"minor": 0, "currency": "USD"}),
     ),
+    "country_needed": ("a purchase where taxes depend on the country", nowhere),
     "not_linked": ("a buyer without an account", unlinked),
     "rate_limited": ("the same question a thousand times", too_often),
     "platform_unavailable": ("a platform that does not answer the last look", no_platform),
@@ -363,6 +407,10 @@ BAD_INPUT: dict[str, str] = {
     ),
     "a policy with contradictory rules": (
         "surfaces/test_bad_tables::test_contradictory_rules_are_refused_by_check_and_sweep"
+    ),
+    "a bank's file twice": "flows/test_bank::test_a_file_and_an_entry_are_taken_once",
+    "a bank's file in another currency or with a wrong sum": (
+        "flows/test_bank::test_a_statement_that_is_wrong_is_refused_whole"
     ),
     "truncated Parquet": "surfaces/test_bad_tables::test_truncated_parquet_imports_nothing",
     "a line of 1 GB": "surfaces/test_bad_tables::test_a_line_of_a_gigabyte_is_one_rejected_row",

@@ -13,6 +13,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.operation import Operation
 
 from onym.api import (
+    bank,
     desk,
     handover,
     invitation,
@@ -22,6 +23,7 @@ from onym.api import (
     offer,
     reclaim,
     sale,
+    screening,
     watch,
     webhook,
     wire,
@@ -65,6 +67,8 @@ ROUTERS: tuple[Router, ...] = (
     handover.router,
     webhook.router,
     desk.router,
+    bank.router,
+    screening.router,
 )
 
 

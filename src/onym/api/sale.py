@@ -11,11 +11,14 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.core.bank import METHOD
 from onym.core.errors import PaymentDeclined
-from onym.flows import payments, record
+from onym.flows import bank, payments, record
 from onym.flows import sale as flow
+from onym.queries import bank as transfers
 from onym.queries import log as logs
 from onym.queries import sale as queries
+from onym.queries.people import Caller
 
 router = Router(tags=["sales"])
 
@@ -66,6 +69,8 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     """200 with the sale once funded, 202 while the provider has not answered, 402 if it says no."""
     who = wire.caller(request, "buy")
     name = {"member": who.id, "route": wire.route(request), "key": wire.key(request)}
+    if wish.payment_method == METHOD:
+        return _by_transfer(request, id)
     answer = record.once(
         **name,
         payload=wire.payload(request),
@@ -84,6 +89,18 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     if status == 200:
         record.answer(**name, answer=record.Answer(200, body))
     return wire.respond(status, body)
+
+
+def _by_transfer(request: HttpRequest, id_: str) -> HttpResponse:
+    """202: the sale, and what to write on the transfer; funding stays open until it arrives."""
+
+    def run(member: Caller) -> tuple[int, object]:
+        bank.begin(sale_id=id_, by=member.id)
+        return 202, queries.sale(id_, viewer=member.id) | {
+            "bank_transfer": transfers.instructions(id_)
+        }
+
+    return wire.write(request, "buy", run)
 
 
 def _wait(payment_id: str) -> tuple[str, str]:

@@ -1,4 +1,5 @@
-"""`onym import`: account tables, or the platform's own list, become a namespace's directory.
+"""`onym import`: account tables, or the platform's own list, become a namespace's directory;
+what a bank says of the operator's account is booked.
 
 docs/guides/import.md walks through one; docs/reference/account-table.md has every column.
 """
@@ -11,14 +12,15 @@ import shutil
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 from django.conf import settings
 
 from onym.core import errors
-from onym.flows import contacts, refresh
+from onym.flows import bank, contacts, refresh
 from onym.flows import moves as flow
+from onym.queries import bank as banks
 from onym.queries import names as query
 from onym.sweep import columns, snapshot
 from onym.sweep.snapshot import Imported
@@ -28,7 +30,7 @@ NEEDS_DATABASE = True
 
 @click.group("import")
 def command() -> None:
-    """Read account tables into a directory snapshot."""
+    """Read account tables into a directory snapshot, or a bank statement into the books."""
 
 
 @command.command()
@@ -108,6 +110,24 @@ def _read(facts: dict[str, Any]) -> str:
         lines.append("left out, for their ids were somebody else's (see --accept):")
         lines += [f"  {account_id}" for account_id in facts["reused"][:20]]
     return "\n".join(lines)
+
+
+@command.command()
+@click.argument("file", type=click.File("rb"), metavar="FILE")
+@click.option("--namespace", metavar="N", help="Whose account it is of; default: the site's.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
+def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
+    """Read a bank statement (camt.053.001.02 or .08) and book all of it, or nothing."""
+    place = namespace or settings.NAMESPACE
+    made = bank.import_statement(namespace=place, file=file, by=None)
+    found = banks.found(made.id)
+    if as_json:
+        facts = {"statement": made.id, "number": made.number, "lines": made.lines, "found": found}
+        click.echo(json.dumps(facts))
+        return
+    click.echo(f"statement {made.number}: {made.lines:,} movements booked")
+    for outcome, count in sorted(found.items()):
+        click.echo(f"  {outcome:<10} {count:>8,}")
 
 
 def _new_id() -> str:

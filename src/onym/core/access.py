@@ -23,6 +23,8 @@ class Action(StrEnum):
     DECIDE_CLAIM = "decide_claim"
     EDIT_LISTS = "edit_lists"
     HOUSE_PURCHASE = "house_purchase"
+    BANK = "bank"
+    SCREEN = "screen"
     SEND_AGAIN = "send_again"
     PUBLISH = "publish"
 

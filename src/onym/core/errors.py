@@ -54,6 +54,13 @@ class SecondPersonNeeded(Refusal):
     status, code, title = 403, "second_person_needed", "A second, unlinked person must approve"
 
 
+class ScreeningHeld(Refusal):
+    """A name is like a listed one; whose it is stays between the desk and them."""
+
+    status, code, title = 403, "screening_held", "A person has to look at this first"
+    keeps = True  # the case that was opened
+
+
 class NotFound(Refusal):
     status, code, title = 404, "not_found", "There is no such thing"
 
@@ -91,6 +98,16 @@ class InProgress(Refusal):
     status, code, title = 409, "in_progress", "The same request is still being worked on"
 
 
+class StatementKnown(Refusal):
+    """Nothing of a statement is booked twice, and nothing of it halfway."""
+
+    status, code, title = 409, "statement_known", "This bank statement was imported before"
+
+
+class StatementGap(Refusal):
+    status, code, title = 409, "statement_gap", "A bank statement before this one is missing"
+
+
 class Expired(Refusal):
     status, code, title = 410, "expired", "It has expired"
 
@@ -113,12 +130,26 @@ class CurrencyMismatch(Refusal):
     status, code, title = 422, "currency_mismatch", "Not the currency of this namespace"
 
 
+class AccountMismatch(Refusal):
+    status, code, title = 422, "account_mismatch", "Not the account of this market"
+
+
+class StatementUnbalanced(Refusal):
+    status, code, title = 422, "statement_unbalanced", "The statement's sums do not agree"
+
+
 class AmountTooLarge(Refusal):
     status, code, title = 422, "amount_too_large", "The amount is too large"
 
 
 class AmountTooSmall(Refusal):
     status, code, title = 422, "amount_too_small", "The amount is too small"
+
+
+class CountryNeeded(Refusal):
+    """Taxes are due, and depend on where the buyer lives."""
+
+    status, code, title = 422, "country_needed", "The buyer's country is not known"
 
 
 class NotLinked(Refusal):
@@ -137,6 +168,10 @@ class AreaStopped(Refusal):
     """`area` says which; nothing is lost, and it may be asked again once the stop is lifted."""
 
     status, code, title = 503, "area_stopped", "This part of the market is stopped for now"
+
+
+class ScreeningStale(Refusal):
+    status, code, title = 503, "screening_stale", "The screening list is out of date"
 
 
 class DatabaseUnavailable(Refusal):

@@ -185,6 +185,8 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "PolicyPublished": _PUBLISHED,
     "FeesPublished": _PUBLISHED,
     "GuidelinesPublished": _PUBLISHED,
+    "TaxPublished": _PUBLISHED,
+    "LimitsPublished": _PUBLISHED,
     "DirectoryImported": (_shape("count root sha256", "as_of profile rejects partitions"),),
     "SweepRecorded": (_shape("policy as_of counts partitions", "profile sha256 approval"),),
     "HandleWarned": _STEP,

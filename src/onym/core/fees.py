@@ -31,7 +31,7 @@ BUILT_IN = ("domain-2021", "flat-5", "onym-2026")
 
 MILLION = 10**6
 SCHEDULE_KEYS = {"id", "version", "effective_from", "payer", "currency"}
-TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands", "step"}
+TABLE_KEYS = {"least_price", "least_commission", "initiate", "bands", "displaced", "step"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,7 @@ class Schedule:
     least_price_minor: int
     least_commission_minor: int = 0
     initiate_minor: int = 0
+    displaced_ppm: int = 0
     step_minor: int = 1
 
     @property
@@ -87,6 +88,7 @@ class Schedule:
             least_price_minor=minor_units(table.get("least_price", "1"), currency),
             least_commission_minor=minor_units(table.get("least_commission", "0"), currency),
             initiate_minor=minor_units(table.get("initiate", "0"), currency),
+            displaced_ppm=_ppm(table.get("displaced", "0")),
             step_minor=_step(table, currency),
         )
 
@@ -98,6 +100,15 @@ class Schedule:
         minor = self.check(price=price).minor
         exact = min(minor, max(self.least_commission_minor, self._banded(minor)))
         return Money(exact - exact % self.step_minor, self.currency)
+
+    def stepped(self, minor: int) -> int:
+        """The whole number of steps that is nearest to an amount, half a step up."""
+        return (minor + self.step_minor // 2) // self.step_minor * self.step_minor
+
+    def displaced(self, price: Money) -> Money:
+        """The share of whoever lost the handle to a primary sale at `price`, rounded down."""
+        exact = price.minor * self.displaced_ppm // MILLION
+        return Money(exact - exact % self.step_minor, price.currency)
 
     def check(self, *, price: Money) -> Money:
         """`price` itself, if a sale may be agreed at it.
@@ -262,11 +273,16 @@ def _step(table: Mapping[str, Any], currency: str) -> int:
 
 
 def _band(row: Mapping[str, Any], currency: str) -> Band:
-    percent = _decimal(row.get("percent"), "percent")
+    ppm = _ppm(row.get("percent"))
+    return Band(ppm, minor_units(row["up_to"], currency) if "up_to" in row else None)
+
+
+def _ppm(value: Any) -> int:
+    percent = _decimal(value, "percent")
     ppm = percent * (MILLION // 100)
     if not 0 <= percent <= 100 or ppm != int(ppm):
         raise Malformed("percent is 0 to 100 with at most four decimals")
-    return Band(int(ppm), minor_units(row["up_to"], currency) if "up_to" in row else None)
+    return int(ppm)
 
 
 def minor_units(value: Any, currency: str) -> int:

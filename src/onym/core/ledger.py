@@ -85,6 +85,41 @@ def paid_out(*, payout: str, amount: Money, member: str, provider: str, provider
     return Entry("paid_out", payout, amount.currency, moves, provider_id)
 
 
+SUSPENSE = "suspense"
+"""Money that is nobody's yet: a person, or what it waits for, decides."""
+
+
+def received(*, arrival: str, amount: Money, bank: str, ref: str) -> Entry:
+    """Money came in by the bank; what it is for is decided by further entries."""
+    moves = {world(bank): -amount.minor, SUSPENSE: amount.minor}
+    return Entry("received", arrival, amount.currency, moves, ref)
+
+
+def funded_from_suspense(*, sale: str, gross: Money) -> Entry:
+    """What came in by the bank, in one part or several, is the sale's."""
+    return Entry(
+        "funded", sale, gross.currency, {SUSPENSE: -gross.minor, escrow(sale): gross.minor}
+    )
+
+
+def returned(*, order: str, amount: Money, bank: str, ref: str) -> Entry:
+    """Money that came in by the bank went back."""
+    moves = {SUSPENSE: -amount.minor, world(bank): amount.minor}
+    return Entry("returned", order, amount.currency, moves, ref)
+
+
+def taken(*, arrival: str, amount: Money, bank: str, ref: str) -> Entry:
+    """The bank took money that we did not order to be sent: a charge of its own, say."""
+    moves = {SUSPENSE: -amount.minor, world(bank): amount.minor}
+    return Entry("taken", arrival, amount.currency, moves, ref)
+
+
+def shared(*, sale: str, amount: Money, member: str) -> Entry:
+    """A displaced holder has come for the share that was set aside."""
+    moves = {SUSPENSE: -amount.minor, payable(member): amount.minor}
+    return Entry("shared", sale, amount.currency, moves)
+
+
 def charged_back(
     *, chargeback: str, amount: Money, out_of: str, provider: str, provider_id: str
 ) -> Entry:

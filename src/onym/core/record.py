@@ -290,6 +290,7 @@ def fee_table(schedules: Iterable[fees.Schedule]) -> dict[str, Any]:
             "payer": one.payer,
             "bands": [[band.ppm, band.up_to_minor] for band in one.bands],
             **{key: getattr(one, key) for key in _LEAST},
+            **({"displaced_ppm": one.displaced_ppm} if one.displaced_ppm else {}),
             **({"step_minor": one.step_minor} if one.step_minor != 1 else {}),
         }
         for one in schedules

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from django.urls import re_path
 
-from onym.desk import calls, campaign, listing, overview, plan, queue, stock, sweep, switches
+from onym.desk import (
+    bank,
+    calls,
+    campaign,
+    listing,
+    overview,
+    plan,
+    queue,
+    screening,
+    stock,
+    sweep,
+    switches,
+)
 
 DESK = r"^(?P<lang>en|fr|ar)/desk/"
 
@@ -19,6 +31,9 @@ urlpatterns = [
     re_path(DESK + r"handles/(?P<handle>[^/]+)$", listing.handle, name="desk-handle"),
     re_path(DESK + r"campaigns$", campaign.campaigns, name="desk-campaigns"),
     re_path(DESK + r"campaigns/(?P<id>[^/]+)$", campaign.campaign, name="desk-campaign"),
+    re_path(DESK + r"bank$", bank.bank, name="desk-bank"),
+    re_path(DESK + r"bank/(?P<id>[^/]+)\.xml$", bank.file, name="desk-bank-file"),
+    re_path(DESK + r"screening$", screening.screening, name="desk-screening"),
     re_path(DESK + r"calls$", calls.calls, name="desk-calls"),
     re_path(DESK + r"switches$", switches.switches, name="desk-switches"),
 ]

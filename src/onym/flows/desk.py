@@ -13,12 +13,12 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import area, invitation, listing, lists, names, plan, record, stop
+from onym.flows import area, bank, invitation, listing, lists, names, plan, record, stop
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
-from onym.store.models import Approval, Campaign, Handle, Listing, Member, Plan, Sale
+from onym.store.models import Approval, BankLine, Campaign, Handle, Listing, Member, Plan, Sale
 
-Result = Listing | Campaign | Sale | Plan | Mapping[str, Any]
+Result = Listing | Campaign | Sale | Plan | BankLine | Mapping[str, Any]
 
 
 def approve(*, approval_id: str, by: str, shown: str) -> Result:
@@ -185,6 +185,7 @@ ACTS: dict[
     "house_purchase": (_house_purchase, _handle_facts),
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
+    "bank_money": (bank.decide_approved, bank.facts_of),
     "lift_stop": (stop.lift_approved, stop.stop_facts),
     "lift_area": (area.lift_approved, area.area_facts),
 }

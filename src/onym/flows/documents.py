@@ -1,4 +1,4 @@
-"""Publishing policies, fees and guidelines: dated versions, logged, never edited."""
+"""Publishing policies, fees, guidelines, taxes and limits: dated versions, never edited."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
-from onym.core import guidelines
+from onym.core import guidelines, limits, tax
 from onym.core.errors import AlreadyClosed, Malformed
 from onym.core.events import Event, instant
 from onym.core.fees import Schedule
@@ -22,6 +22,8 @@ EVENTS = {
     "policy": "PolicyPublished",
     "fees": "FeesPublished",
     "guidelines": "GuidelinesPublished",
+    "tax": "TaxPublished",
+    "limits": "LimitsPublished",
 }
 
 
@@ -71,4 +73,10 @@ def _read(kind: str, text: str, *, currency: str) -> tuple[str, int]:
     if kind == "guidelines":
         rules = guidelines.parse(text)
         return rules.id, rules.version
-    raise Malformed("a document is a policy, a fee schedule or guidelines")
+    if kind == "tax":
+        table = tax.parse(text)
+        return table.id, table.version
+    if kind == "limits":
+        most = limits.parse(text)
+        return most.id, most.version
+    raise Malformed("a document is a policy, a fee schedule, guidelines, tax rates or limits")

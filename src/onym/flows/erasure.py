@@ -18,6 +18,7 @@ from onym.flows import retention
 from onym.store import clock, rowlocks, secrets
 from onym.store.models import (
     Appeal,
+    BankAccount,
     BookAccount,
     Delivery,
     Event,
@@ -59,11 +60,11 @@ def erase(*, member: str) -> None:
         mine = Link.objects.filter(member=row, unlinked_at=None)
         mine.update(unlinked_at=now, is_primary=False)
         _forget_sites(row, now=now)
-        for model in (LinkCode, MailAddress, PayoutAccount, Token, Watch):
+        for model in (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, Watch):
             model.objects.filter(member=row).delete()
         _forget_addresses(row.namespace_id, addresses, now=now)
         _forget_accounts(row.namespace_id, accounts, member=row.id)
-        row.name_sealed = b""
+        row.name_sealed, row.country = b"", ""
         row.erased_at = now
         row.save()
 

@@ -8,17 +8,24 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from onym import ports
 from onym.core import ledger as core
 from onym.core.area import Area
 from onym.core.money import Money
 from onym.core.sale import PayoutState
-from onym.flows import area, record
+from onym.flows import area, outgoing, record, screening
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
 
 FINAL = (PayoutState.DONE, PayoutState.REFUSED, PayoutState.WITHHELD)
 TOGETHER = 25
 """Payouts in one order: as many calls of the provider may be asked for again after a crash."""
+
+
+def bank_name(namespace: str) -> str:
+    """How the books call the account at the bank: `world:<name>`."""
+    account = ports.bank(namespace)
+    return account.name if account else "bank"
 
 
 def book(entry: core.Entry, *, namespace: str, at: datetime) -> Entry:
@@ -142,12 +149,14 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
 
     The provider is asked about one at a time; only what it said is written down together.
     """
+    held = _held(payout_ids)
     with transaction.atomic():
-        rows = rowlocks.payouts(dict.fromkeys(payout_ids))
+        rows = [row for row in rowlocks.payouts(dict.fromkeys(payout_ids)) if row.id not in held]
         now = clock.now()
         due = [row for row in rows if _is_due(row, now)]
         held_up = _stopped(due)
         due = [row for row in due if row.sale.namespace_id not in held_up]
+        due = outgoing.take(due, now=now)
         ready = _with_account(due)
         for payout in due:
             if payout.member_id not in ready:
@@ -174,6 +183,21 @@ def _stopped(payouts: Sequence[Payout]) -> set[str]:
 def may_leave(*, payout_id: str) -> bool:
     """Just before the provider is asked: no money leaves while payouts are stopped."""
     return not _stopped([Payout.objects.select_related("sale").get(pk=payout_id)])
+
+
+def _held(payout_ids: Sequence[str]) -> set[str]:
+    """Payouts that must wait for a limit, the list, or a person; each says so as its reason."""
+    rows = Payout.objects.filter(pk__in=payout_ids, state=PayoutState.DUE)
+    places = set(rows.values_list("member__namespace_id", flat=True))
+    watched = [place for place in places if screening.is_on(place)]
+    held = set()
+    for row in rows.filter(member__namespace__in=watched).select_related("member"):
+        why = screening.why_not_paid(row.member, Money(row.amount_minor, row.currency))
+        if row.reason != why:
+            Payout.objects.filter(pk=row.pk, state=PayoutState.DUE).update(reason=why)
+        if why:
+            held.add(row.id)
+    return held
 
 
 def _with_account(payouts: Sequence[Payout]) -> set[str]:

@@ -44,6 +44,7 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
         now = clock.now()
         member = Member.objects.get(pk=buyer)
         offer = _decide(row, member=member, price=price, now=now)
+        sale_flow.expect_country(member, now=now)
         token = random.token_urlsafe(32)
         saved = Offer.objects.create(
             id=offer.id,

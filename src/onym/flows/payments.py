@@ -13,7 +13,7 @@ from onym.core import handle, ledger
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
-from onym.flows import area, record, remedy, transfer
+from onym.flows import area, invoice, record, remedy, screening, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
@@ -28,6 +28,7 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
     """
     if not method or len(method) > 60:
         raise Malformed("payment_method is missing")
+    expect_may_pay(sale_id=sale_id, by=by, method=method)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
@@ -38,6 +39,15 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
         payment = sale_flow.payment_row(sale, kind="charge", method=method, now=now)
         record.defer("sale.charge", lock=payment.id, payment_id=payment.id)
         return payment
+
+
+def expect_may_pay(*, sale_id: str, by: str, method: str) -> None:
+    """Before the sale is locked: the buyer's limits and the list, whose case must stay written."""
+    sale = Sale.objects.select_related("buyer").filter(pk=sale_id, buyer_id=by).first()
+    if sale is not None:
+        screening.expect_may_pay(
+            buyer=sale.buyer, price=sale.money("price"), gross=sale.money("gross"), method=method
+        )
 
 
 def record_charge(
@@ -115,6 +125,11 @@ def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime
         provider_id=payment.provider_id or payment.id,
     )
     books.book(entry, namespace=sale.namespace_id, at=now)
+    funds_booked(sale, now=now)
+
+
+def funds_booked(sale: Sale, *, now: datetime) -> None:
+    """The gross lies in escrow, however it came: the sale goes on, or the money goes back."""
     if core.funds_arrive_late(sale.snapshot()):
         sale_flow.order_refund(sale, now=now)
         return
@@ -126,6 +141,7 @@ def _funds_arrived(sale: Sale, *, payment: Payment, provider: str, now: datetime
     record.log(
         sale_flow.with_amount("SaleFunded", sale, "gross"), namespace=sale.namespace_id, at=now
     )
+    invoice.issue(sale, now=now)
     if sale.state == core.State.DELIVERING:
         transfer.start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
     else:
@@ -203,6 +219,7 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
         sale_flow.finish(
             sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
         )
+    invoice.credit(sale, now=now)
     reason = sale.why or "late_payment"
     answers = remedy.answered_by_refund(sale)
     event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason, **answers)

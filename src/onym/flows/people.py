@@ -10,7 +10,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from onym.core import access, people
+from onym.core import access, people, tax
 from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
@@ -284,6 +284,15 @@ def by_mail(*, namespace: str, mail: str) -> Member:
     if row is None:
         raise NotFound("no member has this address")
     return row.member
+
+
+def set_country(*, member: str, country: str) -> None:
+    """Where the member lives, as their taxes need it. Refuses `malformed`."""
+    code = tax.country(country)
+    with transaction.atomic():
+        row = rowlocks.member(member)
+        row.country = code
+        row.save(update_fields=["country"])
 
 
 def found(

@@ -9,14 +9,16 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import fees, guidelines, handle, ledger, people
+from onym import ports
+from onym.core import bank, fees, guidelines, handle, ledger, people, tax
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, record
+from onym.flows import appraisal, area, names, outgoing, record, screening
 from onym.flows import ledger as books
+from onym.flows import share as displaced
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
@@ -44,8 +46,8 @@ def agree(
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
-    `sale_slot_taken`,
-    `currency_mismatch`, `amount_too_small`.
+    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
+    `amount_too_large`.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -53,8 +55,12 @@ def agree(
     account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
-    split = fees.split(
-        price=price, kind="trade" if kind is core.Kind.TRADE else "primary", schedule=schedule
+    for party in (buyer, seller):
+        screening.expect_within(party, price, what="price")
+    loser = seller.is_house and row.account_id is not None
+    share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
+    split, told = _split(
+        kind=kind, buyer=buyer, price=price, schedule=schedule, share=share, now=now
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
@@ -72,7 +78,8 @@ def agree(
         currency=price.currency,
         price_minor=price.minor,
         **{f"{name}_minor": getattr(split, name).minor for name in TERMS},
-        versions={"fees": schedule.key, "guidelines": rules.ref} | _policy(place, now),
+        versions={"fees": schedule.key, "guidelines": rules.ref} | _policy(place, now) | _tax(told),
+        tax_facts=told.facts,
         state=core.State.FUNDING,
         private=private,
         agreed_at=now,
@@ -81,6 +88,49 @@ def agree(
     record.log(_agreed(sale), namespace=place.id, at=now)
     tell(sale, "sale_agreed", now=now)
     return sale
+
+
+def _split(
+    *,
+    kind: core.Kind,
+    buyer: Member,
+    price: Money,
+    schedule: fees.Schedule,
+    share: Money | None,
+    now: datetime,
+) -> tuple[fees.Split, tax.Due]:
+    """The parts with the tax that the buyer's country wants on top."""
+    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
+    bare = fees.split(price=price, kind=kind_, schedule=schedule)
+    due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
+    owed = Money(schedule.stepped(due.amount.minor), price.currency)
+    return fees.split(price=price, kind=kind_, schedule=schedule, tax=owed, share=share), due
+
+
+def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
+    """The house owes itself none."""
+    table = document(namespace=buyer.namespace_id, kind="tax", at=now)
+    due = ports.tax(buyer.namespace_id).due(
+        table=table.text if table and not buyer.is_house else None,
+        country=buyer.country,
+        kind=kind,
+        paid=bare.gross,
+        service=bare.gross - bare.price,
+    )
+    if table is None or not due.facts:
+        return due
+    return tax.Due(due.amount, {**due.facts, "table": f"{table.name}/{table.version}"})
+
+
+def _tax(told: tax.Due) -> dict[str, str]:
+    return {"tax": told.facts["table"]} if "table" in told.facts else {}
+
+
+def expect_country(buyer: Member, *, now: datetime) -> None:
+    """Refuses `country_needed` to a buyer whose taxes cannot be told."""
+    table = document(namespace=buyer.namespace_id, kind="tax", at=now)
+    if table is not None and not buyer.is_house:
+        tax.parse(table.text).rate(country=buyer.country, kind="trade")
 
 
 def _buying_account(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> str:
@@ -188,6 +238,7 @@ def entry_of(sale: Sale) -> ledger.Entry:
 def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     rules = pinned(sale)
     books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
+    displaced.keep([sale], rules=rules, now=now)
     if not is_of_the_house(sale):
         books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
     row = sale.handle
@@ -288,6 +339,9 @@ def order_refund(sale: Sale, *, now: datetime) -> None:
         record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
         return
     payment = payment_row(sale, kind="refund", now=now)
+    if sale.payment_set.filter(kind="charge", state="paid", method=bank.METHOD).exists():
+        outgoing.refund(sale, payment, now=now)
+        return
     record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
 
 

@@ -15,7 +15,7 @@ from onym.core import handle
 from onym.core import sale as core
 from onym.core.guidelines import Guidelines
 from onym.flows import ledger as books
-from onym.flows import record
+from onym.flows import record, share
 from onym.flows import sale as sale_flow
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import Handle, Payout, Sale, SaleSlot
@@ -56,6 +56,7 @@ def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:
     owed = [row for row in rows if not sale_flow.is_of_the_house(row) and row.proceeds_minor]
     bulk.insert(Payout, [_payout(row, rules[row.versions["guidelines"]], now) for row in owed])
     for ref, pinned in rules.items():
+        share.keep([r for r in rows if r.versions["guidelines"] == ref], rules=pinned, now=now)
         _unlock([r for r in rows if r.versions["guidelines"] == ref], rules=pinned, now=now)
     _finish(rows, now=now)
     record.log(*(sale_flow.settled_event(row) for row in rows), namespace=place, at=now)

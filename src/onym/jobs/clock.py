@@ -17,8 +17,8 @@ from django.db import DatabaseError, close_old_connections
 
 from onym import ports
 from onym.core.errors import Refusal
-from onym.flows import clock as clocks
 from onym.flows import (
+    bank,
     invitation,
     ledger,
     link,
@@ -35,6 +35,7 @@ from onym.flows import (
     watch,
     webhook,
 )
+from onym.flows import clock as clocks
 from onym.jobs.queue import task
 from onym.queries import clock, due
 
@@ -59,6 +60,7 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "offer.expire": lambda id_: offer.expire(offer_id=id_),
     "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
     "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+    "bank.look_again": lambda id_: bank.look_again(sale_id=id_),
     "reclaim.tell": lambda id_: notices.due(**_pair(id_, "part_id", "number")),
     "reclaim.rest": lambda id_: part.rest(part_id=int(id_)),
     "reclaim.release": lambda id_: part.release(**_pair(id_, "part_id", "resting_days")),

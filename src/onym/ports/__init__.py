@@ -9,11 +9,14 @@ from collections.abc import Mapping, Sequence
 
 # Loaded before the slots below are defined: a module that is loaded for the first time takes its
 # name in the package, and would put itself in the place of the slot of the same name.
+from onym.ports.bank import Bank
 from onym.ports.hooks import Hooks
 from onym.ports.mail import Mail
 from onym.ports.openid import OpenId
 from onym.ports.payments import Payments
 from onym.ports.platform import Platform
+from onym.ports.screening import Identity, Screening
+from onym.ports.tax import RateTable, Tax
 from onym.ports.witness import Witness
 
 
@@ -23,6 +26,10 @@ class SlotEmpty(RuntimeError):
 
 _payments: dict[str, Payments] = {}
 _platforms: dict[str, Platform] = {}
+_banks: dict[str, Bank] = {}
+_taxes: dict[str, Tax] = {}
+_screenings: dict[str, Screening] = {}
+_identities: dict[str, Identity] = {}
 _mail: list[Mail] = []
 _hooks: dict[str, Hooks] = {}
 _openid: dict[str, OpenId] = {}
@@ -33,14 +40,22 @@ def install(
     *,
     payments: Mapping[str, Payments] | None = None,
     platforms: Mapping[str, Platform] | None = None,
+    banks: Mapping[str, Bank] | None = None,
+    taxes: Mapping[str, Tax] | None = None,
+    screenings: Mapping[str, Screening] | None = None,
+    identities: Mapping[str, Identity] | None = None,
     mail: Mail | None = None,
     openid: Mapping[str, OpenId] | None = None,
     hooks: Mapping[str, Hooks] | None = None,
     witnesses: Sequence[Witness] | None = None,
 ) -> None:
-    """Fill slots, the first two by namespace; what is not named here stays as it is."""
+    """Fill slots, the first six by namespace; what is not named here stays as it is."""
     _payments.update(payments or {})
     _platforms.update(platforms or {})
+    _banks.update(banks or {})
+    _taxes.update(taxes or {})
+    _screenings.update(screenings or {})
+    _identities.update(identities or {})
     _openid.update(openid or {})
     _hooks.update(hooks or {})
     if mail is not None:
@@ -53,6 +68,10 @@ def clear() -> None:
     """Empty every slot, so that a test or a restart begins with none."""
     _payments.clear()
     _platforms.clear()
+    _banks.clear()
+    _taxes.clear()
+    _screenings.clear()
+    _identities.clear()
     _mail.clear()
     _openid.clear()
     _hooks.clear()
@@ -78,6 +97,26 @@ def platform(namespace: str) -> Platform:
         return _platforms[namespace]
     except KeyError:
         raise SlotEmpty(f"no platform is installed for namespace {namespace!r}") from None
+
+
+def bank(namespace: str) -> Bank | None:
+    """The namespace's account at a bank; None: it takes no transfers."""
+    return _banks.get(namespace)
+
+
+def tax(namespace: str) -> Tax:
+    """Who knows the taxes of a namespace's sales: the operator's rate table unless another is."""
+    return _taxes.get(namespace) or RateTable()
+
+
+def screening(namespace: str) -> Screening | None:
+    """The list that names are compared with; None: the operator screens nobody here."""
+    return _screenings.get(namespace)
+
+
+def identity(namespace: str) -> Identity | None:
+    """Who knows the members' tiers; None: nobody does, and the least tier's limits hold."""
+    return _identities.get(namespace)
 
 
 def mail() -> Mail:

@@ -94,6 +94,13 @@ AREAS = {
 }
 
 
+def _bank_money(payload: Asked, _: Asked) -> str:
+    rest = {"amount": _amount(payload["rest"]), "sale": f"\u2066{payload['sale']}\u2069"}
+    if payload["sale"]:
+        return gettext("Money from the bank, %(amount)s, is for the sale %(sale)s.") % rest
+    return gettext("Money from the bank, %(amount)s, goes back to whom it came from.") % rest
+
+
 SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "list": _list,
     "campaign": _campaign,
@@ -102,15 +109,19 @@ SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "adopt_plan": _adopt_plan,
     "lift_stop": _lift_stop,
     "lift_area": _lift_area,
+    "bank_money": _bank_money,
 }
 
 
 def _named(payload: Asked) -> dict[str, str]:
     """Handle and price for a sentence; the handle is isolated from the text around it."""
-    price = payload["price"]
-    whole = Decimal(int(price["minor"])).scaleb(-MINOR_DIGITS[price["currency"]])
-    shown = str(format_currency(whole, price["currency"], locale=_locale()))
-    return {"handle": f"\u2066{payload['handle']}\u2069", "price": f"\u2066{shown}\u2069"}
+    return {"handle": f"\u2066{payload['handle']}\u2069", "price": _amount(payload["price"])}
+
+
+def _amount(money: Asked) -> str:
+    whole = Decimal(int(money["minor"])).scaleb(-MINOR_DIGITS[money["currency"]])
+    shown = str(format_currency(whole, money["currency"], locale=_locale()))
+    return f"\u2066{shown}\u2069"
 
 
 def _number(count: int) -> str:

@@ -137,6 +137,24 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
            or state = 'refunded' and not back and not lost
            or state in ('refunding', 'cancelled', 'expired') and paid and not going and not bank
         union all
+        select coalesce(d.sale_id, e.ref) || ': a share claimed and booked differ'
+        from (select sale_id, namespace_id, minor from store_displacedshare
+              where claimed_at is not null) d
+        full join (select e.ref, e.namespace_id, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind = 'shared') e
+          on e.ref = d.sale_id and e.namespace_id = d.namespace_id
+        where d.minor is distinct from e.minor
+        union all
+        select s.id || ': paid by transfer, ' || coalesce(e.minor, 0) || ' from suspense'
+        from store_payment p join store_sale s on s.id = p.sale_id
+        left join (select e.namespace_id, e.ref, -p.minor as minor
+                   from store_entry e join store_posting p on p.entry_id = e.id
+                   join store_bookaccount a on a.id = p.account_id and a.code = 'suspense'
+                   where e.kind = 'funded') e on e.ref = s.id and e.namespace_id = s.namespace_id
+        where p.kind = 'charge' and p.state = 'paid' and p.method = 'bank_transfer'
+          and coalesce(e.minor, 0) <> s.gross_minor
+        union all
         select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
         from store_sale s join store_member m on m.id = s.seller_id
         left join store_payout o on o.sale_id = s.id
@@ -170,16 +188,24 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L10",
-        "every payment, refund, payout and chargeback has its entry, and every entry its fact",
+        "every payment, refund, payout, chargeback and bank movement has its entry, and back",
         """
         with facts(namespace_id, kind, ref, provider_id, minor) as (
             select s.namespace_id, case p.kind when 'charge' then 'funded' else 'refunded' end,
                    s.id, coalesce(p.provider_id, p.id), p.amount_minor
             from store_payment p join store_sale s on s.id = p.sale_id
             where (p.kind, p.state) in (('charge', 'paid'), ('refund', 'done'))
+              and not (p.kind = 'charge' and p.method = 'bank_transfer')
             union all
             select s.namespace_id, 'paid_out', o.id, o.provider_id, o.amount_minor
             from store_payout o join store_sale s on s.id = o.sale_id where o.state = 'done'
+            union all
+            select namespace_id, case when minor > 0 then 'received' else 'taken' end,
+                   id, ref, abs(minor)
+            from store_bankline where outcome <> 'left'
+            union all
+            select namespace_id, 'returned', id, provider_id, minor
+            from store_bankorder where kind = 'return' and state = 'done'
             union all
             select s.namespace_id, told.kind, c.id, c.provider_id, c.amount_minor
             from store_chargeback c join store_sale s on s.id = c.sale_id
@@ -191,7 +217,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                     join store_bookaccount a on a.id = p.account_id
                     where p.entry_id = e.id and a.code like 'world:%%')
             from store_entry e
-            where e.kind in ('funded', 'refunded', 'paid_out', 'charged_back', 'reinstated')
+            where e.kind in ('funded', 'refunded', 'paid_out', 'received', 'taken', 'returned',
+                             'charged_back', 'reinstated')
+              and e.provider_id is not null
         )
         select coalesce(f.kind, b.kind) || ' ' || coalesce(f.ref, b.ref) || ': '
                || case when b.ref is null then 'not booked'

@@ -11,12 +11,13 @@ from django.db.models.functions import Coalesce
 from onym.core import fees, guidelines
 from onym.core.errors import NotFound
 from onym.core.money import MINOR_DIGITS, Money
-from onym.queries import approval, ground, invitation, listing, sale
+from onym.queries import approval, bank, ground, invitation, listing, sale
 from onym.queries.ground import Ground
 from onym.store.desk import document
 from onym.store.models import (
     Appeal,
     Approval,
+    BankLine,
     Campaign,
     Document,
     Event,
@@ -26,6 +27,7 @@ from onym.store.models import (
     Plan,
     Reclaim,
     Sale,
+    ScreeningCase,
     ShortlistEntry,
     Sweep,
 )
@@ -73,11 +75,19 @@ def frame(looked: Ground) -> dict[str, Any]:
         _number(Sweep.objects.filter(namespace=place, state="running")),
         _number(ShortlistEntry.objects.filter(namespace=place, removed_at=None)),
         _number(Campaign.objects.filter(namespace=place, state="draft")),
+        _number(BankLine.objects.filter(namespace=place, rest_minor__gt=0, waits=False)),
+        _number(ScreeningCase.objects.filter(namespace=place, state="open")),
         Subquery(_in_force(looked, "guidelines").values("text")[:1]),
     )
     *counts, text = rows[0]
     return {
-        "tasks": dict(zip(("queue", "sweeps", "shortlist", "campaigns"), counts, strict=True)),
+        "tasks": dict(
+            zip(
+                ("queue", "sweeps", "shortlist", "campaigns", "bank", "screening"),
+                counts,
+                strict=True,
+            )
+        ),
         "threshold": _threshold(text, place.currency) if text else None,
     }
 
@@ -166,6 +176,8 @@ def outcome(made: Any) -> tuple[int, Any]:
     if isinstance(made, Plan):
         policy = {"id": made.policy_name, "version": made.policy_version}
         return 201, {"id": made.id, "policy": policy, "stages": made.stages}
+    if isinstance(made, BankLine):
+        return 200, bank.line_view(made)
     return 200, made
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import F, Max, Q, Sum
+
 from onym.core.sale import State
 from onym.queries import plan, watch, webhook
-from onym.store.models import Handle, Invitation, Link, Offer, Payout, Sale
+from onym.store.models import BankLine, Handle, Invitation, Link, Offer, Payout, Sale
 
 HELD_UP = (State.COOLING, State.INSPECTION)
 """States whose clock waits while the buyer's bank decides about the payment."""
@@ -54,9 +56,19 @@ def _invitations(at: datetime) -> list[Due]:
 
 
 def _payouts(at: datetime) -> list[Due]:
-    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
+    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at, bankorder=None)
     rows = rows.exclude(sale__frozen=True)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
+
+
+def _transfers(at: datetime) -> list[Due]:
+    """Sales with money of the bank's that waits: to be funded, or to go back when they ended."""
+    rows = BankLine.objects.filter(waits=True, at__lte=at).values("sale_id")
+    ended = ~Q(sale__state__in=(State.FUNDING, State.FUNDING_UNKNOWN))
+    found = rows.annotate(there=Sum("rest_minor"), since=Max("at")).filter(
+        ended | Q(there__gte=F("sale__gross_minor"))
+    )
+    return [Due(row["since"], "bank.look_again", row["sale_id"]) for row in found]
 
 
 def _retained(at: datetime) -> list[Due]:
@@ -91,6 +103,7 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _offers,
     _invitations,
     _payouts,
+    _transfers,
     _retained,
     _reclaim,
     _watches,

@@ -10,10 +10,11 @@ from django.db.models import Q
 
 from onym.core.errors import NotFound
 from onym.core.plain import plain
-from onym.queries import ledger
+from onym.queries import invoice, ledger
 from onym.store import secrets
 from onym.store.models import (
     Appeal,
+    BankAccount,
     Invitation,
     Link,
     MailAddress,
@@ -41,6 +42,8 @@ def export(member: str) -> dict[str, Any]:
         "addresses": [_address(one) for one in row.mailaddress_set.order_by("id")],
         "accounts": list(_rows(Link, Q(member=row), "account_id", "linked_at", "unlinked_at")),
         "payout_accounts": list(_rows(PayoutAccount, Q(member=row), "provider", "account")),
+        "bank_accounts": list(_rows(BankAccount, Q(member=row), "ends_in", "set_at")),
+        "invoices": [one | {"id": str(one["id"])} for one in invoice.of_member(row.id)],
         "tokens": list(_rows(Token, Q(member=row), "scopes", "expires_at", "revoked_at")),
         "sign_in": _sign_in(row),
         "sales": _sales(row),

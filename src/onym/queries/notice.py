@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from onym.core.errors import NotFound
-from onym.core.money import MINOR_DIGITS
+from onym.core.money import MINOR_DIGITS, Money
 from onym.queries import reasons
 from onym.store import secrets
 from onym.store.models import Invitation, Link, MailAddress, Notice, Suppression
@@ -70,6 +70,9 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
     for name in [name for name in made if name.endswith("_at") and made[name]]:
         made[name] = datetime.fromisoformat(made[name])
     made["why"] = reasons.phrases(made.get("reasons", ()), language=language)
+    if "missing" in made:
+        missing = Money(int(made["missing"]["minor"]), made["missing"]["currency"])
+        made["missing"] = _written(missing, language)
     if "hits" in made:
         made["hits"] = [_hit(hit, language=language) for hit in made["hits"]]
     href = _href(made, language=language, namespace=namespace)
@@ -84,8 +87,13 @@ def _hit(hit: Mapping[str, Any], *, language: str) -> dict[str, Any]:
     price = hit["price"]
     if price is None:
         return {**hit}
-    money = Decimal(price["minor"]).scaleb(-MINOR_DIGITS[price["currency"]])
-    return {**hit, "price": str(format_currency(money, price["currency"], locale=language))}
+    return {**hit, "price": _written(Money(price["minor"], price["currency"]), language)}
+
+
+def _written(money: Money, language: str) -> str:
+    """An amount as a letter's language writes it."""
+    whole = Decimal(money.minor).scaleb(-MINOR_DIGITS[money.currency])
+    return str(format_currency(whole, money.currency, locale=language))
 
 
 def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None:

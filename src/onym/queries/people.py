@@ -7,14 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.http import HttpRequest
 
 from onym.core import people
 from onym.core.errors import NotSignedIn, SecondFactorNeeded
 from onym.queries import factors
+from onym.queries.ground import Ground
 from onym.store import clock, secrets
-from onym.store.models import Link, MailAddress, Member, StaffRole, Token
+from onym.store.models import Document, Link, MailAddress, Member, StaffRole, Token
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,19 @@ def expect_factor(who: Caller) -> None:
     """Refuses `second_factor_needed` for a session that a password or mail code alone opened."""
     if who.scopes is None:
         people.expect_factor(who.factor_at)
+
+
+def money(looked: Ground, member: str) -> dict[str, Any]:
+    """What concerns a member's money: `country`, `ends_in` of the bank account (None without one),
+    and whether taxes are in force (`taxed`), so that the country is asked.
+    """
+    tax = Document.objects.filter(
+        namespace=looked.place, kind="tax", effective_from__lte=looked.now
+    )
+    rows = Member.objects.filter(pk=member).annotate(
+        taxed=Exists(tax), ends_in=F("bankaccount__ends_in")
+    )
+    return dict(rows.values("country", "ends_in", "taxed").get())
 
 
 def expect_fresh_factor(who: Caller) -> None:

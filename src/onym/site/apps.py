@@ -11,7 +11,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
+from onym.core import bank as core_bank
+from onym.ports.bank import Bank
 from onym.ports.platform import Platform, SignedHttp
+from onym.ports.screening import NameList, TierFile
 from onym.site import keys, restoring
 from onym.site.counted import Counted
 
@@ -34,6 +37,9 @@ class Site(AppConfig):
             _install_openid()
         if settings.PAYMENTS_KEY:
             _install_payments()
+        if settings.BANK_IBAN:
+            _install_bank()
+        _install_lists()
         if importlib.util.find_spec("onym.ports.mail"):
             _install_mail()
         _install_witnesses()
@@ -145,6 +151,24 @@ def _install_payments() -> None:
     )
     guarded = breakers.guard("payments", _counted(payments, "payments"))
     ports.install(payments={settings.NAMESPACE: guarded})
+
+
+def _install_bank() -> None:
+    """A wrong account number is said at start: nobody shall pay to it."""
+    bank = Bank(
+        iban=core_bank.iban(settings.BANK_IBAN),
+        beneficiary=settings.BANK_BENEFICIARY or settings.NAMESPACE,
+        bic=settings.BANK_BIC,
+    )
+    ports.install(banks={settings.NAMESPACE: bank})
+
+
+def _install_lists() -> None:
+    place, days = settings.NAMESPACE, settings.LIST_DAYS
+    if settings.SCREENING_LIST:
+        ports.install(screenings={place: NameList(Path(settings.SCREENING_LIST), days)})
+    if settings.TIERS:
+        ports.install(identities={place: TierFile(Path(settings.TIERS), days)})
 
 
 def _install_mail() -> None:

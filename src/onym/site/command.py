@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "import": ("onym.cli.import_", "Read account tables into a directory snapshot."),
     "sweep": ("onym.cli.sweep", "Assess every account under a policy."),
     "policy": ("onym.cli.policy", "Check, explain and compare policies."),
+    "publish": ("onym.cli.publish", "Publish a version of policy, fees, guidelines or taxes."),
     "appraise": ("onym.cli.appraise", "Estimate what a handle is worth, and say why."),
     "verify": ("onym.cli.verify", "Check a public log from its files alone."),
     "log": ("onym.cli.log", "Let the log sign again after a restore."),

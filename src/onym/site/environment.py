@@ -92,6 +92,19 @@ OUTSIDE = (
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),
     Setting("ONYM_PAYMENTS_TIMEOUT", "20", "Seconds to wait for it"),
+    Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
+    Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),
+    Setting("ONYM_BANK_BENEFICIARY", "", "Whose account it is, as buyers write it"),
+    Setting(
+        "ONYM_INVOICE_ISSUER",
+        "the beneficiary",
+        "Who issues invoices: name, address, tax number; `\\n` between lines",
+    ),
+    Setting(
+        "ONYM_SCREENING_LIST", "", "A file of names that may not deal here; none: no screening"
+    ),
+    Setting("ONYM_TIERS", "", "A file of members and their tiers; none: the least tier's limits"),
+    Setting("ONYM_LIST_DAYS", "7", "How many days old either file may be; then all fails closed"),
     Setting("ONYM_MAILBOX_URL", "", "The demo's mailbox, linked from every page"),
 )
 GROUPS = {

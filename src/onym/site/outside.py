@@ -121,6 +121,8 @@ def environment(
         "ONYM_PLATFORM_URL": platform,
         "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
         "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
+        "ONYM_BANK_IBAN": "DE89370400440532013000",  # the example of the IBAN registry
+        "ONYM_BANK_BENEFICIARY": "Plaza Handle Market",
         "ONYM_SMTP_HOST": "127.0.0.1",
         "ONYM_SMTP_PORT": str(where["smtp"]),
         "ONYM_PAYMENTS_KEY": "sk_test_" + embedded.kept_secret(keys / "payments"),

@@ -242,6 +242,18 @@ PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
 PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
 PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
+# The operator's account at a bank; without an IBAN no sale is paid by transfer.
+BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
+BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
+BANK_BENEFICIARY = os.environ.get("ONYM_BANK_BENEFICIARY", "")
+# The sanctions list and the members' tiers, as files; how many days old either may be.
+SCREENING_LIST = os.environ.get("ONYM_SCREENING_LIST", "")
+TIERS = os.environ.get("ONYM_TIERS", "")
+LIST_DAYS = int(os.environ.get("ONYM_LIST_DAYS", "7"))
+# Who issues invoices, in lines: name, address, tax number.
+INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
+    BANK_BENEFICIARY or NAMESPACE
+)
 # The platform as an OpenID provider; the claim names the account by its permanent id.
 OIDC_ISSUER = os.environ.get("ONYM_OIDC_ISSUER", "").rstrip("/")
 OIDC_CLIENT_ID = os.environ.get("ONYM_OIDC_CLIENT_ID", "onym")

@@ -28,7 +28,7 @@ class Namespace(models.Model):
 
 
 class Document(models.Model):
-    """One version of a policy, a fee schedule or the guidelines, in force from an instant on."""
+    """One version of a policy, fees, guidelines or tax rates, in force from an instant on."""
 
     namespace = models.ForeignKey(Namespace, models.PROTECT)
     kind = models.CharField(max_length=12)
@@ -44,7 +44,8 @@ class Document(models.Model):
                 name="document_version", fields=("namespace", "kind", "name", "version")
             ),
             CheckConstraint(
-                name="document_kind", condition=Q(kind__in=("policy", "fees", "guidelines"))
+                name="document_kind",
+                condition=Q(kind__in=("policy", "fees", "guidelines", "tax", "limits")),
             ),
         )
 

@@ -1,6 +1,14 @@
 """All tables in one place, as Django wants them; each is defined in the file of its noun."""
 
 from onym.store.area import AreaStop
+from onym.store.bank import (
+    BankAccount,
+    BankFile,
+    BankLine,
+    BankOrder,
+    BankReference,
+    BankStatement,
+)
 from onym.store.breaker import BreakerState
 from onym.store.chargeback import Chargeback
 from onym.store.desk import Document, Namespace
@@ -8,6 +16,7 @@ from onym.store.disclosure import Disclosure
 from onym.store.hook import HookCall
 from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation, Suppression
+from onym.store.invoice import Invoice, InvoiceSeries
 from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
 from onym.store.listing import Listing
@@ -29,6 +38,8 @@ from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.screening import ScreeningCase
+from onym.store.share import DisplacedShare
 from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
@@ -39,6 +50,12 @@ __all__ = [
     "Appeal",
     "Approval",
     "AreaStop",
+    "BankAccount",
+    "BankFile",
+    "BankLine",
+    "BankOrder",
+    "BankReference",
+    "BankStatement",
     "BookAccount",
     "BreakerState",
     "Campaign",
@@ -47,6 +64,7 @@ __all__ = [
     "DemoClock",
     "DirectoryImport",
     "Disclosure",
+    "DisplacedShare",
     "Document",
     "Entry",
     "Event",
@@ -54,6 +72,8 @@ __all__ = [
     "HookCall",
     "IdempotentRequest",
     "Invitation",
+    "Invoice",
+    "InvoiceSeries",
     "Kinship",
     "Link",
     "LinkCode",
@@ -79,6 +99,7 @@ __all__ = [
     "Reconciliation",
     "Sale",
     "SaleSlot",
+    "ScreeningCase",
     "ShortlistEntry",
     "StaffRole",
     "StopPeriod",

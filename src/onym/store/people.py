@@ -27,6 +27,7 @@ class Member(models.Model):
     created_at = models.DateTimeField()
     security_changed_at = models.DateTimeField(null=True)
     erased_at = models.DateTimeField(null=True)
+    country = models.CharField(max_length=2, default="", db_default="")
 
     class Meta:
         constraints = (

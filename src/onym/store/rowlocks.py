@@ -1,12 +1,13 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
-The order: request → approval → namespace → part of a plan → handle → what hangs on the handle
-(listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The handle's
-row is the lock of all that may happen to a handle, so two ways of selling it meet here and one of
-them wins. The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor
-of the watches, a webhook with a delivery, an event of the provider and a payout account are each
-locked alone. What is written to a platform that keeps no fences waits for `platform_turn`, a lock
-of the connection that no transaction holds.
+The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
+handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The
+handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
+one of them wins. A series of invoices comes last. The demo's clock, a member, a mail code, a
+second factor, a notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of
+the provider, a payout account and a case of screening are each locked alone. What is written to a
+platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
+transaction holds.
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ from django.db import connection
 from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
+from onym.store.bank import BankLine, BankOrder
 from onym.store.desk import Namespace
 from onym.store.hook import HookCall
 from onym.store.inbox import ProviderEvent
 from onym.store.invitation import Campaign, Invitation
+from onym.store.invoice import InvoiceSeries
 from onym.store.ledger import BookAccount
 from onym.store.listing import Listing
 from onym.store.names import Handle
@@ -34,6 +37,7 @@ from onym.store.people import MailCode, Member, PayoutAccount
 from onym.store.reclaim import Appeal, PlanPart, Reclaim
 from onym.store.record import Approval, DemoClock, IdempotentRequest, Notice
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.screening import ScreeningCase
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
 from onym.store.watch import WatchCursor
@@ -153,6 +157,39 @@ def account(*, namespace: str, account_id: str) -> None:
     with connection.cursor() as cursor:
         name = f"{namespace}/{account_id}"
         cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def bank(namespace: str) -> None:
+    """Whoever imports a statement, or decides about money of one: one at a time, before handles."""
+    with connection.cursor() as cursor:
+        name = f"bank/{namespace}"
+        cursor.execute("select pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
+def bank_line(id_: str) -> BankLine:
+    """After `bank`: money in suspense, while somebody decides about it."""
+    return _one(BankLine, pk=id_)
+
+
+def bank_orders(namespace: str) -> list[BankOrder]:
+    """After `bank`: all that waits for the next payment file, in the order it was made."""
+    rows = BankOrder.objects.select_for_update().filter(namespace_id=namespace, state="waiting")
+    return list(rows.order_by("id"))
+
+
+def bank_order(id_: str) -> BankOrder:
+    return _one(BankOrder, pk=id_)
+
+
+def invoice_series(namespace: str, *, kind: str, year: int) -> InvoiceSeries:
+    """The last row lock of all: whoever holds it takes the next number and commits."""
+    rows = InvoiceSeries.objects.select_for_update()
+    return rows.get_or_create(namespace_id=namespace, kind=kind, year=year)[0]
+
+
+def screening_case(id_: str) -> ScreeningCase:
+    """While somebody decides about it; locked alone."""
+    return _one(ScreeningCase, pk=id_)
 
 
 def member(id_: str) -> Member:

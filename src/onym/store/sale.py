@@ -34,6 +34,7 @@ class Sale(models.Model):
     share_minor = models.BigIntegerField(default=0)
     proceeds_minor = models.BigIntegerField()
     versions = models.JSONField(default=dict)
+    tax_facts = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     state = models.CharField(max_length=16)
     private = models.BooleanField(default=False)
     frozen = models.BooleanField(default=False, db_default=False)

@@ -5,11 +5,28 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from django.http import HttpRequest, HttpResponse
+from babel.core import Locale
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.utils.translation import get_language
 
+from onym.core.errors import Refusal
 from onym.core.handle import State
-from onym.queries import ground, holding, ledger, offer, payments, people, watch
+from onym.flows import form
+from onym.flows import people as flow
+from onym.flows import share as shares
+from onym.queries import (
+    bank,
+    ground,
+    holding,
+    invoice,
+    ledger,
+    offer,
+    payments,
+    people,
+    share,
+    watch,
+)
 from onym.queries import sale as sales
 
 ASKED = (State.WARNED, State.RESTING, State.RELEASED)
@@ -35,6 +52,20 @@ def overview(request: HttpRequest) -> HttpResponse:
     needs = ("asked", "turns", "to_do", "cooling", "unpaid")
     told["quiet"] = not any(told[name] for name in needs)
     return render(request, "me.html", told)
+
+
+def claim(request: HttpRequest, sale: str) -> HttpResponse:
+    """The share of a sale that the member's account lost its handle to."""
+    who = people.signed_in(request)
+    if request.method == "POST":
+        fields = request.POST.dict()
+
+        def run() -> str:
+            shares.claim(sale_id=sale, by=who.id)
+            return "/me/statement"
+
+        form.once(member=who.id, path=request.path, fields=fields, run=run)
+    return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/me/statement")
 
 
 def held(request: HttpRequest) -> HttpResponse:
@@ -85,19 +116,53 @@ def statement(request: HttpRequest) -> HttpResponse:
         "tab": "statement",
         "statement": ledger.statement(who.id, month=month),
         "month": month,
+        "invoices": invoice.of_member(who.id),
+        "shares": share.waiting(ground.under(request), accounts=who.accounts),
         "payout": payments.payout_place(who.id),
     }
     return render(request, "me_statement.html", told)
 
 
 def settings_(request: HttpRequest) -> HttpResponse:
-    """Language, addresses, linked accounts, payout account."""
+    """Language, addresses, linked accounts, payout account, country."""
+    refusal = None
     who = people.signed_in(request)
+    if request.method == "POST":
+        try:
+            return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_keep_country(request, who.id)}")
+        except form.LEADS_ELSEWHERE:
+            raise
+        except Refusal as error:
+            refusal = error
     told = {
         "tab": "settings",
+        "refusal": refusal,
+        **people.money(ground.under(request), who.id),
+        "countries": _countries(),
         "chosen": who.language,
         "addresses": people.addresses(who.id),
         "held": holding.holding(ground.under(request), accounts=who.accounts),
         "payout": payments.payout_place(who.id),
+        "transfers": bank.offered(ground.under(request).id),
     }
-    return render(request, "me_settings.html", told)
+    status = refusal.status if refusal else 200
+    return render(request, "me_settings.html", told, status=status)
+
+
+def _keep_country(request: HttpRequest, by: str) -> str:
+    fields = request.POST.dict()
+
+    def keep() -> str:
+        flow.set_country(member=by, country=fields.get("country", ""))
+        return "/me/settings"
+
+    return form.once(member=by, path=request.path, fields=fields, run=keep)
+
+
+def _countries() -> list[tuple[str, str]]:
+    """Codes with their names, in the order of the names."""
+    names = Locale.parse(get_language() or "en").territories
+    listed = [
+        (code, str(name)) for code, name in names.items() if code.isalpha() and len(code) == 2
+    ]
+    return sorted(listed, key=lambda pair: pair[1])

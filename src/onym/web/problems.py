@@ -50,6 +50,14 @@ MEANINGS: dict[str, Meaning] = {
         said("A second person must do this."),
         said("Ask somebody who had no part in it and is not linked to anybody who had."),
     ),
+    "screening_held": Meaning(
+        said("A person of the handle team has to look at this first."),
+        said("You need do nothing; try again in a day or two, or ask the handle team."),
+    ),
+    "screening_stale": Meaning(
+        said("The operator's lists are out of date, so no money moves for the moment."),
+        said("Nothing was taken. Please try again later."),
+    ),
     "not_found": Meaning(
         said("There is no such thing here."), said("Check the address, or search for the handle.")
     ),
@@ -91,6 +99,22 @@ MEANINGS: dict[str, Meaning] = {
         said("It is under way already."),
         said("Wait a moment and look again; do not send it twice."),
     ),
+    "statement_known": Meaning(
+        said("This bank statement, or an entry of it, was imported before."),
+        said("Nothing was booked. Import the bank's next statement."),
+    ),
+    "statement_gap": Meaning(
+        said("A bank statement before this one is missing."),
+        said("Import the missing one first; nothing was booked."),
+    ),
+    "account_mismatch": Meaning(
+        said("This statement is of another bank account."),
+        said("Choose the statement of the market's own account; nothing was booked."),
+    ),
+    "statement_unbalanced": Meaning(
+        said("The sums of this statement do not agree."),
+        said("Have the bank make the file anew; nothing was booked."),
+    ),
     "expired": Meaning(said("It has expired."), said("Ask whoever sent it to you for a new one.")),
     "handle_malformed": Meaning(
         said("This cannot be a handle here."),
@@ -108,6 +132,10 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "amount_too_large": Meaning(said("This amount is too large."), said("Name a smaller amount.")),
     "amount_too_small": Meaning(said("This amount is too small."), said("Name a larger amount.")),
+    "country_needed": Meaning(
+        said("Taxes depend on the country you live in, and it is not known."),
+        said("Name your country under My market, Settings; then do it again."),
+    ),
     "not_linked": Meaning(
         said("No account of the platform is linked to you."),
         said("Link an account first: a handle is moved to an account."),

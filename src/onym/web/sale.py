@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import time
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
-from onym.flows import form, payments
+from onym.flows import bank, form, payments
 from onym.flows import sale as flow
+from onym.queries import bank as transfers
 from onym.queries import hook, people
+from onym.queries import invoice as invoices
 from onym.queries import sale as queries
 from onym.web import page, steps
 
@@ -36,6 +39,9 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "is_buyer": view["buyer"] == who.id,
         "is_seller": view["seller"] == who.id,
         "paying": queries.paying(id),
+        "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
+        "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
+        "transfers": transfers.offered(settings.NAMESPACE),
         "steps": steps.of_sale(view),
         "hooks": hook.of_sale(id),
         "refusal": refusal,
@@ -67,6 +73,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
     match fields.get("do", ""):
         case "pay":
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
+        case "transfer":
+            bank.begin(sale_id=id_, by=by)
         case "otherwise":
             payments.pay_otherwise(sale_id=id_, by=by)
         case "accept":

@@ -78,6 +78,12 @@ def _two_figures(value: Money) -> Decimal:
 
 
 @register.filter
+def grouped(text: str) -> str:
+    """An account number or a payment reference in groups of four, as people read it out."""
+    return " ".join(text[place : place + 4] for place in range(0, len(text), 4))
+
+
+@register.filter
 def period(value: timedelta) -> str:
     """How long something lasts: up to three days in hours, as the guidelines count them."""
     unit: Literal["day", "hour"] = "day" if value > timedelta(days=3) else "hour"

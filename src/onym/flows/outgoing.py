@@ -1,0 +1,207 @@
+"""What the bank is to send: orders that wait for the next payment file, and that file.
+
+An order is made in the transaction that owes the money; a statement says later that it left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.db import transaction
+
+from onym import ports
+from onym.core import access, bank
+from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.sale import PayoutState
+from onym.ports import bank_file
+from onym.ports.bank import Transfer
+from onym.store import clock, ids, rowlocks, secrets
+from onym.store.models import (
+    BankAccount,
+    BankFile,
+    BankLine,
+    BankOrder,
+    Member,
+    Payment,
+    Payout,
+    Sale,
+)
+
+
+def set_account(*, member: str, iban: str, name: str) -> BankAccount:
+    """Where the member's proceeds go from now on. Refuses `malformed`."""
+    number, called = bank.iban(iban), name.strip()
+    if not 2 <= len(called) <= 70:
+        raise Malformed("write the account holder's name, 70 letters at most")
+    with transaction.atomic():
+        rowlocks.member(member)
+        now = clock.now()
+        fields = {
+            "iban_sealed": secrets.seal(number, place=f"bankaccount.iban/{member}"),
+            "name_sealed": secrets.seal(called, place=f"bankaccount.name/{member}"),
+            "ends_in": number[-4:],
+            "set_at": now,
+        }
+        return BankAccount.objects.update_or_create(member_id=member, defaults=fields)[0]
+
+
+def drop_account(*, member: str) -> None:
+    """Proceeds go to the provider's account again. Refuses `not_found`."""
+    with transaction.atomic():
+        rowlocks.member(member)
+        if not BankAccount.objects.filter(pk=member).delete()[0]:
+            raise NotFound("there is no bank account")
+
+
+def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
+    """Order those that go by the bank; answers the others, which the provider pays."""
+    members = {payout.member_id for payout in payouts}
+    accounts = BankAccount.objects.in_bulk(members)
+    ordered = BankOrder.objects.filter(payout__in=[payout.pk for payout in payouts])
+    done = {str(id_) for id_ in ordered.values_list("payout_id", flat=True)}
+    for payout in payouts:
+        account = accounts.get(payout.member_id)
+        if account and payout.state == PayoutState.DUE and payout.id not in done:
+            _order(
+                payout.sale.namespace_id,
+                kind="payout",
+                minor=payout.amount_minor,
+                currency=payout.currency,
+                iban=account.opened("iban"),
+                name=account.opened("name"),
+                text=f"Payout {payout.sale_id}",
+                now=now,
+                payout=payout,
+            )
+            payout.state = PayoutState.UNKNOWN  # it may leave from here on
+            payout.save(update_fields=["state"])
+            done.add(payout.id)
+    return [payout for payout in payouts if payout.id not in done]
+
+
+def refund(sale: Sale, payment: Payment, *, now: datetime) -> None:
+    """The buyer's money goes back to the account that it came from."""
+    line = BankLine.objects.filter(sale=sale, minor__gt=0).order_by("-at", "-id").first()
+    _order(
+        sale.namespace_id,
+        kind="refund",
+        minor=payment.amount_minor,
+        currency=payment.currency,
+        iban=line.opened("iban") if line else "",
+        name=line.opened("name") if line else "",
+        text=f"Refund {sale.id}",
+        now=now,
+        payment=payment,
+    )
+
+
+def send_back(line: BankLine, *, now: datetime) -> BankOrder:
+    """What is left of an arrival goes back where it came from."""
+    minor, line.rest_minor, line.waits = line.rest_minor, 0, False
+    line.save(update_fields=["rest_minor", "waits"])
+    return _order(
+        line.namespace_id,
+        kind="return",
+        minor=minor,
+        currency=line.currency,
+        iban=line.opened("iban"),
+        name=line.opened("name"),
+        text=f"Return of {line.ref}"[:140],
+        now=now,
+        line=line,
+    )
+
+
+def _order(
+    namespace: str,
+    *,
+    kind: str,
+    minor: int,
+    currency: str,
+    iban: str,
+    name: str,
+    text: str,
+    now: datetime,
+    **about: Payout | Payment | BankLine,
+) -> BankOrder:
+    id_ = ids.new("bor")
+    try:
+        iban = bank.iban(iban)
+    except Malformed:
+        iban = ""
+    return BankOrder.objects.create(
+        id=id_,
+        namespace_id=namespace,
+        kind=kind,
+        state=bank.OrderState.WAITING if iban else bank.OrderState.NO_PLACE,
+        minor=minor,
+        currency=currency,
+        iban_sealed=secrets.seal(iban, place=f"bankorder.iban/{id_}") if iban else b"",
+        name_sealed=secrets.seal(name, place=f"bankorder.name/{id_}") if name else b"",
+        text=text,
+        made_at=now,
+        **about,
+    )
+
+
+def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
+    """A person found out where held money is to be sent. Refuses `malformed`, `already_closed`."""
+    number, called = bank.iban(iban), name.strip()
+    if not 2 <= len(called) <= 70:
+        raise Malformed("write the account holder's name, 70 letters at most")
+    with transaction.atomic():
+        row = rowlocks.bank_order(order_id)
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        if row.state != bank.OrderState.NO_PLACE:
+            raise AlreadyClosed(f"the order is {row.state}", state=row.state)
+        row.iban_sealed = secrets.seal(number, place=f"bankorder.iban/{row.id}")
+        row.name_sealed = secrets.seal(called, place=f"bankorder.name/{row.id}")
+        row.state = bank.OrderState.WAITING
+        row.save(update_fields=["iban_sealed", "name_sealed", "state"])
+        return row
+
+
+def file(*, namespace: str, by: str) -> BankFile:
+    """Put all that waits into one payment file; each order is in one file only.
+
+    Refuses `not_allowed`, `not_found` when nothing waits or no bank account is set up.
+    """
+    with transaction.atomic():
+        rowlocks.bank(namespace)
+        rows = rowlocks.bank_orders(namespace)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        account = ports.bank(namespace)
+        if account is None or not rows:
+            raise NotFound("nothing waits to be sent")
+        id_ = ids.new("pfl")
+        name = id_.replace("_", "")
+        text = bank_file.payment_file(
+            [_transfer(row) for row in rows], bank=account, id=name, made_at=now
+        )
+        made = BankFile.objects.create(
+            id=id_,
+            namespace_id=namespace,
+            orders=len(rows),
+            total_minor=sum(row.minor for row in rows),
+            currency=rows[0].currency,
+            text_sealed=secrets.seal(text, place=f"bankfile.text/{id_}"),
+            by_id=by,
+            made_at=now,
+        )
+        BankOrder.objects.filter(pk__in=[row.pk for row in rows]).update(
+            state=bank.OrderState.FILED, file=made
+        )
+        return made
+
+
+def _transfer(row: BankOrder) -> Transfer:
+    return Transfer(
+        id=row.end_to_end,
+        minor=row.minor,
+        currency=row.currency,
+        iban=row.opened("iban"),
+        name=row.opened("name"),
+        text=row.text,
+    )

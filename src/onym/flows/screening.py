@@ -1,0 +1,100 @@
+"""May this member pay, or be paid? Lists and limits are asked before any money is ordered.
+
+A name that is like a listed one is held for a person of the desk. Everything fails closed.
+"""
+
+from __future__ import annotations
+
+from django.db import transaction
+
+from onym import ports
+from onym.core import access, limits
+from onym.core import screening as core
+from onym.core.errors import AlreadyClosed, Malformed, Refusal, ScreeningHeld
+from onym.core.money import Money
+from onym.store import clock, ids, rowlocks, secrets
+from onym.store.desk import document
+from onym.store.models import Member, ScreeningCase
+
+OUTCOMES = ("cleared", "confirmed")
+
+
+def expect_clear(member: Member) -> None:
+    """Refuses `screening_held` to whose name is like a listed one, `screening_stale`.
+
+    Called outside the transaction of what is refused, so that the case stays written.
+    """
+    lists = ports.screening(member.namespace_id)
+    if lists is None or member.is_house:
+        return
+    found = core.match(member.name, lists.names(today=clock.machine().date()))
+    if found is not None and _case(member, found).state != "cleared":
+        raise ScreeningHeld("this has to be looked at by a person first")
+
+
+def _case(member: Member, found: core.Match) -> ScreeningCase:
+    with transaction.atomic():
+        id_ = ids.new("scr")
+        return ScreeningCase.objects.get_or_create(
+            member=member,
+            entry_index=secrets.index(found.entry, purpose="screening"),
+            defaults={
+                "id": id_,
+                "namespace_id": member.namespace_id,
+                "entry_sealed": secrets.seal(found.entry, place=f"screening.entry/{id_}"),
+                "percent": found.percent,
+                "found_at": clock.now(),
+            },
+        )[0]
+
+
+def expect_within(member: Member, amount: Money, *, what: str) -> None:
+    """Refuses `amount_too_large` above what the member's tier may do, `screening_stale`."""
+    table = document(namespace=member.namespace_id, kind="limits", at=clock.now())
+    if table is None or member.is_house:
+        return
+    known = ports.identity(member.namespace_id)
+    tier = known.tier(member.id, today=clock.machine().date()) if known else ""
+    limits.parse(table.text).expect(amount, tier=tier, what=what)
+
+
+def expect_may_pay(*, buyer: Member, price: Money, gross: Money, method: str) -> None:
+    """Price band and payment method of the buyer's tier, then the list."""
+    expect_within(buyer, price, what="price")
+    expect_within(buyer, gross, what=method if method == "bank_transfer" else limits.CARD)
+    expect_clear(buyer)
+
+
+def is_on(namespace: str) -> bool:
+    """Whether anybody is screened or limited here at all."""
+    lists = ports.screening(namespace) or ports.identity(namespace)
+    return bool(lists or document(namespace=namespace, kind="limits", at=clock.now()))
+
+
+def why_not_paid(member: Member, amount: Money) -> str:
+    """The code for which a payout has to wait; empty when it may leave."""
+    try:
+        expect_within(member, amount, what="payout")
+        expect_clear(member)
+    except Refusal as refusal:
+        return refusal.code
+    return ""
+
+
+def decide(*, case_id: str, by: str, outcome: str) -> ScreeningCase:
+    """`cleared`: it is another person, who may go on; `confirmed`: held for good.
+
+    A confirmed case may be cleared later, a cleared one is closed. Refuses `not_allowed`,
+    `malformed`, `already_closed`.
+    """
+    if outcome not in OUTCOMES:
+        raise Malformed("a case is cleared or confirmed")
+    with transaction.atomic():
+        row = rowlocks.screening_case(case_id)
+        now = clock.now()
+        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SCREEN)
+        if row.state == "cleared" or row.state == outcome:
+            raise AlreadyClosed(f"the case is {row.state}")
+        row.state, row.decided_by_id, row.decided_at = outcome, by, now
+        row.save(update_fields=["state", "decided_by", "decided_at"])
+        return row

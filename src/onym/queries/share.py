@@ -1,0 +1,37 @@
+"""Shares of displaced holders: of the accounts that a member holds, and those nobody claimed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from onym.queries.ground import Ground
+from onym.store.models import DisplacedShare
+
+
+def waiting(looked: Ground, *, accounts: Sequence[str]) -> list[dict[str, Any]]:
+    """What the holder of these accounts may claim now or later."""
+    rows = DisplacedShare.objects.filter(
+        namespace=looked.place, account_id__in=accounts, claimed_at=None, sale__state="settled"
+    )
+    return [_view(row, looked) for row in rows.select_related("sale__handle").order_by("from_at")]
+
+
+def unclaimed(looked: Ground) -> list[dict[str, Any]]:
+    """What lies in suspense for holders who have not come, for the desk."""
+    rows = DisplacedShare.objects.filter(
+        namespace=looked.place, claimed_at=None, sale__state="settled"
+    )
+    found = rows.select_related("sale__handle").order_by("from_at", "sale_id")[:100]
+    return [_view(row, looked) for row in found]
+
+
+def _view(row: DisplacedShare, looked: Ground) -> dict[str, Any]:
+    return {
+        "sale": row.sale_id,
+        "handle": row.sale.handle.display,
+        "account": row.account_id,
+        "amount": row.amount,
+        "from_at": row.from_at,
+        "may": looked.now >= row.from_at,
+    }

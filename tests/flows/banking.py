@@ -1,0 +1,54 @@
+"""A bank for tests: statements that follow one another, imported into a market."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from onym import ports
+from onym.flows import bank
+from onym.ports.bank import Bank
+from onym.store.models import BankStatement
+from onym_demo.bank import IBAN, Movement, sent, statement
+
+
+@dataclass(slots=True)
+class Banking:
+    """Each statement begins where the last one ended."""
+
+    place: Any
+    balance: Decimal = Decimal(0)
+    numbers: int = 0
+    refs: int = 0
+    texts: list[str] = field(default_factory=list)
+
+    def install(self) -> Banking:
+        ports.install(banks={self.place.id: Bank(iban=IBAN, beneficiary="Plaza")})
+        return self
+
+    def write(self, *movements: Movement, **changes: Any) -> str:
+        """The text of the next statement, which is not imported."""
+        self.numbers += 1
+        fields = {"id": f"S{self.numbers}", "opening": self.balance} | changes
+        return statement(movements, **fields)
+
+    def came(self, amount: float | str, text: str = "", **changes: Any) -> Movement:
+        self.refs += 1
+        return Movement(Decimal(str(amount)), f"B{self.refs}", text, **changes)
+
+    def take(self, *movements: Movement, **changes: Any) -> BankStatement:
+        """Write and import it."""
+        made = self.bring(self.write(*movements, **changes))
+        self.balance += sum((one.amount for one in movements), Decimal(0))
+        return made
+
+    def bring(self, text: str, *, by: str | None = None) -> BankStatement:
+        self.texts.append(text)
+        file = io.BytesIO(text.encode())
+        return bank.import_statement(namespace=self.place.id, file=file, by=by)
+
+    def pay(self, file: str) -> BankStatement:
+        """The bank has carried a payment file out."""
+        return self.take(*sent(file, prefix=f"P{self.numbers}"))
