@@ -144,6 +144,12 @@ def pages(made: dict[str, str]) -> dict[str, tuple[str, str]]:
         "notice": ("buyer", "/me/notices > /me/notices/"),
         "appeals": ("buyer", "/me/appeals"),
         "settings": ("buyer", "/me/settings"),
+        "accounts": ("seller", "/me/accounts"),
+        "payouts": ("seller", "/me/payout"),
+        "webhooks": ("seller", "/me/webhooks"),
+        "leave": ("seller", "/me/leave"),
+        "mail-address": ("seller", "/security/mail"),
+        "tokens": ("seller", "/security/tokens"),
         "security": ("buyer", "/security"),
         "totp": ("buyer", "/security/totp"),
         "sessions": ("buyer", "/sessions"),
@@ -159,6 +165,9 @@ def pages(made: dict[str, str]) -> dict[str, tuple[str, str]]:
         "desk-campaign": ("team1", "/desk/campaigns > /desk/campaigns/cmp_"),
         "desk-switches": ("team1", "/desk/switches"),
         "desk-overview": ("team1", "/desk/overview"),
+        "desk-calls": ("team1", "/desk/calls"),
+        "desk-bank": ("team1", "/desk/bank"),
+        "desk-screening": ("team1", "/desk/screening"),
     }
 
 
