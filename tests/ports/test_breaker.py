@@ -227,7 +227,7 @@ def test_a_dead_payment_provider_is_left_alone_and_its_charges_stay_unknown(cloc
     assert [one.reason for one in said[FAULTS:]] == ["not_asked"] * 2
     assert port.refund(intent_id="pi_x", **wish).reason == "not_asked"
     with pytest.raises(PlatformUnavailable):
-        port.account_ready("acct_x")
+        port.account("acct_x")
     assert port.name == dead.name
 
 

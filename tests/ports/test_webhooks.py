@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import threading
@@ -87,20 +88,18 @@ def test_nobody_there_is_an_answer_too() -> None:
 
 
 def test_a_receiver_that_drips_its_answer_is_cut_off() -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-
     def drip() -> None:
         link, _ = listener.accept()
-        link.recv(4096)
-        try:
+        with link, contextlib.suppress(OSError):
+            link.recv(4096)
             for letter in b"HTTP/1.1 200 OK and so on, for ever and ever and ever":
                 link.sendall(bytes([letter]))
                 time.sleep(0.2)
-        except OSError:
-            pass
 
-    threading.Thread(target=drip, daemon=True).start()
-    began = time.monotonic()
-    assert send(listener.getsockname()[1], 1.0) == Said(None, "timeout")
-    assert time.monotonic() - began < 4
-    listener.close()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        dripping = threading.Thread(target=drip)
+        dripping.start()
+        began = time.monotonic()
+        assert send(listener.getsockname()[1], 1.0) == Said(None, "timeout")
+        assert time.monotonic() - began < 4
+        dripping.join(timeout=20)

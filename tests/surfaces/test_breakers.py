@@ -76,12 +76,12 @@ def test_health_shows_it_in_this_process_and_ready_for_all_processes(
     scene: Scene, mute: Mute, settings: Any
 ) -> None:
     settings.DEMO = False
-    assert Client().get("/ready").json() == {"status": "ready", "failing": []}
+    assert Client().get("/ready").json()["failing"] == []
     for number in range(FAULTS):
         lists_a_resting_handle(scene, number)
     assert Client().get("/health").json()["outside"]["platform"] == "open"
-    answer = Client().get("/ready")
-    assert (answer.status_code, answer.json()["failing"]) == (200, ["platform"])
+    answer = Client().get("/ready").json()
+    assert (answer["failing"], answer["missing"]) == (["platform"], ["jobs"])  # no worker runs here
 
 
 def test_a_note_of_a_process_that_is_gone_is_forgotten(database: str) -> None:

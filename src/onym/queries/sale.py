@@ -20,7 +20,7 @@ def sale(sale_id: str, *, viewer: str, is_staff: bool = False) -> dict[str, Any]
     row = Sale.objects.select_related("handle").filter(pk=sale_id).first()
     if row is None or not (is_staff or viewer in (row.buyer_id, row.seller_id)):
         raise NotFound("no such sale")
-    return view(row) | {"action_url": _action(row) if viewer == row.buyer_id else None}
+    return view(row) | ({"action_url": _action(row)} if viewer == row.buyer_id else {})
 
 
 def _action(row: Sale) -> str | None:
@@ -91,6 +91,7 @@ def view(row: Sale) -> dict[str, Any]:
         "why": row.why or None,
         "read_back": read_back,
         "receipt": f"/sales/{row.id}/receipt.tlog-proof",
+        "action_url": None,
     }
 
 

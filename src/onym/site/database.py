@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import psycopg
 
@@ -134,7 +134,7 @@ def migrate(*, lock_seconds: float = LOCK_SECONDS, tries: int = TRIES) -> list[s
     from django.conf import settings
 
     with psycopg.connect(settings.DATABASE_URL, autocommit=True) as alone:
-        alone.execute("SELECT pg_advisory_lock(%s)", [MIGRATION_LOCK])
+        _be_first(alone)
         missing = missing_migrations()
         for attempt in range(1, tries + 1):
             if _applied(lock_seconds):
@@ -145,6 +145,18 @@ def migrate(*, lock_seconds: float = LOCK_SECONDS, tries: int = TRIES) -> list[s
             f"{missing_migrations()[0]} waited for a table that is in use, {tries} times; it "
             "changed nothing: run `onym migrate` again when less goes on"
         )
+
+
+def _be_first(link: psycopg.Connection[Any]) -> None:
+    """Take the lock once nobody else migrates. Asked for again and again: a statement that waits
+    for a lock holds a snapshot, and an index that is built concurrently waits for all of these.
+    """
+    asked = "SELECT pg_try_advisory_lock(%s)"
+    while True:
+        row = link.execute(asked, [MIGRATION_LOCK]).fetchone()
+        if row and row[0]:
+            return
+        time.sleep(0.2)
 
 
 def _applied(lock_seconds: float) -> bool:

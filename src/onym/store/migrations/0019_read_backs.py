@@ -9,6 +9,10 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = (("store", "0018_payments"),)
     operations = (
+        # What a build that was interrupted leaves is no index, and bars the next one.
+        migrations.RunSQL(
+            "drop index concurrently if exists event_read_back", migrations.RunSQL.noop
+        ),
         AddIndexConcurrently(
             "event",
             models.Index(
