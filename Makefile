@@ -60,7 +60,7 @@ security: install ## the source under bandit, the tracked files searched for sec
 
 lock: ## write the hashed requirements anew (needs uv)
 	for name in build base test spark node; do \
-	    uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url \
+	    uv pip compile -q --universal --generate-hashes --no-header --no-emit-index-url --no-strip-extras \
 	        --python-version 3.11 requirements/$$name.in -o requirements/$$name.txt || exit 1; \
 	done
 
