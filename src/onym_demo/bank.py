@@ -88,7 +88,7 @@ def _entry(row: Movement, currency: str, version: str, day: str) -> str:
 
 def sent(payment_file: str, *, prefix: str) -> list[Movement]:
     """Every transfer of a payment file as the bank books it."""
-    rows = ET.fromstring(payment_file.encode()).iter(f"{PAIN}CdtTrfTxInf")  # noqa: S314 - ours
+    rows = ET.fromstring(payment_file.encode()).iter(f"{PAIN}CdtTrfTxInf")  # noqa: S314 # nosec B314 - ours
     return [
         Movement(
             amount=-Decimal(row.findtext(f"{PAIN}Amt/{PAIN}InstdAmt", "0")),
