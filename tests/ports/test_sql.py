@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import socket
 import threading
@@ -311,14 +312,15 @@ class Cutting:
             threading.Thread(target=self._up, args=(near, far), daemon=True).start()
 
     def _up(self, near: socket.socket, far: socket.socket) -> None:
-        while data := near.recv(65536):
-            if b"COMMIT" in data and self.cuts:
-                self.cuts -= 1
-                near.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # the other direction has closed them both
+            while data := near.recv(65536):
+                if b"COMMIT" in data and self.cuts:
+                    self.cuts -= 1
+                    near.shutdown(socket.SHUT_RDWR)
+                    far.sendall(data)
+                    break
                 far.sendall(data)
-                break
-            far.sendall(data)
-        far.shutdown(socket.SHUT_WR)
+            far.shutdown(socket.SHUT_WR)
 
     def _down(self, far: socket.socket, near: socket.socket) -> None:
         try:
