@@ -46,6 +46,16 @@ def payable(member: str) -> str:
     return f"member:{member}:payable"
 
 
+def available(member: str) -> str:
+    """A wallet's money that its member may use."""
+    return f"member:{member}:available"
+
+
+def held(member: str) -> str:
+    """A wallet's money that waits for what it is held for."""
+    return f"member:{member}:held"
+
+
 def funded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
     """The buyer's money arrives in the sale's escrow."""
     moves = {world(provider): -gross.minor, escrow(sale): gross.minor}
@@ -79,10 +89,48 @@ def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Ent
     return Entry("refunded", sale, gross.currency, moves, provider_id)
 
 
-def paid_out(*, payout: str, amount: Money, member: str, provider: str, provider_id: str) -> Entry:
-    """The seller's proceeds leave for the connected account."""
-    moves = {payable(member): -amount.minor, world(provider): amount.minor}
+def paid_out(*, payout: str, amount: Money, out_of: str, provider: str, provider_id: str) -> Entry:
+    """Proceeds (`out_of` payable) or a wallet's money (held) leave for the member's own account."""
+    moves = {out_of: -amount.minor, world(provider): amount.minor}
     return Entry("paid_out", payout, amount.currency, moves, provider_id)
+
+
+def deposited(
+    *, deposit: str, amount: Money, member: str, out_of: str, provider_id: str | None
+) -> Entry:
+    """Money came into a wallet: `out_of` the world, or suspense where a bank transfer lay."""
+    moves = {out_of: -amount.minor, available(member): amount.minor}
+    return Entry("deposited", deposit, amount.currency, moves, provider_id)
+
+
+def hold(*, hold: str, amount: Money, member: str) -> Entry:
+    """Set aside for what the hold names."""
+    moves = {available(member): -amount.minor, held(member): amount.minor}
+    return Entry("held", hold, amount.currency, moves)
+
+
+def voided(*, hold: str, amount: Money, member: str) -> Entry:
+    """What was set aside may be used again."""
+    moves = {held(member): -amount.minor, available(member): amount.minor}
+    return Entry("voided", hold, amount.currency, moves)
+
+
+def funded_from_wallet(*, sale: str, gross: Money, member: str) -> Entry:
+    """What was held for a sale is the sale's."""
+    moves = {held(member): -gross.minor, escrow(sale): gross.minor}
+    return Entry("funded", sale, gross.currency, moves)
+
+
+def refunded_to_wallet(*, sale: str, gross: Money, member: str) -> Entry:
+    """The buyer's money goes back to the wallet that it came from."""
+    moves = {escrow(sale): -gross.minor, available(member): gross.minor}
+    return Entry("refunded", sale, gross.currency, moves)
+
+
+def kept(*, payout: str, amount: Money, member: str) -> Entry:
+    """Proceeds go to the seller's wallet instead of leaving."""
+    moves = {payable(member): -amount.minor, available(member): amount.minor}
+    return Entry("kept", payout, amount.currency, moves)
 
 
 SUSPENSE = "suspense"
@@ -125,6 +173,17 @@ def charged_back(
 ) -> Entry:
     """The buyer's bank has taken the money back, `out_of` escrow or as a claim of the house."""
     moves = {out_of: -amount.minor, world(provider): amount.minor}
+    return Entry("charged_back", chargeback, amount.currency, moves, provider_id)
+
+
+def deposit_charged_back(
+    *, chargeback: str, amount: Money, there: Money, member: str, provider: str, provider_id: str
+) -> Entry:
+    """The member's bank has taken a deposit back: `there` of it lay in the wallet, the rest is a
+    claim of the house."""
+    parts = {available(member): -there.minor, RECEIVABLE: there.minor - amount.minor}
+    moves = {code: minor for code, minor in parts.items() if minor}
+    moves[world(provider)] = amount.minor
     return Entry("charged_back", chargeback, amount.currency, moves, provider_id)
 
 

@@ -79,7 +79,7 @@ def _taken(row: Chargeback) -> ledger.Entry:
 
 def _account(row: Chargeback) -> str:
     is_escrow = row.source == core.Source.ESCROW
-    return ledger.escrow(row.sale_id) if is_escrow else ledger.RECEIVABLE
+    return ledger.escrow(str(row.sale_id)) if is_escrow else ledger.RECEIVABLE
 
 
 def _book(sale: Sale, entry: ledger.Entry, *, at: datetime) -> None:

@@ -64,13 +64,13 @@ def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
         account = accounts.get(payout.member_id)
         if account and payout.state == PayoutState.DUE and payout.id not in done:
             _order(
-                payout.sale.namespace_id,
+                payout.place,
                 kind="payout",
                 minor=payout.amount_minor,
                 currency=payout.currency,
                 iban=account.opened("iban"),
                 name=account.opened("name"),
-                text=f"Payout {payout.sale_id}",
+                text=f"Payout {payout.about}",
                 now=now,
                 payout=payout,
             )

@@ -80,7 +80,9 @@ def looked(*, member: str, account: str, told: Account | None) -> None:
 
 
 def _refused(member: str) -> list[str]:
-    rows = Payout.objects.filter(member_id=member, state=PayoutState.REFUSED).order_by("id")
+    """Of sales: what was to leave a wallet is back in it."""
+    rows = Payout.objects.filter(member_id=member, state=PayoutState.REFUSED, sale__isnull=False)
+    rows = rows.order_by("id")
     return list(rows.values_list("id", flat=True))
 
 
@@ -100,7 +102,7 @@ def retry(*, payout_id: str, by: str) -> Payout:
         payout = rowlocks.payout(payout_id)
         clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
-        if payout.state != PayoutState.REFUSED:
+        if payout.state != PayoutState.REFUSED or payout.sale_id is None:
             raise AlreadyClosed(f"the payout is {payout.state}", state=payout.state)
         _retry(payout)
         return payout

@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, F, Q, UniqueConstraint
 
 from onym.core import chargeback as core
 from onym.core.money import Money
 from onym.store.sale import Sale
+from onym.store.wallet import Deposit
 
 
 class Chargeback(models.Model):
-    """One of them as the provider last told; `source` is where its money came from."""
+    """One of them as the provider last told; `source` is where its money came from.
+
+    It is of a sale's payment, or of a deposit, of which `wallet_minor` still lay in the wallet.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
-    sale = models.ForeignKey(Sale, models.PROTECT)
+    sale = models.ForeignKey(Sale, models.PROTECT, null=True)
+    deposit = models.ForeignKey(Deposit, models.PROTECT, null=True)
     provider = models.CharField(max_length=20)
     provider_id = models.CharField(max_length=80)
     status = models.CharField(max_length=8)
     source = models.CharField(max_length=12)
     amount_minor = models.BigIntegerField()
+    wallet_minor = models.BigIntegerField(default=0, db_default=0)
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=60, default="")
     opened_at = models.DateTimeField()
@@ -31,6 +37,15 @@ class Chargeback(models.Model):
             CheckConstraint(name="chargeback_status", condition=Q(status__in=list(core.Status))),
             CheckConstraint(name="chargeback_source", condition=Q(source__in=list(core.Source))),
             CheckConstraint(name="chargeback_positive", condition=Q(amount_minor__gt=0)),
+            CheckConstraint(
+                name="chargeback_of_one_payment",
+                condition=Q(sale__isnull=False, deposit=None)
+                | Q(sale=None, deposit__isnull=False, source="wallet"),
+            ),
+            CheckConstraint(
+                name="chargeback_wallet_within",
+                condition=Q(wallet_minor__gte=0, wallet_minor__lte=F("amount_minor")),
+            ),
         )
 
     @property

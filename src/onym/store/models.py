@@ -43,6 +43,7 @@ from onym.store.share import DisplacedShare
 from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
+from onym.store.wallet import Deposit, Hold, Wallet
 from onym.store.watch import Watch, WatchCursor, WatchHit
 from onym.store.webhook import Delivery, Webhook
 
@@ -62,6 +63,7 @@ __all__ = [
     "Chargeback",
     "Delivery",
     "DemoClock",
+    "Deposit",
     "DirectoryImport",
     "Disclosure",
     "DisplacedShare",
@@ -69,6 +71,7 @@ __all__ = [
     "Entry",
     "Event",
     "Handle",
+    "Hold",
     "HookCall",
     "IdempotentRequest",
     "Invitation",
@@ -108,6 +111,7 @@ __all__ = [
     "Tenure",
     "Token",
     "Transfer",
+    "Wallet",
     "Watch",
     "WatchCursor",
     "WatchHit",

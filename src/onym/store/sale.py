@@ -144,13 +144,14 @@ class Payment(models.Model):
 
 
 class Payout(models.Model):
-    """The seller's proceeds on their way out, not before `due_at`.
+    """The seller's proceeds on their way out, not before `due_at`; without a sale, money that a
+    member takes out of the wallet.
 
     `attempt` counts refusals whose cause is gone: each has a key of its own at the provider.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
-    sale = models.OneToOneField(Sale, models.PROTECT)
+    sale = models.OneToOneField(Sale, models.PROTECT, null=True)
     member = models.ForeignKey(Member, models.PROTECT)
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -170,6 +171,16 @@ class Payout(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def about(self) -> str:
+        """What it is for, as the provider and letters name it: the sale, else itself."""
+        return self.sale_id or self.id
+
+    @property
+    def place(self) -> str:
+        """The namespace; by the sale where there is one, which batches have locked."""
+        return self.sale.namespace_id if self.sale else self.member.namespace_id
 
     @property
     def key(self) -> str:
