@@ -199,6 +199,22 @@ def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
     return Entry("absorbed", chargeback, amount.currency, moves)
 
 
+LOSS = "loss"
+"""What the house has given up."""
+
+
+def recovered(*, recovery: str, amount: Money, out_of: str) -> Entry:
+    """A claim of the house is met, in part or whole, out of what its debtor would have had."""
+    moves = {out_of: -amount.minor, RECEIVABLE: amount.minor}
+    return Entry("recovered", recovery, amount.currency, moves)
+
+
+def written_off(*, chargeback: str, amount: Money) -> Entry:
+    """Two people have given the rest of a claim up."""
+    moves = {LOSS: -amount.minor, RECEIVABLE: amount.minor}
+    return Entry("written_off", chargeback, amount.currency, moves)
+
+
 def compensated(*, appeal: str, amount: Money, member: str | None) -> Entry:
     """A holder whose handle was sold wrongly has a part of the price, set aside if unknown."""
     to = payable(member) if member else "suspense"

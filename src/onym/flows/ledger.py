@@ -16,7 +16,7 @@ from onym.core.area import Area
 from onym.core.events import amount as figure
 from onym.core.money import Money
 from onym.core.sale import PayoutState
-from onym.flows import area, hold, outgoing, record, screening
+from onym.flows import area, hold, outgoing, record, recovery, screening
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import (
     BookAccount,
@@ -167,6 +167,7 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         due = [row for row in rows if _is_due(row, now)]
         held_up = _stopped(due)
         due = [row for row in due if row.place not in held_up]
+        _recover(due, now=now)
         due = outgoing.take(_kept(due, now=now), now=now)
         ready = _with_account(due)
         for payout in due:
@@ -212,6 +213,13 @@ def _held(payout_ids: Sequence[str]) -> set[str]:
     return held
 
 
+def _recover(payouts: Sequence[Payout], *, now: datetime) -> None:
+    """What banks took of a member's is met by what would leave for them now."""
+    for payout in payouts:
+        for entry in recovery.take(payout, now=now):
+            book(entry, namespace=payout.place, at=now)
+
+
 def into_wallets(sales: Iterable[Sale]) -> set[str]:
     """The sellers among theirs who want proceeds in their wallets, while there are any."""
     return _chose_wallet({sale.seller_id for sale in sales})
@@ -233,7 +241,7 @@ def _kept(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
             payout.save(update_fields=["state", "reason", "answered_at"])
             entry = core.kept(payout=payout.id, amount=payout.amount, member=payout.member_id)
             book(entry, namespace=payout.place, at=now)
-    return [row for row in payouts if row.state != PayoutState.KEPT]
+    return [row for row in payouts if row.state not in FINAL]
 
 
 def _with_account(payouts: Sequence[Payout]) -> set[str]:

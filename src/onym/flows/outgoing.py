@@ -66,7 +66,7 @@ def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
             _order(
                 payout.place,
                 kind="payout",
-                minor=payout.amount_minor,
+                minor=payout.amount.minor,
                 currency=payout.currency,
                 iban=account.opened("iban"),
                 name=account.opened("name"),

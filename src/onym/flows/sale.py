@@ -16,7 +16,7 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, outgoing, record, screening
+from onym.flows import appraisal, area, names, outgoing, record, recovery, screening
 from onym.flows import ledger as books
 from onym.flows import share as displaced
 from onym.store import clock, ids, rowlocks
@@ -242,6 +242,9 @@ def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     if not is_of_the_house(sale):
         delay = rules.withdrawal_delay(sale.money("price"))
         books.owe(sale, due_at=now if books.into_wallets([sale]) else now + delay)
+    else:
+        for entry in recovery.from_revenue([sale], now=now):
+            books.book(entry, namespace=sale.namespace_id, at=now)
     row = sale.handle
     row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
     row.cool_off_until = now + rules.periods["cool_off_days"]

@@ -223,11 +223,27 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         group by s.id, wanted.kind, wanted.minor having coalesce(sum(p.minor), 0) <> wanted.minor
         union all
         select o.id || ' (' || o.state || '): kept in the wallet, ' || coalesce(e.minor, 0)
-        from (select id, state, amount_minor from store_payout where state = 'kept') o
+        from (select id, state, amount_minor - recovered_minor as amount_minor
+              from store_payout where state = 'kept') o
         full join (select e.ref, p.minor from store_entry e
                    join store_posting p on p.entry_id = e.id and p.minor > 0
                    where e.kind = 'kept') e on e.ref = o.id
         where o.amount_minor is distinct from e.minor
+        union all
+        select coalesce(c.id, e.ref) || ': recovered or written off, and booked, differ'
+        from (select r.id, r.minor from store_recovery r
+              union all select id, written_off_minor from store_chargeback
+              where written_off_minor > 0) c
+        full join (select e.ref, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind in ('recovered', 'written_off')) e on e.ref = c.id
+        where c.minor is distinct from e.minor
+        union all
+        select 'of ' || r.id || ', ' || r.minor || ' were recovered'
+        from (select id, recovered_minor as minor from store_chargeback
+              union all select id, recovered_minor from store_payout) r
+        where r.minor <> (select coalesce(sum(v.minor), 0) from store_recovery v
+                          where v.chargeback_id = r.id or v.payout_id = r.id)
         union all
         select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
         from store_sale s join store_member m on m.id = s.seller_id
@@ -274,7 +290,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             select namespace_id, 'deposited', id, provider_id, amount_minor
             from store_deposit where state = 'paid' and provider_id is not null
             union all
-            select m.namespace_id, 'paid_out', o.id, o.provider_id, o.amount_minor
+            select m.namespace_id, 'paid_out', o.id, o.provider_id,
+                   o.amount_minor - o.recovered_minor
             from store_payout o join store_member m on m.id = o.member_id where o.state = 'done'
             union all
             select namespace_id, case when minor > 0 then 'received' else 'taken' end,

@@ -26,6 +26,8 @@ class Chargeback(models.Model):
     source = models.CharField(max_length=12)
     amount_minor = models.BigIntegerField()
     wallet_minor = models.BigIntegerField(default=0, db_default=0)
+    recovered_minor = models.BigIntegerField(default=0, db_default=0)
+    written_off_minor = models.BigIntegerField(default=0, db_default=0)
     currency = models.CharField(max_length=3)
     reason = models.CharField(max_length=60, default="")
     opened_at = models.DateTimeField()
@@ -46,8 +48,35 @@ class Chargeback(models.Model):
                 name="chargeback_wallet_within",
                 condition=Q(wallet_minor__gte=0, wallet_minor__lte=F("amount_minor")),
             ),
+            CheckConstraint(
+                name="chargeback_met_within",
+                condition=Q(
+                    recovered_minor__gte=0,
+                    written_off_minor__gte=0,
+                    recovered_minor__lte=F("amount_minor")
+                    - F("wallet_minor")
+                    - F("written_off_minor"),
+                ),
+            ),
         )
 
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def open_minor(self) -> int:
+        """What of it lay nowhere when the bank took it, and nobody has made good."""
+        met = self.wallet_minor + self.recovered_minor + self.written_off_minor
+        return self.amount_minor - met
+
+    @property
+    def left(self) -> Money:
+        return Money(self.open_minor, self.currency)
+
+    @property
+    def place(self) -> str:
+        """The namespace of what was paid."""
+        paid = self.sale or self.deposit
+        assert paid is not None  # noqa: S101 - a constraint says so
+        return paid.namespace_id

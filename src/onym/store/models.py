@@ -37,6 +37,7 @@ from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
+from onym.store.recovery import Recovery
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.screening import ScreeningCase
 from onym.store.share import DisplacedShare
@@ -100,6 +101,7 @@ __all__ = [
     "RateWindow",
     "Reclaim",
     "Reconciliation",
+    "Recovery",
     "Sale",
     "SaleSlot",
     "ScreeningCase",

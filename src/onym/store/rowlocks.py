@@ -1,14 +1,13 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
 The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
-handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → deposit, payout, hold →
-book accounts by id. The
-handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
-one of them wins. A series of invoices comes last. The demo's clock, a member, a mail code, a
-second factor, a notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of
-the provider, a payout account and a case of screening are each locked alone. What is written to a
-platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
-transaction holds.
+handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → deposit, payout,
+chargeback, hold → book accounts by id. The handle's row is the lock of all that may happen to a
+handle, so two ways of selling it meet here and one of them wins. A series of invoices comes last.
+The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor of the
+watches, a webhook with a delivery, an event of the provider, a payout account and a case of
+screening are each locked alone. What is written to a platform that keeps no fences waits for
+`platform_turn`, a lock of the connection that no transaction holds.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
 from onym.store.bank import BankLine, BankOrder
+from onym.store.chargeback import Chargeback
 from onym.store.desk import Namespace
 from onym.store.hook import HookCall
 from onym.store.inbox import ProviderEvent
@@ -114,6 +114,17 @@ def payout(id_: str) -> Payout:
 def deposit(id_: str) -> Deposit:
     """While what the provider says of it is written down; before book accounts."""
     return _one(Deposit, pk=id_)
+
+
+def chargeback(id_: str) -> Chargeback:
+    """While a claim is met or given up; before book accounts."""
+    return _one(Chargeback, pk=id_)
+
+
+def chargebacks(ids: Iterable[str]) -> list[Chargeback]:
+    """Many, in the order of their ids."""
+    rows = Chargeback.objects.select_for_update().filter(id__in=list(ids)).order_by("id")
+    return list(rows)
 
 
 def live_hold(*, member: str, subject: str) -> Hold:

@@ -48,6 +48,7 @@ WORDS = {
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
     "deposited": said("put in"),
+    "recovered": said("a bank's loss met"),
     "voided": said("no longer held"),
     "pending": said("under way"),
     "action": said("waits for your word at the bank"),
@@ -126,6 +127,7 @@ WORDS = {
     "adopt_plan": said("Take a sweep into use"),
     "lift_stop": said("Lift the release stop"),
     "lift_area": said("Let an area go on"),
+    "write_off": said("Give a claim up"),
     # ways of selling
     "listing": said("fixed price"),
     "invitation": said("private offer"),
