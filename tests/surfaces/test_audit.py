@@ -206,6 +206,18 @@ BREAKS: list[tuple[str, str]] = [
     ("L10", "update store_payment set provider_id = 'pi_other' where kind = 'charge'"),
     ("L9", "update store_payment set method = 'wallet' where method <> 'wallet'"),
     ("L9", "update store_payout set state = 'kept' where sale_id is not null"),
+    (
+        "L9",
+        "insert into store_recovery (id, chargeback_id, minor, currency, at)"
+        " values ('rcv_1', 'cbk_none', 5, 'USD', now())",
+    ),
+    ("L9", "update store_payout set recovered_minor = 1 where sale_id is not null"),
+    (
+        "L9",
+        "insert into store_bounce (id, payout_id, line_id, provider_id, booked_as, minor, currency,"
+        " at) values ('bnc_1', 'out_none', 'bln_none', 'x', 'out_none', 5, 'USD', now())",
+    ),
+    ("L10", "update store_payout set bounces = 1 where state = 'done'"),
     ("L10", "delete from store_entry where kind = 'paid_out'"),
     ("L10", "update store_deposit set amount_minor = amount_minor + 1"),
     ("L10", "update store_deposit set state = 'declined'"),

@@ -199,6 +199,11 @@ def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
     return Entry("absorbed", chargeback, amount.currency, moves)
 
 
+def bounced(*, bounce: str, amount: Money, to: str) -> Entry:
+    """A payout that the other bank sent back is owed again, or is in its wallet again."""
+    return Entry("bounced", bounce, amount.currency, {SUSPENSE: -amount.minor, to: amount.minor})
+
+
 LOSS = "loss"
 """What the house has given up."""
 

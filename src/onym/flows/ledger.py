@@ -19,7 +19,9 @@ from onym.core.sale import PayoutState
 from onym.flows import area, hold, outgoing, record, recovery, screening
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import (
+    BankLine,
     BookAccount,
+    Bounce,
     Entry,
     Payout,
     PayoutAccount,
@@ -29,6 +31,8 @@ from onym.store.models import (
 )
 
 FINAL = (PayoutState.DONE, PayoutState.REFUSED, PayoutState.KEPT, PayoutState.WITHHELD)
+RETURNED = "returned"
+"""Why a payout is refused that had left and came back."""
 TOGETHER = 25
 """Payouts in one order: as many calls of the provider may be asked for again after a crash."""
 
@@ -336,7 +340,7 @@ def _paid_out(payout: Payout, *, provider: str, provider_id: str, now: datetime)
         hold.post(member=payout.member_id, subject=payout.id, now=now)
         out_of = core.held(payout.member_id)
     return core.paid_out(
-        payout=payout.id,
+        payout=payout.booked_as,
         amount=payout.amount,
         out_of=out_of,
         provider=provider,
@@ -356,3 +360,39 @@ def _book_payout(payout: Payout, *, provider: str, provider_id: str, at: datetim
     entry = _paid_out(payout, provider=provider, provider_id=provider_id, now=at)
     book(entry, namespace=payout.place, at=at)
     _tell_paid([payout], namespace=payout.place, now=at)
+
+
+def bounce(*, payout_id: str, line: BankLine) -> None:
+    """What had left came back, and lies in suspense: it is owed again, or in its wallet again.
+
+    A seller names another account, and it is sent anew. The caller has locked the bank; a payout
+    that is not done is left alone.
+    """
+    payout = rowlocks.payout(payout_id)
+    now = clock.now()
+    if payout.state != PayoutState.DONE or not payout.provider_id:
+        return
+    row = Bounce.objects.create(
+        id=ids.new("bnc"),
+        payout=payout,
+        line=line,
+        provider_id=payout.provider_id,
+        booked_as=payout.booked_as,
+        minor=payout.amount.minor,
+        currency=payout.currency,
+        at=now,
+    )
+    member = payout.member_id
+    to = core.payable(member) if payout.sale_id else core.available(member)
+    book(core.bounced(bounce=row.id, amount=payout.amount, to=to), namespace=payout.place, at=now)
+    payout.state, payout.reason, payout.provider_id = PayoutState.REFUSED, RETURNED, None
+    payout.bounces, payout.answered_at = payout.bounces + 1, now
+    payout.save()
+    record.notify(
+        namespace=payout.place,
+        kind="payout_returned" if payout.sale_id else "wallet_payout_back",
+        about=row.id,
+        member=member,
+        now=now,
+        facts={"payout": payout.id} if payout.sale_id else _of_wallet(payout),
+    )

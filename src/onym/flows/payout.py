@@ -86,6 +86,15 @@ def _refused(member: str) -> list[str]:
     return list(rows.values_list("id", flat=True))
 
 
+def send_anew(*, member: str) -> None:
+    """Another account is named: what was refused is due again, each under a new key."""
+    for payout_id in _refused(member):
+        with transaction.atomic():
+            row = rowlocks.payout(payout_id)
+            clock.now()
+            _retry(row)
+
+
 def _retry(payout: Payout) -> None:
     if payout.state == PayoutState.REFUSED:
         payout.state, payout.reason, payout.provider_id = PayoutState.DUE, "", None

@@ -239,6 +239,13 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    where e.kind in ('recovered', 'written_off')) e on e.ref = c.id
         where c.minor is distinct from e.minor
         union all
+        select coalesce(v.id, e.ref) || ': came back, and booked, differ'
+        from store_bounce v
+        full join (select e.ref, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind = 'bounced') e on e.ref = v.id
+        where v.minor is distinct from e.minor
+        union all
         select 'of ' || r.id || ', ' || r.minor || ' were recovered'
         from (select id, recovered_minor as minor from store_chargeback
               union all select id, recovered_minor from store_payout) r
@@ -290,9 +297,13 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             select namespace_id, 'deposited', id, provider_id, amount_minor
             from store_deposit where state = 'paid' and provider_id is not null
             union all
-            select m.namespace_id, 'paid_out', o.id, o.provider_id,
+            select m.namespace_id, 'paid_out',
+                   o.id || case when o.bounces > 0 then ':' || o.bounces else '' end, o.provider_id,
                    o.amount_minor - o.recovered_minor
             from store_payout o join store_member m on m.id = o.member_id where o.state = 'done'
+            union all
+            select l.namespace_id, 'paid_out', v.booked_as, v.provider_id, v.minor
+            from store_bounce v join store_bankline l on l.id = v.line_id
             union all
             select namespace_id, case when minor > 0 then 'received' else 'taken' end,
                    id, ref, abs(minor)

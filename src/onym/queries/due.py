@@ -12,6 +12,7 @@ from datetime import datetime
 
 from django.db.models import F, Max, Q, Sum
 
+from onym.core.bank import OrderState
 from onym.core.sale import PaymentState, State
 from onym.queries import plan, watch, webhook
 from onym.store.models import (
@@ -28,6 +29,7 @@ from onym.store.models import (
 HELD_UP = (State.COOLING, State.INSPECTION)
 """States whose clock waits while the buyer's bank decides about the payment."""
 UNANSWERED = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
+AT_THE_BANK = [state for state in OrderState if state is not OrderState.RETURNED]
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
 
@@ -66,8 +68,8 @@ def _invitations(at: datetime) -> list[Due]:
 
 
 def _payouts(at: datetime) -> list[Due]:
-    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at, bankorder=None)
-    rows = rows.exclude(sale__frozen=True)
+    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
+    rows = rows.exclude(sale__frozen=True).exclude(bankorder__state__in=AT_THE_BANK)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
 
 

@@ -19,7 +19,7 @@ select e.kind, e.provider_id, e.at, a.currency, abs(sum(p.minor)) as minor,
 from store_entry e
 join store_posting p on p.entry_id = e.id
 join store_bookaccount a on a.id = p.account_id and a.code = %(world)s
-left join store_payout o on e.kind = 'paid_out' and o.id = e.ref
+left join store_payout o on e.kind = 'paid_out' and o.id = split_part(e.ref, ':', 1)
 left join store_chargeback c on e.kind in ('charged_back', 'reinstated') and c.id = e.ref
 where e.namespace_id = %(namespace)s and e.kind = any(%(kinds)s)
   and (e.at >= %(since)s and e.at < %(until)s or e.provider_id = any(%(ids)s))

@@ -8,6 +8,7 @@ from onym.store.bank import (
     BankOrder,
     BankReference,
     BankStatement,
+    Bounce,
 )
 from onym.store.breaker import BreakerState
 from onym.store.chargeback import Chargeback
@@ -59,6 +60,7 @@ __all__ = [
     "BankReference",
     "BankStatement",
     "BookAccount",
+    "Bounce",
     "BreakerState",
     "Campaign",
     "Chargeback",

@@ -161,6 +161,7 @@ class Payout(models.Model):
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
     attempt = models.PositiveSmallIntegerField(default=0, db_default=0)
+    bounces = models.PositiveSmallIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 
@@ -188,6 +189,11 @@ class Payout(models.Model):
     def place(self) -> str:
         """The namespace; by the sale where there is one, which batches have locked."""
         return self.sale.namespace_id if self.sale else self.member.namespace_id
+
+    @property
+    def booked_as(self) -> str:
+        """What its leaving is booked under: anew each time that it came back."""
+        return f"{self.id}:{self.bounces}" if self.bounces else self.id
 
     @property
     def key(self) -> str:

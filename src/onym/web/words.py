@@ -65,6 +65,8 @@ WORDS = {
     "over": said("more than the amount"),
     "unknown": said("names no sale"),
     "late": said("too late"),
+    "back": said("a payout came back"),
+    "bounced": said("a payout came back"),
     "payout": said("payout"),
     "refund": said("refund"),
     "return": said("sent back"),
