@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -140,7 +140,8 @@ def offers(world: worlds.World, over: threading.Event, kept: list[tuple[Way, str
 
 def loaded(world: worlds.World, kill: Callable[[], None]) -> list[tuple[Way, str]]:
     """What four clients were answered until the database was killed under them."""
-    over, kept = threading.Event(), [[] for _ in range(4)]  # type: ignore[var-annotated]
+    over = threading.Event()
+    kept: list[list[tuple[Way, str]]] = [[] for _ in range(4)]
     threads = [threading.Thread(target=offers, args=(world, over, one)) for one in kept]
     for thread in threads:
         thread.start()
@@ -289,14 +290,15 @@ class Twice(worlds.World):
 
 
 @pytest.fixture
-def twice(database: str, settings: Any) -> Iterator[Twice]:
-    return worlds.market(settings, kind=Twice)  # type: ignore[return-value]
+def twice(database: str, settings: Any) -> worlds.World:
+    return worlds.market(settings, kind=Twice)
 
 
 @pytest.mark.parametrize("kind", WAYS)
 def test_a_queue_that_delivers_everything_twice_has_each_effect_once(
-    twice: Twice, kind: str
+    twice: worlds.World, kind: str
 ) -> None:
+    assert isinstance(twice, Twice)
     way = WAYS[kind](twice)
     way.go()
     twice.all_again()
