@@ -15,12 +15,12 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import transaction
 from tests import make
+from tests.flows import purses
 from tests.flows.banking import Banking
 
 from onym.core import ledger as core
 from onym.flows import (
     bank,
-    hold,
     invitation,
     invoice,
     ledger,
@@ -42,7 +42,6 @@ from onym.store.models import (
     BankLine,
     Campaign,
     Delivery,
-    Deposit,
     DirectoryImport,
     Document,
     Handle,
@@ -51,7 +50,6 @@ from onym.store.models import (
     Invoice,
     Listing,
     Notice,
-    Payout,
     Plan,
     PlanPart,
     Reclaim,
@@ -105,7 +103,7 @@ def market() -> LivedIn:
     sellers = _listings(place, now)
     sales = [_sale(place, buyer, sellers[n % 30], now - n * 3 * DAY) for n in range(60)]
     _statement(buyer, now)
-    _wallet(buyer, now)
+    purses.lived_in(buyer, now)
     made = [_offer(buyer, n) for n in range(25)]
     campaign, link = _campaigns(place, curator)
     keep = _on_their_way(place, plan, now)
@@ -398,39 +396,6 @@ def _statement(member: Any, now: datetime) -> None:
             {f"member:{member.id}:payable": 100 + n, f"escrow:sal_x{n}": -100 - n},
         )
         ledger.book(entry, namespace=member.namespace_id, at=now)
-
-
-@transaction.atomic
-def _wallet(member: Any, now: datetime) -> None:
-    """Deposits, one that the bank still asks about, and a payout that has not left."""
-    for n in range(60):
-        made = Deposit.objects.create(
-            id=f"dep_00{n:02d}",
-            namespace=member.namespace,
-            member=member,
-            state="action" if n == 59 else "paid",
-            method="pm_card_visa",
-            amount_minor=2_000,
-            currency="USD",
-            provider_id=f"pi_wallet{n}",
-            action_url="https://bank.example/ask" if n == 59 else "",
-            made_at=now,
-            gives_up_at=now + DAY,
-        )
-        if n < 59:
-            entry = core.deposited(
-                deposit=made.id,
-                amount=made.amount,
-                member=member.id,
-                out_of="world:stripe",
-                provider_id=made.provider_id,
-            )
-            ledger.book(entry, namespace=member.namespace_id, at=now)
-    out = Payout.objects.create(
-        id="out_00", member=member, amount_minor=5_000, currency="USD", due_at=now + DAY
-    )
-    _, entry = hold.make(member, kind="payout", subject=out.id, amount=out.amount, now=now)
-    ledger.book(entry, namespace=member.namespace_id, at=now)
 
 
 def _offer(buyer: Any, n: int) -> str:

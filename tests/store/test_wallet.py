@@ -72,7 +72,7 @@ def test_the_database_refuses(ended: Any, name: str, statement: str) -> None:
     with pytest.raises(IntegrityError) as refused:  # noqa: SIM117 - one is the test's
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
-    assert refused.value.__cause__.diag.constraint_name == name  # type: ignore[union-attr]
+    assert refused.value.__cause__.diag.constraint_name == name  # type: ignore[union-attr]  # psycopg's
 
 
 def test_a_second_hold_for_what_has_ended_is_allowed(ended: Any) -> None:
