@@ -170,7 +170,7 @@ def test_a_sale_is_paid_from_the_wallet_with_the_sale_as_the_answer(member: Call
     assert member.send("POST", path, wish, key="pay").json() == answer.json()
     lines = member.send("GET", "/wallet").json()["items"]
     assert [(one["kind"], one["handle"], one["sale"]) for one in lines] == [
-        ("held", "moon", sale),
+        ("set_aside", "moon", sale),
         ("deposited", None, None),
     ]
 

@@ -106,7 +106,7 @@ def deposited(
 def hold(*, hold: str, amount: Money, member: str) -> Entry:
     """Set aside for what the hold names."""
     moves = {available(member): -amount.minor, held(member): amount.minor}
-    return Entry("held", hold, amount.currency, moves)
+    return Entry("set_aside", hold, amount.currency, moves)
 
 
 def voided(*, hold: str, amount: Money, member: str) -> Entry:
@@ -130,7 +130,7 @@ def refunded_to_wallet(*, sale: str, gross: Money, member: str) -> Entry:
 def kept(*, payout: str, amount: Money, member: str) -> Entry:
     """Proceeds go to the seller's wallet instead of leaving."""
     moves = {payable(member): -amount.minor, available(member): amount.minor}
-    return Entry("kept", payout, amount.currency, moves)
+    return Entry("to_wallet", payout, amount.currency, moves)
 
 
 SUSPENSE = "suspense"

@@ -219,9 +219,11 @@ def _held(payout_ids: Sequence[str]) -> set[str]:
 
 def _recover(payouts: Sequence[Payout], *, now: datetime) -> None:
     """What banks took of a member's is met by what would leave for them now."""
+    owing = recovery.debtors({payout.member_id for payout in payouts if payout.sale_id})
     for payout in payouts:
-        for entry in recovery.take(payout, now=now):
-            book(entry, namespace=payout.place, at=now)
+        if payout.member_id in owing:
+            for entry in recovery.take(payout, now=now):
+                book(entry, namespace=payout.place, at=now)
 
 
 def into_wallets(sales: Iterable[Sale]) -> set[str]:

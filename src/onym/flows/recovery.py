@@ -32,6 +32,17 @@ def open_claims() -> QuerySet[Chargeback]:
     return rows.exclude(pk__in=met).filter(amount_minor__gt=done).order_by("id")
 
 
+def debtors(members: Iterable[str]) -> set[str]:
+    """Those among the members who owe anything: asked once for many payouts."""
+    wanted = set(members)
+    sold = Q(sale__seller_id__in=wanted, sale__state=State.SETTLED)
+    if not wanted:
+        return set()
+    claims = open_claims().filter(sold | Q(deposit__member_id__in=wanted))
+    pairs = claims.values_list("sale__seller_id", "deposit__member_id")
+    return {member for pair in pairs for member in pair if member}
+
+
 def take(payout: Payout, *, now: datetime) -> list[ledger.Entry]:
     """Meet claims out of proceeds that were never asked for; the caller has locked them, and books.
 

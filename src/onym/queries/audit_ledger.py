@@ -22,7 +22,7 @@ HOLDS = (
     full join (select e.ref, sum(p.minor) as minor from store_entry e
                join store_posting p on p.entry_id = e.id
                join store_bookaccount a on a.id = p.account_id and a.code like '%%:held'
-               where e.kind = 'held' group by e.ref) e on e.ref = h.id
+               where e.kind = 'set_aside' group by e.ref) e on e.ref = h.id
     where h.amount_minor is distinct from e.minor
     union all
     select coalesce(h.id, e.ref) || ' (' || coalesce(h.state, '-') || '): voided '
@@ -227,7 +227,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
               from store_payout where state = 'kept') o
         full join (select e.ref, p.minor from store_entry e
                    join store_posting p on p.entry_id = e.id and p.minor > 0
-                   where e.kind = 'kept') e on e.ref = o.id
+                   where e.kind = 'to_wallet') e on e.ref = o.id
         where o.amount_minor is distinct from e.minor
         union all
         select coalesce(c.id, e.ref) || ': recovered or written off, and booked, differ'

@@ -48,6 +48,8 @@ WORDS = {
     "paid_out": said("paid out"),
     "compensated": said("compensation"),
     "deposited": said("put in"),
+    "set_aside": said("held for something"),
+    "to_wallet": said("proceeds into the wallet"),
     "recovered": said("a bank's loss met"),
     "voided": said("no longer held"),
     "pending": said("under way"),
