@@ -384,6 +384,21 @@ def tell_before(sale: Sale, kind: str, *, now: datetime) -> None:
         )
 
 
+def tell_account(sale: Sale, kind: str, *, now: datetime) -> None:
+    """The seller's account on the platform, where they have never signed in here: who answers by a
+    letter's link alone may have read a letter that was another's."""
+    if sale.seller.user_id is None and sale.seller_account_id and not sale.seller.is_house:
+        record.notify(
+            namespace=sale.namespace_id,
+            kind=kind,
+            about=sale.id,
+            account_id=sale.seller_account_id,
+            language=sale.seller.language,
+            now=now,
+            facts={"sale": sale.id, "handle": sale.handle.display},
+        )
+
+
 def tell(sale: Sale, kind: str, *, now: datetime) -> None:
     for member in (sale.buyer, sale.seller):
         if not member.is_house:
