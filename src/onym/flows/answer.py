@@ -17,7 +17,7 @@ from onym.core import answer as core
 from onym.core import link as codes
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.core.money import Money
-from onym.flows import limits, people
+from onym.flows import limits, people, screening
 from onym.flows import link as links
 from onym.flows import offer as offers
 from onym.flows import sale as sale_flow
@@ -102,7 +102,7 @@ def prove(*, answer_id: str) -> bool:
     """Look into the profile of whoever holds the handle now; if the code is there, it is answered.
 
     Refuses `already_closed`, `expired`, `platform_unavailable`, `rate_limited`, and all that keeps
-    a member from answering so: `shown_changed`, `not_allowed`, …
+    a member from answering so: `screening_held`, `shown_changed`, `not_allowed`, …
     """
     found = _waiting(answer_id)
     held = _ask(found)
@@ -126,8 +126,10 @@ def _waiting(answer_id: str) -> OfferAnswer:
 
 
 def _ask(found: OfferAnswer) -> links.Held:
-    """Who holds the handle, and their profile: asked before the transaction."""
-    offer = found.offer
+    """Who holds the handle, and their profile: asked before the transaction, as the list is."""
+    offer, known = found.offer, _linked(found.offer)
+    parties = [offer.buyer_id, known.id if known else None]
+    screening.expect_all_clear(offer.namespace_id, parties)
     return links.look_up(
         namespace=offer.namespace_id, handle=offer.handle.handle, by=f"offer {offer.id}"
     )

@@ -23,7 +23,7 @@ from onym.core.area import Area
 from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import area, names, record
+from onym.flows import area, names, record, screening
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
@@ -210,9 +210,11 @@ def accept(*, offer_id: str, by: str) -> Sale:
     """Agree to the price on the table: takes the sale slot and closes a listing.
 
     Refuses `not_allowed` out of turn, `expired`, `already_closed`, `sale_slot_taken`, and what
-    keeps the handle from being sold (`handle_locked`, `handle_unavailable`).
+    keeps the handle from being sold (`handle_locked`, `handle_unavailable`), `screening_held`,
+    `screening_stale`.
     """
     place = _namespace_of(offer_id)
+    _expect_clear(offer_id, by=by)
     with transaction.atomic():
         phase = rowlocks.namespace_shared(place).phase
         offer = rowlocks.offer(offer_id)
@@ -227,6 +229,17 @@ def accept(*, offer_id: str, by: str) -> Sale:
         )
         _write(offer, decided, by=side, move="accept", now=now)
         return _agree(offer, seller=seller, now=now)
+
+
+def _expect_clear(offer_id: str, *, by: str) -> None:
+    """Both parties, before their rows are locked; whoever is neither is refused as that."""
+    offer = Offer.objects.get(pk=offer_id)
+    link = Link.objects.filter(
+        namespace_id=offer.namespace_id, account_id=offer.holder_account_id, unlinked_at=None
+    ).first()
+    parties = [offer.buyer_id, link.member_id if link else None]
+    if by in parties:
+        screening.expect_all_clear(offer.namespace_id, parties)
 
 
 def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:

@@ -47,7 +47,8 @@ def agree(
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
     `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
-    `amount_too_large`.
+    `amount_too_large`, `screening_held` and `screening_stale`: whoever agrees has asked for these
+    before, outside this transaction, so that a case stays written.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -57,6 +58,7 @@ def agree(
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
+        screening.expect_clear(party)
     loser = seller.is_house and row.account_id is not None
     share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
     split, told = _split(
