@@ -5,6 +5,7 @@ Every mechanism ends in `agree`; from there on all sales are the same. docs/conc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
@@ -59,10 +60,14 @@ def agree(
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
         screening.expect_clear(party)
-    loser = seller.is_house and row.account_id is not None
-    share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
-    split, told = _split(
-        kind=kind, buyer=buyer, price=price, schedule=schedule, share=share, now=now
+    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
+    loser = kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
+    split, told = fees.whole(
+        price=price,
+        schedule=schedule,
+        kind=kind_,
+        due=_tax_on(buyer, kind=kind_, now=now),
+        displaces=loser,
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
@@ -92,36 +97,23 @@ def agree(
     return sale
 
 
-def _split(
-    *,
-    kind: core.Kind,
-    buyer: Member,
-    price: Money,
-    schedule: fees.Schedule,
-    share: Money | None,
-    now: datetime,
-) -> tuple[fees.Split, tax.Due]:
-    """The parts with the tax that the buyer's country wants on top."""
-    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
-    bare = fees.split(price=price, kind=kind_, schedule=schedule)
-    due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
-    owed = Money(schedule.stepped(due.amount.minor), price.currency)
-    return fees.split(price=price, kind=kind_, schedule=schedule, tax=owed, share=share), due
-
-
-def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
-    """The house owes itself none."""
+def _tax_on(buyer: Member, *, kind: str, now: datetime) -> Callable[[Money, Money], tax.Due]:
+    """What the buyer's country wants on top; the house owes itself none."""
     table = document(namespace=buyer.namespace_id, kind="tax", at=now)
-    due = ports.tax(buyer.namespace_id).due(
-        table=table.text if table and not buyer.is_house else None,
-        country=buyer.country,
-        kind=kind,
-        paid=bare.gross,
-        service=bare.gross - bare.price,
-    )
-    if table is None or not due.facts:
-        return due
-    return tax.Due(due.amount, {**due.facts, "table": f"{table.name}/{table.version}"})
+
+    def due(paid: Money, service: Money) -> tax.Due:
+        found = ports.tax(buyer.namespace_id).due(
+            table=table.text if table and not buyer.is_house else None,
+            country=buyer.country,
+            kind=kind,
+            paid=paid,
+            service=service,
+        )
+        if table is None or not found.facts:
+            return found
+        return tax.Due(found.amount, {**found.facts, "table": f"{table.name}/{table.version}"})
+
+    return due
 
 
 def _tax(told: tax.Due) -> dict[str, str]:

@@ -41,14 +41,17 @@ def _thread(
 ) -> HttpResponse:
     told: dict[str, Any] = {"offer": view, "side": side, "refusal": refusal}
     if view["state"] == "open":
-        told |= _counter(request, view, refusal)
-        told["sums"] = fees.sums(ground.under(request), price=view["price"])
+        buyer = view["buyer"] if side == "buyer" else None  # whose country is theirs to know
+        told |= _counter(request, view, refusal, buyer)
+        told["sums"] = fees.sums(ground.under(request), price=view["price"], buyer=buyer)
     if view["state"] == "accepted":
         told["sale"] = queries.sale_of(view["id"])
     return render(request, "offer.html", told, status=refusal.status if refusal else 200)
 
 
-def _counter(request: HttpRequest, view: dict[str, Any], refusal: Refusal | None) -> dict[str, Any]:
+def _counter(
+    request: HttpRequest, view: dict[str, Any], refusal: Refusal | None, buyer: str | None
+) -> dict[str, Any]:
     """The other price that somebody is about to name: as typed, its sums, or what is wrong."""
     typed = (form.typed(request) or request.GET).get("price", "")
     if refusal and request.POST.get("do") == "counter":
@@ -57,7 +60,8 @@ def _counter(request: HttpRequest, view: dict[str, Any], refusal: Refusal | None
         return {"typed": typed}
     try:
         price = _price(typed, view["price"].currency)
-        return {"typed": typed, "other": fees.sums(ground.under(request), price=price)}
+        other = fees.sums(ground.under(request), price=price, buyer=buyer)
+        return {"typed": typed, "other": other}
     except Refusal as wrong:
         return {"typed": typed, "wrong": wrong}
 
