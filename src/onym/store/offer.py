@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
 from onym.core import answer
 from onym.core import offer as core
@@ -30,7 +30,7 @@ class Offer(models.Model):
     state = models.CharField(max_length=10, default="open")
     turn = models.CharField(max_length=6, default="seller")
     token_digest = models.CharField(max_length=64, unique=True)
-    mail_digest = models.CharField(max_length=64, null=True, unique=True)
+    mail_digest = models.CharField(max_length=64, null=True)
     made_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
@@ -46,6 +46,7 @@ class Offer(models.Model):
             CheckConstraint(name="offer_turn", condition=Q(turn__in=list(core.Turn))),
             CheckConstraint(name="offer_price", condition=Q(price_minor__gt=0)),
         )
+        indexes = (Index(name="offer_by_letter", fields=("mail_digest",)),)
 
     def snapshot(self) -> core.Offer:
         return core.Offer(

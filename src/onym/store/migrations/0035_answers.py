@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="offer",
             name="mail_digest",
-            field=models.CharField(max_length=64, null=True, unique=True),
+            field=models.CharField(max_length=64, null=True),
         ),
         migrations.CreateModel(
             name="OfferAnswer",
