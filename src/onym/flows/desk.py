@@ -13,7 +13,7 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
-from onym.flows import area, bank, invitation, listing, lists, names, plan, record, stop
+from onym.flows import area, bank, invitation, listing, lists, names, plan, record, screening, stop
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import Approval, BankLine, Campaign, Handle, Listing, Member, Plan, Sale
@@ -115,8 +115,12 @@ def _campaign(approval: Approval, now: datetime) -> Result:
 def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money) -> Approval:
     """The operator buys: a released handle, or one that its holder has listed at that price.
 
-    Always two people, a page that says so, and a leaf. Refuses an unavailable handle.
+    Always two people, a page that says so, and a leaf. Refuses an unavailable handle,
+    `screening_held`, `screening_stale`.
     """
+    on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
+    sellers = on_sale.filter(handle__handle=handle.casefold()).values_list("seller_id", flat=True)
+    screening.expect_all_clear(namespace, sellers)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)
