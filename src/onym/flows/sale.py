@@ -11,13 +11,13 @@ from datetime import datetime
 from django.db import transaction
 
 from onym import ports
-from onym.core import bank, fees, guidelines, handle, ledger, people, tax
+from onym.core import bank, fees, guidelines, handle, ledger, people, tax, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, outgoing, record, screening
+from onym.flows import appraisal, area, names, outgoing, record, recovery, screening
 from onym.flows import ledger as books
 from onym.flows import share as displaced
 from onym.store import clock, ids, rowlocks
@@ -234,7 +234,11 @@ def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
     displaced.keep([sale], rules=rules, now=now)
     if not is_of_the_house(sale):
-        books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
+        delay = rules.withdrawal_delay(sale.money("price"))
+        books.owe(sale, due_at=now if books.into_wallets([sale]) else now + delay)
+    else:
+        for entry in recovery.from_revenue([sale], now=now):
+            books.book(entry, namespace=sale.namespace_id, at=now)
     row = sale.handle
     row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
     row.cool_off_until = now + rules.periods["cool_off_days"]
@@ -332,8 +336,13 @@ def order_refund(sale: Sale, *, now: datetime) -> None:
     if sale.chargeback_set.exclude(status="won").exists():
         record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
         return
+    paid = sale.payment_set.filter(kind="charge", state="paid")
+    if paid.filter(method=wallet.METHOD).exists():
+        payment = payment_row(sale, kind="refund", method=wallet.METHOD, now=now)
+        record.defer("wallet.refund", lock=payment.id, payment_id=payment.id)
+        return
     payment = payment_row(sale, kind="refund", now=now)
-    if sale.payment_set.filter(kind="charge", state="paid", method=bank.METHOD).exists():
+    if paid.filter(method=bank.METHOD).exists():
         outgoing.refund(sale, payment, now=now)
         return
     record.defer("sale.refund", lock=payment.id, payment_id=payment.id)

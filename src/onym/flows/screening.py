@@ -86,7 +86,7 @@ def expect_within(member: Member, amount: Money, *, what: str) -> None:
 def expect_may_pay(*, buyer: Member, price: Money, gross: Money, method: str) -> None:
     """Price band and payment method of the buyer's tier, then the list."""
     expect_within(buyer, price, what="price")
-    expect_within(buyer, gross, what=method if method == "bank_transfer" else limits.CARD)
+    expect_within(buyer, gross, what=method if method in limits.METHODS else limits.CARD)
     expect_clear(buyer)
 
 

@@ -124,6 +124,7 @@ def environment(
             "ONYM_PLATFORM_URL": platform,
             "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
             "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
+            "ONYM_WALLET": "1",
             "ONYM_BANK_IBAN": "DE89370400440532013000",  # the example of the IBAN registry
             "ONYM_BANK_BENEFICIARY": "Plaza Handle Market",
             "ONYM_SMTP_HOST": "127.0.0.1",

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ("store", "0035_answers"),
+        ("store", "0028_answers"),
     ]
 
     operations = [
