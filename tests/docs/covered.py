@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/queries/answer.py": "tests/surfaces/test_answer.py",
     "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/web/address.py": "tests/surfaces/test_changes.py",
     "src/onym/ports/stripe_lines.py": "tests/surfaces/test_reconcile.py",

@@ -24,6 +24,7 @@ from onym.flows import (
     plan,
     record,
     recovery,
+    screening,
     stop,
 )
 from onym.flows import sale as sale_flow
@@ -127,8 +128,12 @@ def _campaign(approval: Approval, now: datetime) -> Result:
 def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money) -> Approval:
     """The operator buys: a released handle, or one that its holder has listed at that price.
 
-    Always two people, a page that says so, and a leaf. Refuses an unavailable handle.
+    Always two people, a page that says so, and a leaf. Refuses an unavailable handle,
+    `screening_held`, `screening_stale`.
     """
+    on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
+    sellers = on_sale.filter(handle__handle=handle.casefold()).values_list("seller_id", flat=True)
+    screening.expect_all_clear(namespace, sellers)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)

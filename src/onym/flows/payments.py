@@ -147,6 +147,7 @@ def funds_booked(sale: Sale, *, now: datetime) -> None:
     else:
         sale_flow.tell(sale, "trade_cooling", now=now)
         sale_flow.tell_before(sale, "trade_cooling", now=now)
+        sale_flow.tell_account(sale, "trade_cooling", now=now)
 
 
 def _answered(sale: Sale) -> None:

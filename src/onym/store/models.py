@@ -22,7 +22,7 @@ from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
 from onym.store.listing import Listing
 from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
-from onym.store.offer import Offer, OfferMove
+from onym.store.offer import Offer, OfferAnswer, OfferMove
 from onym.store.people import (
     Kinship,
     Link,
@@ -91,6 +91,7 @@ __all__ = [
     "Namespace",
     "Notice",
     "Offer",
+    "OfferAnswer",
     "OfferMove",
     "Payment",
     "Payout",

@@ -149,6 +149,8 @@ WORDS = {
     "buyer": said("Buyer"),
     "seller": said("Seller"),
     "acme": said("Acme, a firm"),
+    "limited": said("Sample: new, with limits"),
+    "screened": said("Sample: name on the list"),
     "team1": said("Handle team, first person"),
     "team2": said("Handle team, second person"),
     "operator": said("Operator"),

@@ -26,7 +26,7 @@ drop function onym_hold_ends_once();
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0027_share"),
+        ("store", "0029_offer_by_letter"),
     ]
 
     operations = [
