@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models import CharField, F, OuterRef, Q, QuerySet, Subquery, Sum, Window
 from django.db.models.functions import Coalesce
 
 from onym.core.errors import NotFound
@@ -80,6 +80,7 @@ def history(member: str, *, after: str, limit: int) -> Mapping[str, Any]:
         Subquery(Hold.objects.filter(pk=ref, kind="sale").values("subject")[:1]),
         Subquery(Payout.objects.filter(pk=ref).values("sale_id")[:1]),
         Subquery(Sale.objects.filter(pk=ref).values("id")[:1]),
+        output_field=CharField(),
     )
     rows: QuerySet[Any] = mine.annotate(
         after=Window(Sum("minor"), order_by=F("id").asc()), about=about
