@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hmac
 import secrets as random
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -15,7 +16,7 @@ from django.utils.translation import get_language
 
 from onym import ports
 from onym.core.errors import Expired, NotAllowed, NotFound
-from onym.flows import limits, people, sign_in
+from onym.flows import limits, link, people, sign_in
 from onym.ports.openid import OpenId
 from onym.store import clock
 from onym.store.models import Link, Member
@@ -24,24 +25,41 @@ WAITING = "openid"
 LASTS_SECONDS = 600
 
 
-def offered() -> bool:
-    """Whether the operator's platform can be signed in with."""
-    return ports.openid(settings.NAMESPACE) is not None
+def offered() -> str:
+    """How the operator's platform can be signed in with: `openid`, `atproto`, or not at all."""
+    found = ports.openid(settings.NAMESPACE)
+    return found.kind if found else ""
 
 
-def begin(request: HttpRequest, *, to: str, member: str | None = None) -> str:
-    """The platform's address to lead the browser to; `member` links, nobody signs in.
+def document() -> Mapping[str, Any] | None:
+    """What the market publishes of itself for the platform to read; None: nothing."""
+    found = ports.openid(settings.NAMESPACE)
+    return found.document() if found else None
 
-    Refuses `not_found` where it is not offered, `rate_limited`, `platform_unavailable`.
+
+def begin(request: HttpRequest, *, to: str, member: str | None = None, handle: str = "") -> str:
+    """The platform's address to lead the browser to; `member` links, nobody signs in. With a
+    `handle` only the account that holds it now will do.
+
+    Refuses `not_found` where it is not offered or nobody holds the handle, `handle_malformed`,
+    `rate_limited`, `platform_unavailable`.
     """
-    limits.spend("openid", who=str(request.META.get("REMOTE_ADDR", "")))
+    who = str(request.META.get("REMOTE_ADDR", ""))
+    limits.spend("openid", who=who)
+    provider = _provider()
+    expected = (
+        link.look_up(namespace=settings.NAMESPACE, handle=handle, by=member or who).account_id
+        if handle
+        else ""
+    )
     names = ("state", "nonce", "verifier")
     made = {name: random.token_urlsafe(48) for name in names}
-    where = _provider().begin(**made)
+    where = provider.begin(**made, hint=expected)
     now = clock.machine().timestamp()
     request.session[WAITING] = made | {
         "to": to,
         "member": member,
+        "account": expected,
         "at": now,
         "language": get_language() or "en",
     }
@@ -60,19 +78,37 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     Refuses `not_allowed` what is not the answer to what was begun in this browser, `expired`,
     `platform_unavailable`.
     """
-    asked: dict[str, Any] | None = request.session.pop(WAITING, None)
-    if asked is None or not hmac.compare_digest(asked["state"].encode(), state.encode()):
-        raise NotAllowed("this sign-in was not begun in this browser")
+    asked = _begun(request, state)
     if clock.machine().timestamp() - asked["at"] > LASTS_SECONDS:
         raise Expired("this sign-in took too long; begin again")
     account_id = _provider().finish(
         code=code, nonce=asked["nonce"], verifier=asked["verifier"], issuer=issuer
     )
+    if asked["account"] not in ("", account_id):
+        raise NotAllowed("this is another account than the one that was to be proven")
     if asked["member"]:
         return _link(request, asked["member"], account_id, to=asked["to"])
     known = _linked(account_id)
     to = asked["to"] if known else f"/{asked['language']}/security/mail"  # letters need an address
     return sign_in.by_account(request, member=known or _member(account_id), to=to)
+
+
+def refused(request: HttpRequest, *, state: str) -> str:
+    """Where to go on after the platform's no; with it the sign-in is over.
+
+    Refuses `not_allowed` what is not the answer to what was begun in this browser.
+    """
+    asked = _begun(request, state)
+    page = "me/accounts" if asked["member"] else "sign-in"
+    return f"/{asked['language']}/{page}?refused=platform"
+
+
+def _begun(request: HttpRequest, state: str) -> dict[str, Any]:
+    """What was begun in this browser; whoever comes back a second time finds nothing."""
+    asked: dict[str, Any] | None = request.session.pop(WAITING, None)
+    if asked is None or not hmac.compare_digest(asked["state"].encode(), state.encode()):
+        raise NotAllowed("this sign-in was not begun in this browser")
+    return asked
 
 
 def _link(request: HttpRequest, member: str, account_id: str, *, to: str) -> str:
