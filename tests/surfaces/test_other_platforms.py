@@ -111,9 +111,7 @@ def scim2(database: str, provider: str) -> Platform:
         journal = Writes(namespace="demo")
         return Scim(base=provider, token="tok", journal=journal, timeout=5.0, quiet=0.0)
 
-    return Platform(
-        opened, lambda label: scim.sign_up(provider, label)[0], name, is_judged=False
-    )
+    return Platform(opened, lambda label: scim.sign_up(provider, label)[0], name, is_judged=False)
 
 
 @pytest.fixture(params=["sql", "scim2"])
