@@ -16,6 +16,7 @@ from django.utils.translation import get_language
 
 from onym import ports
 from onym.core.errors import Expired, NotAllowed, NotFound
+from onym.flows import answer as answers
 from onym.flows import limits, link, people, sign_in
 from onym.ports.openid import OpenId
 from onym.store import clock
@@ -37,9 +38,16 @@ def document() -> Mapping[str, Any] | None:
     return found.document() if found else None
 
 
-def begin(request: HttpRequest, *, to: str, member: str | None = None, handle: str = "") -> str:
-    """The platform's address to lead the browser to; `member` links, nobody signs in. With a
-    `handle` only the account that holds it now will do.
+def begin(
+    request: HttpRequest,
+    *,
+    to: str,
+    member: str | None = None,
+    answer: str | None = None,
+    handle: str = "",
+) -> str:
+    """The platform's address to lead the browser to. `member` links and `answer` proves an answer
+    to an offer: nobody signs in. With a `handle` only the account that holds it now will do.
 
     Refuses `not_found` where it is not offered or nobody holds the handle, `handle_malformed`,
     `rate_limited`, `platform_unavailable`.
@@ -60,6 +68,7 @@ def begin(request: HttpRequest, *, to: str, member: str | None = None, handle: s
         "to": to,
         "member": member,
         "account": expected,
+        "answer": answer,
         "at": now,
         "language": get_language() or "en",
     }
@@ -84,8 +93,11 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     account_id = _provider().finish(
         code=code, nonce=asked["nonce"], verifier=asked["verifier"], issuer=issuer
     )
-    if asked["account"] not in ("", account_id):
+    if asked.get("account") not in (None, "", account_id):
         raise NotAllowed("this is another account than the one that was to be proven")
+    if asked.get("answer"):
+        answers.prove_by_account(answer_id=asked["answer"], account_id=account_id)
+        return str(asked["to"])
     if asked["member"]:
         return _link(request, asked["member"], account_id, to=asked["to"])
     known = _linked(account_id)
@@ -99,6 +111,8 @@ def refused(request: HttpRequest, *, state: str) -> str:
     Refuses `not_allowed` what is not the answer to what was begun in this browser.
     """
     asked = _begun(request, state)
+    if asked.get("answer"):
+        return str(asked["to"])
     page = "me/accounts" if asked["member"] else "sign-in"
     return f"/{asked['language']}/{page}?refused=platform"
 
