@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -43,12 +44,18 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
-        "covered": wallet.is_on(settings.NAMESPACE) and wallets.covers(id, member=who.id),
+        "covered": _covered(view, who.id),
         "steps": steps.of_sale(view),
         "hooks": hook.of_sale(id),
         "refusal": refusal,
     }
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)
+
+
+def _covered(view: dict[str, Any], member: str) -> bool:
+    """Whether the viewer may pay it from the wallet now."""
+    waits = view["buyer"] == member and view["state"] == "funding"
+    return waits and wallet.is_on(settings.NAMESPACE) and wallets.covers(view["id"], member=member)
 
 
 def returned(request: HttpRequest, id: str) -> HttpResponse:
