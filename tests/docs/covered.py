@@ -72,6 +72,7 @@ COVERED = {
     "src/onym/ports/atproto_accounts.py": "tests/ports/test_atproto.py",
     "src/onym/ports/atproto_moves.py": "tests/faults/test_pds.py",
     "src/onym/ports/journal.py": "tests/faults/test_pds.py",
+    "src/onym/ports/answers.py": "tests/ports/test_atproto_oauth.py",
     "src/onym_demo/pds/__main__.py": "tests/surfaces/test_pds.py",
     "src/onym_demo/pds/life.py": "tests/surfaces/test_pds.py",
     "src/onym_demo/pds/people.py": "tests/surfaces/test_pds.py",

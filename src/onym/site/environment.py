@@ -87,6 +87,7 @@ OUTSIDE = (
     Setting("ONYM_OIDC_CLIENT_ID", "`onym`", "What it knows this market by"),
     Setting("ONYM_OIDC_CLIENT_SECRET", "", "With which secret"),
     Setting("ONYM_OIDC_ACCOUNT_CLAIM", "`sub`", "The claim that holds the permanent account id"),
+    Setting("ONYM_ATPROTO_ISSUER", "", "A PDS's public address: *Sign in with Bluesky*"),
     Setting("ONYM_HOOKS", "", "A TOML file: what is called once a handle has changed hands"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),

@@ -261,6 +261,8 @@ OIDC_ISSUER = os.environ.get("ONYM_OIDC_ISSUER", "").rstrip("/")
 OIDC_CLIENT_ID = os.environ.get("ONYM_OIDC_CLIENT_ID", "onym")
 OIDC_CLIENT_SECRET = os.environ.get("ONYM_OIDC_CLIENT_SECRET", "")
 OIDC_ACCOUNT_CLAIM = os.environ.get("ONYM_OIDC_ACCOUNT_CLAIM", "sub")
+# A PDS as the place to sign in: how its authorization server calls itself.
+ATPROTO_ISSUER = os.environ.get("ONYM_ATPROTO_ISSUER", "").rstrip("/")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

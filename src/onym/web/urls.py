@@ -123,6 +123,7 @@ urlpatterns = [
     path("site.webmanifest", crawlers.manifest, name="manifest"),
     path("favicon.ico", crawlers.icon, {"name": "favicon.ico"}, name="favicon"),
     path("apple-touch-icon.png", crawlers.icon, {"name": "apple-touch-icon.png"}, name="touch"),
+    path("oauth/client-metadata.json", crawlers.client, name="client"),
     path(".well-known/security.txt", crawlers.security, name="security"),
     path(".well-known/change-password", crawlers.change_password, name="change-password"),
     path("<lang:lang>/sell", sell.choose, name="sell"),
