@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/ports/stripe_answers.py": "tests/ports/test_payments.py",
+    "src/onym/ports/stripe_checkout.py": "tests/ports/test_checkout.py",
+    "src/onym/core/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/jobs/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/queries/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/site/origins.py": "tests/surfaces/test_checkout.py",
+    "src/onym_demo/payments/cards.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout_words.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/sessions.py": "tests/demo/test_payments_checkout.py",
     "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/web/address.py": "tests/surfaces/test_changes.py",
     "src/onym/ports/stripe_lines.py": "tests/surfaces/test_reconcile.py",

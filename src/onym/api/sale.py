@@ -13,9 +13,10 @@ from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core.bank import METHOD
 from onym.core.errors import PaymentDeclined
-from onym.flows import bank, payments, record
+from onym.flows import bank, checkout, payments, record
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
+from onym.queries import checkout as pages
 from onym.queries import log as logs
 from onym.queries import sale as queries
 from onym.queries.people import Caller
@@ -89,6 +90,28 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     if status == 200:
         record.answer(**name, answer=record.Answer(200, body))
     return wire.respond(status, body)
+
+
+@router.post("/sales/{id}/checkout", auth=MEMBERS)
+def check_out(request: HttpRequest, id: str) -> HttpResponse:
+    """Where the buyer enters a card: 200 with the `url` of the provider's own page, open until
+    `expires_at`; 202 without it while the provider has not answered; 402 if it says no.
+    """
+    who = wire.caller(request, "buy")
+    answer = record.once(
+        member=who.id,
+        route=wire.route(request),
+        key=wire.key(request),
+        payload=wire.payload(request),
+        run=lambda: record.Answer(202, {"payment": checkout.begin(sale_id=id, by=who.id).id}),
+    )
+    payment = answer.body["payment"]
+    state, reason = _wait(payment)
+    if state in NO:
+        raise PaymentDeclined("the provider declined the payment", reason=reason)
+    page = pages.opened(payment)
+    told = {"url": page.url or None, "expires_at": page.expires_at}
+    return wire.respond(200 if page.url else 202, told)
 
 
 def _by_transfer(request: HttpRequest, id_: str) -> HttpResponse:

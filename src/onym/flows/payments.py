@@ -58,10 +58,12 @@ def record_charge(
     provider_id: str | None,
     reason: str = "",
     action_url: str = "",
+    checkout_id: str = "",
 ) -> None:
     """What the provider said of a charge. A known outcome is never overwritten.
 
-    `action_url` is where the buyer must confirm; silence does not take it away.
+    `action_url` is where the buyer must go, to the bank or to the provider's page `checkout_id`;
+    silence does not take it away.
     """
     with transaction.atomic():
         payment = rowlocks.payment(payment_id)
@@ -71,6 +73,7 @@ def record_charge(
         payment.state, payment.reason, payment.answered_at = state, reason[:80], now
         payment.provider_id = provider_id or payment.provider_id
         payment.action_url = action_url
+        payment.checkout_id = checkout_id or payment.checkout_id
         payment.save()
         sale = payment.sale
         if state is core.PaymentState.PAID:
@@ -86,7 +89,11 @@ def record_charge(
 def _is_silence(payment: Payment, state: core.PaymentState, reason: str) -> bool:
     """Whether the buyer still has to confirm, as far as anybody knows."""
     waits = payment.state == core.PaymentState.ACTION and state is core.PaymentState.UNKNOWN
-    return waits and reason != "processing"
+    return waits and reason not in UNDER_WAY
+
+
+UNDER_WAY = ("processing", "capturing")
+"""The buyer has said yes, and the answer to it is not known."""
 
 
 def look_again(*, sale_id: str, by: str) -> None:

@@ -66,9 +66,28 @@ def _payments() -> Iterator[Finding]:
     else:
         kind = "a test key" if settings.PAYMENTS_KEY.startswith(("sk_test_", "rk_test_")) else "it"
         yield ok("payments", f"the provider takes our key ({kind})".replace(" (it)", ""))
+        yield from _card_entry(settings.CARD_ENTRY, settings.CHECKOUT_ORIGIN)
     if not settings.PAYMENTS_WEBHOOK_SECRET:
         todo = "set ONYM_PAYMENTS_WEBHOOK_SECRET: without it outcomes are only found by asking"
         yield warn("payments", "its messages cannot be checked", todo)
+
+
+def _card_entry(entry: str, origin: str) -> Iterator[Finding]:
+    from django.conf import settings
+
+    from onym import ports
+
+    if entry != "checkout" and not settings.DEMO:
+        todo = "set ONYM_CARD_ENTRY=checkout: no real card has a test method's name"
+        yield warn("payments", "the page offers the provider's test methods", todo)
+    if entry == "methods":
+        return
+    why = ports.payments(settings.NAMESPACE).refused_checkout()
+    if why:
+        todo = "let the key write Checkout Sessions; docs/guides/payments.md"
+        yield fail("payments", f"no page for cards can be opened: {why}", todo)
+    else:
+        yield ok("payments", f"cards are entered at {origin}")
 
 
 def _witnesses() -> Iterator[Finding]:

@@ -92,6 +92,16 @@ OUTSIDE = (
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),
     Setting("ONYM_PAYMENTS_TIMEOUT", "20", "Seconds to wait for it"),
+    Setting(
+        "ONYM_CARD_ENTRY",
+        "`checkout`; in the demo `both`",
+        "Where a buyer enters a card: `checkout` at the provider, `methods` by name, `both`",
+    ),
+    Setting(
+        "ONYM_CHECKOUT_ORIGIN",
+        "the provider's",
+        "The one other site that a form may lead to: where cards are entered",
+    ),
     Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
     Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),
     Setting("ONYM_BANK_BENEFICIARY", "", "Whose account it is, as buyers write it"),
