@@ -12,7 +12,7 @@ HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
 TASKS = (
     *("payments", "checkout", "chargeback", "payout", "inbox", "reconcile", "webhook", "hook"),
-    *("transfer", "dispute", "notice", "reclaim", "sweep", "clock"),
+    *("transfer", "dispute", "notice", "reclaim", "sweep", "refresh", "clock"),
 )
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from onym.core.errors import Refusal
 from onym.site.findings import Finding, fail, ok, warn
 
 NOBODY = "onym-doctor-nobody"
 """An account that no platform has: what is asked about it changes nothing."""
-
-
+LATE = 2
+"""How many intervals old a directory may be before somebody should look."""
 INSTALL = "install DATA/keys/platform.pem on the platform, and compare both clocks"
 
 
@@ -41,6 +42,7 @@ def _platform() -> Iterator[Finding]:
     if not can.atomic_move:
         todo = "in between somebody may take the name: keep sign-up by invitation"
         yield warn("platform", "it moves a handle in two steps", todo)
+    yield from _directory(settings.IMPORT_HOURS)
     said = platform.notify(
         account_id=NOBODY, kind="doctor", text="-", href=None, key=secrets.token_hex(16)
     )
@@ -48,6 +50,23 @@ def _platform() -> Iterator[Finding]:
         yield fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
     else:
         yield ok("platform", "it accepts our signature")
+
+
+def _directory(every: int) -> Iterator[Finding]:
+    """How old the directory is, where it is read by itself."""
+    from django.conf import settings
+
+    from onym.queries import health
+
+    if not every:
+        return
+    age = health.directory_age(settings.NAMESPACE)
+    told = f"{age.total_seconds() / 3600:.0f} h old" if age else "not there yet"
+    if age is None or age > LATE * timedelta(hours=every):
+        todo = "see the jobs process's log; onym import platform says why it fails"
+        yield warn("platform", f"the directory is {told}, to be read every {every} h", todo)
+    else:
+        yield ok("platform", f"the directory is {told}, read every {every} h")
 
 
 def _payments() -> Iterator[Finding]:

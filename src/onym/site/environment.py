@@ -80,6 +80,11 @@ OUTSIDE = (
     Setting("ONYM_PLATFORM_CUSTODIAN", "", "A PDS's account that keeps handles: its handle or DID"),
     Setting("ONYM_PLATFORM_MAIL", "off", "The PDS sends mail, so holders are told by it"),
     Setting("ONYM_PLATFORM_HAND_OVER", "off", "Whole accounts of a PDS may change hands"),
+    Setting(
+        "ONYM_IMPORT_HOURS",
+        "0",
+        "Every how many hours the platform's list is read for what changed; 0: by command only",
+    ),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
     Setting(
         "ONYM_OIDC_ISSUER", "", "The platform as an OpenID provider: *Sign in with the platform*"

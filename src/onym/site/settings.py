@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from onym.core import retention
 from onym.core.errors import Malformed
-from onym.site import branding, embedded, files, hooks, origins
+from onym.site import branding, embedded, files, hooks, origins, schedule
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -236,6 +236,8 @@ PLATFORM_PASSWORD = os.environ.get("ONYM_PLATFORM_PASSWORD", "")
 PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
 PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"
 PLATFORM_HAND_OVER = os.environ.get("ONYM_PLATFORM_HAND_OVER") == "1"
+# Every how many hours the platform's list is read for what changed; 0: only by command.
+IMPORT_HOURS = schedule.hours(os.environ.get("ONYM_IMPORT_HOURS", ""))
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
