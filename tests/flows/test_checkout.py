@@ -410,6 +410,12 @@ def test_only_the_buyer_is_led_there_and_only_while_the_sale_waits(
         checkout.begin(sale_id=sale, by=way.buyer.id)
 
 
+def test_the_page_is_no_payment_method(way: Way, sale: str) -> None:
+    with pytest.raises(Malformed):
+        way.pay(sale, core.METHOD)
+    assert not Payment.objects.filter(sale_id=sale).exists()
+
+
 def test_after_the_time_to_pay_nobody_is_led_there(
     world: worlds.World, way: Way, sale: str
 ) -> None:

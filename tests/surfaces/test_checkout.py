@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 from tests import make
 from tests import world as worlds
 from tests.demo.checkout import ASKS, DECLINED, VISA
+from tests.demo.checkout import type_card as type_there
 from tests.faults import test_outside, ways
 from tests.flows.test_checkout import states, taken
 from tests.surfaces.test_paying import until_shown, window
@@ -153,6 +154,18 @@ def test_the_api_answers_the_pages_address_and_until_when_and_again_the_same(
     assert told.json()["url"].startswith(f"{world.out.provider.base}/c/pay/")
     for key in ("one", "two"):
         assert ask(client, way.buyer, sale, key).json() == told.json()
+    type_there(told.json()["url"])
+    world.drain(hurry=True)
+    paid = ask(client, way.buyer, sale, "one")
+    assert (paid.status_code, paid.json()["url"]) == (200, None)
+    assert ask(client, way.buyer, sale, "three").json()["code"] == "in_progress"
+    wrong = client.post(
+        f"/api/v1/sales/{sale}/pay",
+        '{"payment_method": "checkout"}',
+        content_type="application/json",
+        headers={"Authorization": f"Bearer {make.token(way.buyer)}", "Idempotency-Key": "four"},
+    )
+    assert (wrong.status_code, wrong.json()["code"]) == (400, "malformed")
 
 
 def test_the_api_answers_202_while_the_provider_is_silent_and_402_if_it_says_no(

@@ -95,7 +95,8 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
 @router.post("/sales/{id}/checkout", auth=MEMBERS)
 def check_out(request: HttpRequest, id: str) -> HttpResponse:
     """Where the buyer enters a card: 200 with the `url` of the provider's own page, open until
-    `expires_at`; 202 without it while the provider has not answered; 402 if it says no.
+    `expires_at`; 202 without it while the provider has not answered; 402 if it says no. Asked again
+    under the same key once it is paid: 200 without it.
     """
     who = wire.caller(request, "buy")
     answer = record.once(
@@ -111,7 +112,7 @@ def check_out(request: HttpRequest, id: str) -> HttpResponse:
         raise PaymentDeclined("the provider declined the payment", reason=reason)
     page = pages.opened(payment)
     told = {"url": page.url or None, "expires_at": page.expires_at}
-    return wire.respond(200 if page.url else 202, told)
+    return wire.respond(200 if page.url or state == "paid" else 202, told)
 
 
 def _by_transfer(request: HttpRequest, id_: str) -> HttpResponse:

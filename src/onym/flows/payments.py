@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import handle, ledger
+from onym.core import checkout, handle, ledger
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
@@ -28,6 +28,8 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
     """
     if not method or len(method) > 60:
         raise Malformed("payment_method is missing")
+    if method == checkout.METHOD:
+        raise Malformed("a card is entered at the provider by POST /sales/{id}/checkout")
     expect_may_pay(sale_id=sale_id, by=by, method=method)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
