@@ -38,6 +38,7 @@ WITHOUT_PAGE = {
     "passkey-options",
     "sale-onward",
     "sale-returned",
+    "wallet-returned",
     "sign-in-demo",
     "sign-in-factor",
     "sign-in-options",
@@ -65,6 +66,7 @@ class Site:
 def site(database: Any, settings: Any, tmp_path: Path) -> Iterator[Site]:
     settings.DEMO = True
     settings.NAMESPACE = "demo"
+    settings.WALLET = True
     settings.MAILBOX_URL = settings.PLATFORM_URL = "http://127.0.0.1:9"  # for the bar's links
     (tmp_path / "terms.en.md").write_text("# Terms\n\nWhat we owe each other.\n")
     settings.BRAND = branding.read({"ONYM_LEGAL": str(tmp_path)})

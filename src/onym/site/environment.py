@@ -107,6 +107,7 @@ OUTSIDE = (
         "the provider's",
         "The one other site that a form may lead to: where cards are entered",
     ),
+    Setting("ONYM_WALLET", "off", "Members may keep money with the market and pay from it"),
     Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
     Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),
     Setting("ONYM_BANK_BENEFICIARY", "", "Whose account it is, as buyers write it"),

@@ -11,13 +11,14 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
-from onym.flows import bank, checkout, form, payments
+from onym.flows import bank, checkout, form, payments, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import checkout as checkouts
 from onym.queries import hook, people
 from onym.queries import invoice as invoices
 from onym.queries import sale as queries
+from onym.queries import wallet as wallets
 from onym.web import page, steps
 
 RETURN_SECONDS = 4.0
@@ -45,6 +46,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
+        "covered": wallet.is_on(settings.NAMESPACE) and wallets.covers(id, member=who.id),
         "steps": steps.of_sale(view),
         "hooks": hook.of_sale(id),
         "checkout": checkouts.offered(),
@@ -97,6 +99,8 @@ def left(request: HttpRequest, id: str) -> HttpResponse:
 
 def _once(request: HttpRequest, id_: str, by: str) -> str:
     fields = request.POST.dict()
+    if fields.get("do") == "wallet":
+        people.expect_fresh_factor(people.signed_in(request))
     return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
 
 
@@ -107,6 +111,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
         case "checkout":
             checkout.begin(sale_id=id_, by=by)
             return f"/sales/{id_}/onward"
+        case "wallet":
+            wallet.pay(sale_id=id_, by=by)
         case "transfer":
             bank.begin(sale_id=id_, by=by)
         case "otherwise":

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0027_share"),
+        ("store", "0032_bounces"),
     ]
 
     operations = [
