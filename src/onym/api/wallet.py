@@ -59,7 +59,8 @@ def wallet(request: HttpRequest, asked: Query[Page], format: str = "json") -> Ht
         found = queries.history(who.id, after="", limit=MOST_LINES)["items"]
         return ledger.as_csv([line | {"account": "available"} for line in found])
     lines = queries.history(who.id, after=wire.after(asked.cursor), limit=asked.limit)
-    balances = queries.balances(ground.of(wire.place(request)), who.id)
+    takes: bool = queries.places(who.id)["takes"]
+    balances = queries.balances(ground.of(wire.place(request)), who.id, takes=takes)
     return wire.respond(200, balances | wire.page(lines))
 
 

@@ -8,11 +8,12 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import F, OuterRef, Q, QuerySet, Subquery, Sum, Window
+from django.db.models.functions import Coalesce
 
 from onym.core.errors import NotFound
 from onym.core.money import Money
 from onym.queries.ground import Ground
-from onym.store.models import BookAccount, Deposit, Hold, Payout, Posting, Sale, Wallet
+from onym.store.models import BookAccount, Deposit, Hold, Member, Payout, Posting, Sale
 
 PARTS = ("available", "held")
 
@@ -44,26 +45,52 @@ def order(deposit_id: str) -> Order:
     )
 
 
-def balances(looked: Ground, member: str) -> dict[str, Any]:
-    """`available`, `held`, and whether proceeds go there."""
+def balances(looked: Ground, member: str, *, takes: bool) -> dict[str, Any]:
+    """`available`, `held`, and whether proceeds go there, as `places` told."""
     codes = {f"member:{member}:{part}": part for part in PARTS}
     rows = BookAccount.objects.filter(namespace=looked.place, code__in=codes)
     found = dict.fromkeys(PARTS, Money(0, looked.place.currency))
     for code, minor, currency in rows.values_list("code", "balance_minor", "currency"):
         found[codes[code]] = Money(minor or 0, currency)
-    chosen = Wallet.objects.filter(pk=member, takes_proceeds=True).exists()
-    return {"currency": looked.place.currency, **found, "takes_proceeds": chosen}
+    return {"currency": looked.place.currency, **found, "takes_proceeds": takes}
+
+
+def places(member: str) -> dict[str, Any]:
+    """Where money goes: whether proceeds go to the wallet (`takes`), the last letters of the
+    account at a bank (`ends_in`), and whether the one at the provider is `ready`.
+    """
+    row = Member.objects.filter(pk=member).values(
+        "wallet__takes_proceeds", "bankaccount__ends_in", "payoutaccount__ready_at"
+    )
+    found = row.get()
+    return {
+        "takes": bool(found["wallet__takes_proceeds"]),
+        "ends_in": found["bankaccount__ends_in"],
+        "ready": found["payoutaccount__ready_at"] is not None,
+    }
 
 
 def history(member: str, *, after: str, limit: int) -> Mapping[str, Any]:
-    """What moved in or out of what may be used, the latest first, with the balance after it."""
+    """What moved in or out of what may be used, the latest first, with the balance after it, and
+    the sale that it is about with its handle; a hold and a payout name theirs by a row.
+    """
     mine = Posting.objects.filter(account__code=f"member:{member}:available")
-    rows = mine.annotate(after=Window(Sum("minor"), order_by=F("id").asc()))
+    ref = OuterRef("entry__ref")
+    about = Coalesce(
+        Subquery(Hold.objects.filter(pk=ref, kind="sale").values("subject")[:1]),
+        Subquery(Payout.objects.filter(pk=ref).values("sale_id")[:1]),
+        Subquery(Sale.objects.filter(pk=ref).values("id")[:1]),
+    )
+    rows: QuerySet[Any] = mine.annotate(
+        after=Window(Sum("minor"), order_by=F("id").asc()), about=about
+    )
+    named = Sale.objects.filter(pk=OuterRef("about")).values("handle__handle")
+    rows = rows.annotate(handle=Subquery(named[:1]))
     if after:
         rows = rows.filter(id__lt=_number(after))  # the sums are of what came before
     kept = list(rows.select_related("entry").order_by("-id")[: limit + 1])
     following = str(kept[limit - 1].pk) if len(kept) > limit else None
-    return {"items": _named([_line(row) for row in kept[:limit]]), "next": following}
+    return {"items": [_line(row) for row in kept[:limit]], "next": following}
 
 
 def _number(after: str) -> int:
@@ -80,23 +107,9 @@ def _line(row: Any) -> dict[str, Any]:
         "ref": row.entry.ref,
         "amount": Money(row.minor, row.currency),
         "balance": Money(int(row.after), row.currency),
+        "sale": row.about,
+        "handle": row.handle,
     }
-
-
-def _named(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """With the sale that it is about and its handle; a hold and a payout name theirs by a row."""
-    refs = {line["ref"] for line in lines}
-    about = {ref: ref for ref in refs if ref.startswith("sal_")}
-    held = Hold.objects.filter(pk__in=refs, kind="sale")
-    about |= dict(held.values_list("id", "subject"))
-    proceeds = Payout.objects.filter(pk__in=refs, sale__isnull=False)
-    about |= dict(proceeds.values_list("id", "sale_id"))
-    named = Sale.objects.filter(pk__in=about.values()).values_list("id", "handle__handle")
-    handles = dict(named)
-    return [
-        line | {"sale": about.get(line["ref"]), "handle": handles.get(about.get(line["ref"], ""))}
-        for line in lines
-    ]
 
 
 def deposits(member: str, *, after: str, limit: int) -> Mapping[str, Any]:

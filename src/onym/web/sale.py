@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from typing import Any, cast
 
 from csp.decorators import csp_update
 from django.conf import settings
@@ -46,7 +46,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
-        "covered": wallet.is_on(settings.NAMESPACE) and wallets.covers(id, member=who.id),
+        "covered": _covered(view, who.id),
         "steps": steps.of_sale(view),
         "hooks": hook.of_sale(id),
         "checkout": checkouts.offered(),
@@ -75,6 +75,12 @@ def onward(request: HttpRequest, id: str) -> HttpResponse:
     url = checkouts.address(id, buyer=who.id)
     may = url.startswith(f"{settings.CHECKOUT_ORIGIN}/")
     return HttpResponseRedirect(url if may else f"/{request.LANGUAGE_CODE}/sales/{id}")
+
+
+def _covered(view: dict[str, Any], member: str) -> bool:
+    """Whether the viewer may pay it from the wallet now."""
+    waits = view["buyer"] == member and view["state"] == "funding"
+    return waits and wallet.is_on(settings.NAMESPACE) and wallets.covers(view["id"], member=member)
 
 
 def returned(request: HttpRequest, id: str) -> HttpResponse:

@@ -13,7 +13,7 @@ from onym.core.errors import Malformed, NotFound, Refusal
 from onym.core.money import Money
 from onym.flows import deposit, form
 from onym.flows import wallet as flow
-from onym.queries import ground, payments, people
+from onym.queries import ground, people
 from onym.queries import wallet as queries
 from onym.queries.ground import Ground
 from onym.queries.people import Caller
@@ -47,16 +47,16 @@ def wallet(request: HttpRequest) -> HttpResponse:
 def _told(request: HttpRequest, who: Caller, looked: Ground) -> dict[str, Any]:
     put = queries.deposits(who.id, after="", limit=LATEST)["items"]
     lines = queries.history(who.id, after=request.GET.get("after", ""), limit=LINES)
+    places = queries.places(who.id)
     return {
         "tab": "wallet",
-        "wallet": queries.balances(looked, who.id),
+        "wallet": queries.balances(looked, who.id, takes=places["takes"]),
+        "places": places,
         "entries": lines["items"],
         "earlier": lines["next"],
         "coming": [one for one in put if one["state"] in OPEN],
         "failed": next((one for one in put[:1] if one["state"] in ("declined", "cancelled")), None),
         "payouts": queries.payouts(who.id, after="", limit=LATEST)["items"],
-        "payout": payments.payout_place(who.id),
-        "ends_in": people.money(looked, who.id)["ends_in"],
         "is_on": flow.is_on(looked.id),
         "currency": looked.place.currency,
         "typed": form.typed(request),
