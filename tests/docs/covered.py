@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/site/schedule.py": "tests/surfaces/test_import_schedule.py",
+    "src/onym/jobs/refresh.py": "tests/surfaces/test_import_schedule.py",
+    "src/onym/ports/stripe_answers.py": "tests/ports/test_payments.py",
+    "src/onym/ports/stripe_checkout.py": "tests/ports/test_checkout.py",
+    "src/onym/core/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/jobs/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/queries/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/site/origins.py": "tests/surfaces/test_checkout.py",
+    "src/onym_demo/payments/cards.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout_words.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/sessions.py": "tests/demo/test_payments_checkout.py",
     "src/onym/queries/answer.py": "tests/surfaces/test_answer.py",
     "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/web/address.py": "tests/surfaces/test_changes.py",

@@ -221,6 +221,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_live_sale_per_handle": twin(Sale, id="sal_2"),
     "payment_kind": update(Payment, kind="gift"),
     "payment_state": update(Payment, state="lost"),
+    "checkout_has_an_end": update(Payment, method="checkout", checkout_until=None),
     "one_open_charge_per_sale": twin(Payment, id="pay_3", state="paid"),
     "one_refund_per_sale": lambda: make.copy(Payment.objects.get(pk="pay_2"), id="pay_3"),
     "payout_state": update(Payout, state="lost"),
