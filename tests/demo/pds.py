@@ -118,6 +118,23 @@ class Pds:
         told: dict[str, Any] = self.ask("com.atproto.repo.describeRepo", repo=did).json()
         return told
 
+    # ---- as a holder
+
+    def write_profile(self, did: str, description: str) -> None:
+        """What the holder says of the account in its profile."""
+        method = f"{self.base}/xrpc/com.atproto.server.createSession"
+        who = {"identifier": did, "password": self.passwords[did]}
+        token = requests.post(method, json=who, timeout=30).json()["accessJwt"]
+        record = {"$type": "app.bsky.actor.profile", "description": description}
+        wish = {"repo": did, "collection": record["$type"], "rkey": "self", "record": record}
+        said = requests.post(
+            f"{self.base}/xrpc/com.atproto.repo.putRecord",
+            json=wish,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=30,
+        )
+        assert said.ok, said.text
+
     # ---- as its administrator
 
     def order(self, method: str, *, public: bool = False, **wish: Any) -> requests.Response:

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 import requests
 from django.db import connections
+from tests import make
 from tests.demo import pds as servers
 from tests.demo.line import laid
 from tests.demo.servers import free_port
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.flows import link
 from onym.ports.platform import Answer, Holding
 from onym.ports.xrpc import written_at
-from onym.store.models import PlatformWrite
+from onym.store.models import Link, PlatformWrite
 from onym.store.platform import Writes
 
 _numbers = itertools.count(1)
@@ -55,6 +57,28 @@ def move(port: Any, handle: str, source: str | None, to: str | None, **changes: 
     wish = {"placeholder": None, "expected_holder": source, "fence": next(_numbers)}
     wish["key"] = f"key-{next(_numbers)}"
     return port.move(handle=handle, source=source, to=to, **wish | changes)
+
+
+def test_a_profile_tells_what_its_holder_wrote_there(port: Any, pds: servers.Pds) -> None:
+    did, _ = pds.sign_up()
+    assert port.bio(account_id=did) is None
+    for text in ("onym-7F3K is me", ""):
+        pds.write_profile(did, text)
+        assert port.bio(account_id=did) == (text or None)
+    assert port.bio(account_id="did:plc:aaaaaaaaaaaaaaaaaaaaaaaa") is None
+
+
+def test_an_account_of_a_pds_is_linked_by_a_code_in_its_profile(
+    world: servers.World, pds: servers.Pds
+) -> None:
+    did, label = pds.sign_up()
+    member = make.member(world.place, mail="nadia@one.example")
+    held = link.look_up(namespace="demo", handle=label, by=member.id)
+    code = link.order_code(member=member.id, held=held).code
+    assert not link.prove(member=member.id)
+    pds.write_profile(did, f"Painter. {code}")
+    assert link.prove(member=member.id)
+    assert Link.objects.get(member=member).account_id == did
 
 
 def test_a_revision_tells_the_instant_of_the_last_write() -> None:

@@ -18,7 +18,7 @@ from onym.core.errors import NotFound, PlatformUnavailable
 from onym.core.names import canon
 from onym.core.sale import LIVE
 from onym.flows import limits, people, record, screening
-from onym.ports.platform import Platform
+from onym.ports.platform import AccountRow, Platform
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Link, LinkCode, Listing, Member, Namespace, Offer, Sale
 
@@ -46,7 +46,14 @@ def look_up(*, namespace: str, handle: str, by: str) -> Held:
     account = platform.account(account_id=account_id) if account_id else None
     if account is None or account_id in (None, place.custodian_account_id):
         raise NotFound("nobody holds this handle on the platform")
-    return Held(name, account["account_id"], account.get("bio"))
+    return Held(name, account["account_id"], _bio(platform, account))
+
+
+def _bio(platform: Platform, account: AccountRow) -> str | None:
+    """The profile's text now: of the account's row, or a read of its own where there is one."""
+    ask = getattr(platform, "bio", None)
+    told: str | None = ask(account_id=account["account_id"]) if ask else account.get("bio")
+    return told
 
 
 def _platform(namespace: str) -> Platform:
@@ -83,7 +90,9 @@ def prove(*, member: str) -> bool:
     if asked is None:
         raise NotFound("ask for a code first")
     screening.expect_all_clear(asked.namespace_id, [member])
-    account = _platform(asked.namespace_id).account(account_id=asked.account_id)
+    platform = _platform(asked.namespace_id)
+    account = platform.account(account_id=asked.account_id)
+    profile = _bio(platform, account) if account else None
     with transaction.atomic():
         rowlocks.member(member)
         row = LinkCode.objects.filter(pk=asked.id).first()
@@ -91,7 +100,7 @@ def prove(*, member: str) -> bool:
             raise NotFound("ask for a code first")
         is_there = core.is_written(
             row.code,
-            profile=account.get("bio") if account else None,
+            profile=profile,
             ordered_at=row.ordered_at,
             now=clock.machine(),
         )

@@ -74,6 +74,10 @@ class Atproto:
         """The account now, or None; its handle is empty under a name of another domain."""
         return self._accounts.row(account_id)
 
+    def bio(self, *, account_id: str) -> str | None:
+        """The description in the account's profile record, or None without one."""
+        return self._accounts.bio(account_id)
+
     def holder(self, *, handle: str) -> Holding:
         """The read-back, suspended holders too. Refused: HandleMalformed."""
         label = checked(handle)

@@ -87,6 +87,13 @@ class Accounts:
         said = self._xrpc.ask("com.atproto.admin.getAccountInfo", did=did)
         return None if said.error or said.facts is None else _info(said.facts)
 
+    def bio(self, did: str) -> str | None:
+        """What the account's profile says of it; None where it says nothing or shows nothing."""
+        asked = {"repo": did, "collection": "app.bsky.actor.profile", "rkey": "self"}
+        said = self._xrpc.ask("com.atproto.repo.getRecord", **asked)
+        record = (said.facts or {}).get("value") or {}
+        return str(record.get("description") or "") or None
+
     def infos(self, dids: Sequence[str]) -> list[Info]:
         """Those of the accounts that exist, in any order."""
         found: list[Info] = []
