@@ -111,6 +111,21 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver:
+    """What a platform says of an account's last hand-over: its `fence`, 0 before any, and the
+    SHA-256 (hex) of the mail address that is in force now, None where there is none.
+    """
+
+    fence: int
+    address: str | None
+
+
+def address_digest(email: str) -> str:
+    """What the two sides compare of an address: no case, no white space around it."""
+    return sha256(email.strip().lower().encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """A message to an account, shown on the platform; `key` makes it one message for ever."""
 
@@ -182,8 +197,18 @@ class Platform(Protocol):
     def unreserve(self, *, handle: str, key: str) -> Outcome: ...
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome: ...
+
+    def handed_over(self, *, account_id: str) -> HandedOver: ...
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str
@@ -313,14 +338,35 @@ class SignedHttp:
         return self._write(f"/handles/{quote(handle, safe='')}/unreserve", {}, key)
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Hand the whole account to whoever reads `email`: its credentials are void at once.
 
         `wipe` names what is destroyed beside them: messages, contacts. Sessions always end.
+        Refused as `stale` unless the account holds `handle`, if one is named, and its last
+        hand-over had the fence `last`, if one is named. Without `email` nothing changes but the
+        fence: it bars every earlier order.
         """
-        wish = {"email": email, "fence": fence, "wipe": list(wipe)}
+        wish: dict[str, Any] = {"email": email, "fence": fence, "wipe": list(wipe)}
+        wish |= {"handle": handle} if handle is not None else {}
+        wish |= {"last": last} if last is not None else {}
         return self._write(f"/accounts/{quote(account_id, safe='')}/hand-over", wish, key)
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """The read-back of `hand_over`: which one is in force, and whose address."""
+        found = self._read(f"/accounts/{quote(account_id, safe='')}/hand-over") or {}
+        fence, address = found.get("fence"), found.get("address")
+        if type(fence) is not int or not isinstance(address, str | None):
+            raise PlatformUnavailable("the platform does not say to whom the account was handed")
+        return HandedOver(fence, address)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str

@@ -19,6 +19,7 @@ from onym.ports.platform import (
     AccountRow,
     Answer,
     Capabilities,
+    HandedOver,
     Holding,
     Notice,
     Outcome,
@@ -144,10 +145,23 @@ class Scim:
         return _not_supported(handle, key)
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Refused: SCIM cannot end sessions, so the former holder would stay signed in."""
-        return _not_supported(account_id, email, fence, key, wipe)
+        return _not_supported(account_id, email, fence, key, wipe, handle, last)
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """No account ever was."""
+        del account_id
+        return HandedOver(0, None)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str

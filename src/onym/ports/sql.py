@@ -28,6 +28,7 @@ from onym.ports.platform import (
     AccountRow,
     Answer,
     Capabilities,
+    HandedOver,
     Holding,
     Notice,
     Outcome,
@@ -200,11 +201,24 @@ class Sql:
         return self._once(key, {"unreserve": handle}, lambda db: self._unreserve(db, handle))
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Refused: whoever may write to the table of handles may not read or end credentials."""
-        del account_id, email, fence, key, wipe
+        del account_id, email, fence, key, wipe, handle, last
         return Outcome(Answer.REFUSED, "not_supported", "whole accounts stay where they are")
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """No account ever was."""
+        del account_id
+        return HandedOver(0, None)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str
