@@ -11,7 +11,18 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core import access
-from onym.flows import appeal, appraisal, area, dispute, invitation, lists, reclaim, stop, sweep
+from onym.flows import (
+    appeal,
+    appraisal,
+    area,
+    dispute,
+    invitation,
+    lists,
+    reclaim,
+    stop,
+    sweep,
+    term,
+)
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
@@ -119,6 +130,22 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
         request,
         "desk",
         lambda who: (200, flow.set_phase(namespace=place, phase=wish.phase, by=who.id)),
+    )
+
+
+@router.post("/desk/whole-accounts", auth=MEMBERS)
+def whole_accounts(request: HttpRequest, wish: Stop) -> HttpResponse:
+    """Let whole accounts be sold, or no longer; only where the platform hands them over."""
+    wire.caller(request, "desk")
+    place = wire.place(request)
+    can = wish.on and term.platform_can(place)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (
+            200,
+            term.set_offered(namespace=place, on=wish.on, by=who.id, platform_can=can),
+        ),
     )
 
 

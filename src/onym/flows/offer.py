@@ -20,21 +20,32 @@ from onym.core.area import Area
 from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import area, names, record
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
+from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import Handle, Link, Listing, Member, Offer, OfferMove, Sale, SaleSlot
 
 
-def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
-    """Offer a price for a held handle, listed or not.
+def make(
+    *,
+    namespace: str,
+    handle: str,
+    buyer: str,
+    price: Money,
+    term: Term = Term.HANDLE,
+    consents: bool = False,
+) -> Offer:
+    """Offer a price for a held handle, or for the account that holds it; listed or not.
 
     Refuses `phase_closed`, `area_stopped`, `handle_malformed`, `staff_may_not`, `not_linked`,
     `own_handle`,
     `handle_unavailable`, `handle_locked`, `sale_slot_taken` by a live sale, `in_progress` while
     an earlier one is open, `currency_mismatch`,
     `amount_too_small` below the holder's minimum (without the figure; the holder is not told).
+    For an account also `not_allowed`, `malformed` without consent, `handle_unavailable`.
     """
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
@@ -43,7 +54,8 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         member = Member.objects.get(pk=buyer)
-        offer = _decide(row, member=member, price=price, now=now)
+        offer = _decide(row, member=member, price=price, term=term, now=now)
+        terms.expect_wanted(row, term=term, buyer=member, consents=consents)
         sale_flow.expect_country(member, now=now)
         token = random.token_urlsafe(32)
         saved = Offer.objects.create(
@@ -54,6 +66,8 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
             buyer=member,
             price_minor=price.minor,
             currency=price.currency,
+            term=term,
+            consented_at=now if term is Term.ACCOUNT else None,
             token_digest=secrets.digest(token),
             made_at=now,
             expires_at=offer.expires_at,
@@ -63,7 +77,7 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
         return saved
 
 
-def _decide(row: Handle, *, member: Member, price: Money, now: datetime) -> core.Offer:
+def _decide(row: Handle, *, member: Member, price: Money, term: Term, now: datetime) -> core.Offer:
     snapshot, who = row.snapshot(), member.snapshot()
     people.buying_account(who)
     price.expect(row.namespace.currency)
@@ -75,6 +89,7 @@ def _decide(row: Handle, *, member: Member, price: Money, now: datetime) -> core
         price=price,
         minimum_minor=minimum_of(row),
         expires_at=now + _patience(row.namespace_id, now),
+        term=term,
     )
     handles.expect_tradable(snapshot, now=now)
     _expect_no_sale(row)
@@ -120,7 +135,12 @@ def _ask_holder(offer: Offer, *, token: str, now: datetime) -> None:
         account_id=offer.holder_account_id,
         address=address,
         language=names.spoken_by(offer.namespace_id, offer.holder_account_id),
-        facts={"offer": offer.id, "handle": offer.handle.display, "token_sealed": sealed},
+        facts={
+            "offer": offer.id,
+            "handle": offer.handle.display,
+            "term": offer.term,
+            "token_sealed": sealed,
+        },
     )
 
 
@@ -183,6 +203,8 @@ def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:
         price=Money(offer.price_minor, offer.currency),
         now=now,
         instead_of=listing.id if listing else None,
+        term=Term(offer.term),
+        consented_at=offer.consented_at,
     )
     listings.close(offer.handle, now=now)
     record.log(_accepted(offer, sale), namespace=offer.namespace_id, at=now)
@@ -190,13 +212,15 @@ def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:
 
 
 def _accepted(offer: Offer, sale: Sale) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "handle": offer.handle.handle,
         "versions": sale.versions,
         "buyer": sale.buyer_id,
         "seller": sale.seller_id,
         "price": amount(sale.money("price")),
     }
+    if offer.term == Term.ACCOUNT:
+        body["term"] = offer.term
     return Event("OfferAccepted", offer.id, body)
 
 

@@ -6,6 +6,7 @@ Every mechanism ends in `agree`; from there on all sales are the same. docs/conc
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -16,9 +17,11 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import appraisal, area, names, outgoing, record, screening
 from onym.flows import ledger as books
 from onym.flows import share as displaced
+from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
@@ -41,23 +44,29 @@ def agree(
     now: datetime,
     private: bool = False,
     instead_of: str | None = None,
+    term: Term = Term.HANDLE,
+    consented_at: datetime | None = None,
 ) -> Sale:
     """Fix buyer, seller and price of a handle whose row the caller has locked.
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
     `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
-    `amount_too_large`.
+    `amount_too_large`; for a whole account also what flows/term does.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
     price = price.expect(place.currency)
-    account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
+    _expect_strangers(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
+    terms.expect_sellable(row, term=term, seller=seller)
+    account = place.custodian_account_id
+    if kind is not core.Kind.HOUSE:
+        account = terms.buying_account(row, term=term, buyer=buyer, consents=bool(consented_at))
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
-    loser = seller.is_house and row.account_id is not None
+    loser = seller.is_house and row.account_id is not None and term is Term.HANDLE
     share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
     split, told = _split(
         kind=kind, buyer=buyer, price=price, schedule=schedule, share=share, now=now
@@ -82,6 +91,8 @@ def agree(
         tax_facts=told.facts,
         state=core.State.FUNDING,
         private=private,
+        term=term,
+        consented_at=consented_at,
         agreed_at=now,
         funding_until=now + rules.periods["payment_hours"],
     )
@@ -133,14 +144,13 @@ def expect_country(buyer: Member, *, now: datetime) -> None:
         tax.parse(table.text).rate(country=buyer.country, kind="trade")
 
 
-def _buying_account(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> str:
+def _expect_strangers(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> None:
     if kind is core.Kind.HOUSE:
-        return row.namespace.custodian_account_id
+        return
     one, other = buyer.snapshot(), seller.snapshot()
-    account = people.buying_account(one)
+    people.buying_account(one)
     if people.is_kin(one, other) or row.account_id in one.accounts:
         raise OwnHandle("nobody buys from themselves")
-    return account
 
 
 def schedule_of(namespace: str, now: datetime) -> fees.Schedule:
@@ -174,7 +184,7 @@ def _policy(place: Namespace, now: datetime) -> dict[str, str]:
 
 
 def _agreed(sale: Sale) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "sale": sale.id,
         "handle": sale.handle.handle,
         "mechanism": sale.mechanism,
@@ -183,6 +193,8 @@ def _agreed(sale: Sale) -> Event:
         "seller": sale.seller_id,
         "versions": sale.versions,
     }
+    if sale.term == Term.ACCOUNT:
+        body |= {"term": sale.term, "consent": True}
     figures = {name: amount(sale.money(name)) for name in ("price", *TERMS)}
     if sale.private:
         return Event("SaleAgreed", sale.id, body, figures)
@@ -260,6 +272,7 @@ def settled_event(sale: Sale) -> Event:
         "buyer": sale.buyer_id,
         "seller": sale.seller_id,
     }
+    body |= {"term": sale.term} if sale.term == Term.ACCOUNT else {}
     body |= {name: amount(sale.money(name)) for name in ("price", *TERMS)}
     if sale.private:
         opening = record.opening("SaleAgreed", sale.id, "price")
@@ -327,7 +340,8 @@ def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
     sale.why = why
     if sale.read_back_at is None:
         sale.read_back_at = now
-    write(sale, core.give_up(sale.snapshot(), holder=holder))
+    seen = terms.with_whom(sale, holder=holder)
+    write(sale, core.give_up(sale.snapshot(), holder=seen))
     sale.handle.locked_by = None
     sale.handle.save(update_fields=["locked_by"])
     order_refund(sale, now=now)
