@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
+from onym.core.sale import Kind
 from onym.flows import bank, form, payments
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
@@ -43,6 +44,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
         "steps": steps.of_sale(view),
+        "is_first": view["kind"] == Kind.PRIMARY,
         "hooks": hook.of_sale(id),
         "refusal": refusal,
     }
