@@ -17,7 +17,11 @@ from tests.demo.servers import free_port
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, PlatformUnavailable
-from onym.ports.platform import Answer, HandedOver, Holding, address_digest
+from onym.ports.account import HandedOver, address_digest
+from onym.ports.platform import (
+    Answer,
+    Holding,
+)
 from onym.ports.xrpc import written_at
 from onym.store.models import PlatformWrite
 from onym.store.platform import Writes

@@ -20,14 +20,13 @@ from tests.demo.servers import SOURCE, free_port
 
 from onym import ports
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver, address_digest
 from onym.ports.platform import (
     COLUMNS,
     Answer,
-    HandedOver,
     Holding,
     Notice,
     SignedHttp,
-    address_digest,
 )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from tests import make
 from tests import world as worlds
@@ -20,7 +21,7 @@ from onym.core.errors import Refusal
 from onym.flows import appeal, dispute, log
 from onym.flows import sale as sales
 from onym.flows.people import link
-from onym.ports.platform import address_digest
+from onym.ports.account import address_digest
 from onym.queries import export
 from onym.store.models import (
     Appeal,
@@ -28,6 +29,7 @@ from onym.store.models import (
     Handle,
     Kinship,
     Link,
+    Listing,
     Namespace,
     Sale,
     Tenure,
@@ -375,3 +377,67 @@ def test_what_a_buyer_exports_has_the_term_and_the_consent(world: worlds.World) 
     delivered(way)
     (sale,) = export.export(way.buyer.id)["sales"]
     assert (sale["term"], sale["consented_at"] is None) == ("account", False)
+
+
+def browser(member: Any) -> Client:
+    """The member's browser, its second factor fresh."""
+    user = User.objects.create(username=f"user-{member.id}")
+    type(member).objects.filter(pk=member.id).update(user=user)
+    found = Client()
+    found.force_login(user)
+    return make.confirmed(found)  # type: ignore[no-any-return]  # a client like any
+
+
+def posted(client: Client, path: str, **fields: str) -> Any:
+    return client.post(path, {"key": f"a-form-of-its-own-{fresh_key()}", **fields})
+
+
+def test_the_pages_say_what_passes_over_and_a_tick_is_the_buyers_consent(
+    world: worlds.World,
+) -> None:
+    way = ways.account(world)
+    seller, buyer = browser(way.seller), browser(way.buyer)
+    wizard = f"/en/sell/{way.handle}?price=400&term=account"
+    asked = seller.get(wizard).content.decode()
+    assert 'data-term="account"' in asked
+    assert "List the whole account at" in asked
+    listed = posted(seller, wizard, price="400", term="account", do="list")
+    assert listed.status_code == 302, listed.content
+    page = buyer.get(f"/en/@{way.handle}").content.decode()
+    assert 'data-term="account"' in page
+    (listing,) = Client().get("/api/v1/listings").json()["items"]
+    where = f"/en/@{way.handle}"
+    unticked = posted(buyer, where, do="buy", listing=listing["id"])
+    assert unticked.status_code == 400
+    bought = posted(buyer, where, do="buy", listing=listing["id"], consent="1")
+    assert bought.status_code == 302
+    tracker = buyer.get(bought["Location"]).content.decode()
+    assert "The platform hands over the whole account." in tracker
+    assert "The buyer consented" in tracker
+    assert Sale.objects.get().term == "account"
+
+
+def test_a_page_offers_for_the_account_and_the_thread_says_so(world: worlds.World) -> None:
+    way = ways.account(world)
+    seller, buyer = browser(way.seller), browser(way.buyer)
+    made = posted(buyer, f"/en/@{way.handle}", do="offer", price="400", term="account")
+    assert made.status_code == 302, made.content
+    assert "for the whole account" in seller.get(made["Location"]).content.decode()
+    Namespace.objects.update(whole_accounts=False)
+    assert "whole account?" not in buyer.get(f"/en/@{way.handle}").content.decode()
+
+
+def test_the_desk_switches_it_and_lists_an_idle_account(world: worlds.World) -> None:
+    way = ways.idle_account(world)
+    Namespace.objects.update(whole_accounts=False)
+    team = browser(way.staff)
+    page = f"/en/desk/handles/{way.handle}"
+    assert 'name="term"' not in team.get(page).content.decode()
+    on = posted(team, "/en/desk/switches", do="whole_accounts", on="1")
+    assert on.status_code == 302, on.content
+    assert "whole accounts may be sold" in team.get("/en/desk/switches").content.decode()
+    assert 'name="term"' in team.get(page).content.decode()
+    checked = posted(team, page, do="check-list", price="400", term="account").content.decode()
+    assert '<input type="hidden" name="term" value="account">' in checked
+    assert posted(team, page, do="list", price="400", term="account").status_code == 302
+    assert Listing.objects.get().term == "account"

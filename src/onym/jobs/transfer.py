@@ -11,7 +11,11 @@ from onym.core.transfer import Look, State
 from onym.flows import term as terms
 from onym.flows import transfer
 from onym.jobs.queue import again, task
-from onym.ports.platform import Outcome, Platform, address_digest
+from onym.ports.account import address_digest
+from onym.ports.platform import (
+    Outcome,
+    Platform,
+)
 from onym.queries import transfer as orders
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver, address_digest
 from onym.ports.atproto_accounts import PROFILE, Accounts, checked
 from onym.ports.atproto_moves import Moves
 from onym.ports.journal import PATIENCE, Book, Journal, Write
@@ -19,11 +20,9 @@ from onym.ports.platform import (
     AccountRow,
     Answer,
     Capabilities,
-    HandedOver,
     Holding,
     Notice,
     Outcome,
-    address_digest,
 )
 from onym.ports.xrpc import Said, Xrpc
 

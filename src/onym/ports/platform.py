@@ -24,6 +24,7 @@ import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.signatures import Signer
 
 
@@ -78,9 +79,8 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`code` and `detail` say why; `facts` is what the platform answered beside them.
-
-    `retry_after` is for how many seconds it asked to be left alone.
+    """`code` and `detail` say why, `facts` is what the platform answered beside them, `retry_after`
+    for how many seconds it asked to be left alone.
     """
 
     answer: Answer
@@ -108,21 +108,6 @@ class Holding:
 
     handle: str
     account_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """What a platform says of an account's last hand-over: its `fence`, 0 before any, and the
-    SHA-256 (hex) of the mail address that is in force now, None where there is none.
-    """
-
-    fence: int
-    address: str | None
-
-
-def address_digest(email: str) -> str:
-    """What the two sides compare of an address: no case, no white space around it."""
-    return sha256(email.strip().lower().encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,14 +335,10 @@ class SignedHttp:
     ) -> Outcome:
         """Hand the whole account to whoever reads `email`: its credentials are void at once.
 
-        `wipe` names what is destroyed beside them: messages, contacts. Sessions always end.
-        Refused as `stale` unless the account holds `handle`, if one is named, and its last
-        hand-over had the fence `last`, if one is named. Without `email` nothing changes but the
-        fence: it bars every earlier order.
+        `wipe` names what goes, too: messages, contacts. `stale` unless the account holds `handle`
+        and its last hand-over had the fence `last`, where named. Without `email`, a bar.
         """
-        wish: dict[str, Any] = {"email": email, "fence": fence, "wipe": list(wipe)}
-        wish |= {"handle": handle} if handle is not None else {}
-        wish |= {"last": last} if last is not None else {}
+        wish = {"email": email, "fence": fence, "wipe": list(wipe), "handle": handle, "last": last}
         return self._write(f"/accounts/{quote(account_id, safe='')}/hand-over", wish, key)
 
     def handed_over(self, *, account_id: str) -> HandedOver:

@@ -14,12 +14,12 @@ from urllib.parse import quote
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.journal import Book, Journal, Write
 from onym.ports.platform import (
     AccountRow,
     Answer,
     Capabilities,
-    HandedOver,
     Holding,
     Notice,
     Outcome,

@@ -22,13 +22,13 @@ from psycopg.rows import dict_row
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, Malformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.platform import (
     COLUMNS,
     INSTANTS,
     AccountRow,
     Answer,
     Capabilities,
-    HandedOver,
     Holding,
     Notice,
     Outcome,
