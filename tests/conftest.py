@@ -95,6 +95,7 @@ def django_test_environment(django_db_blocker: pytest.FixtureRequest) -> Iterato
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[embedded.EmbeddedPostgres]:
     """The run's server; its database is empty of everything but what migrations make."""
+    embedded.FAST.update(wal_level="replica", max_wal_senders="2")  # a standby may follow it
     with embedded.EmbeddedPostgres(DATA, fast=True) as server:
         yield server
 

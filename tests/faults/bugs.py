@@ -6,9 +6,10 @@ shows that each one is seen.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,8 @@ from onym.core import people
 from onym.core.sale import PaymentState
 from onym.flows import inbox, names, payments, record, transfer
 from onym.flows import sale as sales
+from onym.jobs import payments as payment_jobs
+from onym.jobs import queue
 from onym.jobs import transfer as transfer_jobs
 from onym.ports.atproto_moves import Moves
 from onym.ports.platform import Answer, Outcome
@@ -186,8 +189,6 @@ def kin_may_trade() -> None:
 
 def the_commission_is_a_cent_too_much() -> None:
     """Rounded up where the schedule says exactly."""
-    import dataclasses
-
     from onym.core import fees
     from onym.core.money import Money
 
@@ -273,3 +274,25 @@ def nobody_waits_for_a_turn() -> None:
 def a_lost_assignment_is_not_looked_for() -> None:
     """An assignment without an answer is left as it is, and so is the old handle."""
     Moves._arrived_unheard = lambda *_: False  # type: ignore[method-assign]  # of this process alone
+
+
+def a_failed_job_is_forgotten() -> None:
+    """What a job raises is swallowed, so the queue takes it for done."""
+    told = queue._told
+
+    def quiet(name: str, job: Any, arguments: dict[str, Any]) -> None:
+        with suppress(Exception):
+            told(name, job, arguments)
+
+    queue._told = quiet
+
+
+def a_job_does_not_look_whether_it_was_done() -> None:
+    """And names its call anew, so that the provider cannot know it either."""
+    order = payment_jobs.orders.order
+
+    def never_done(payment_id: str) -> Any:
+        return dataclasses.replace(order(payment_id), state=PaymentState.PENDING, provider_id="")
+
+    payment_jobs.orders = SimpleNamespace(order=never_done)
+    a_charge_is_tried_again_under_a_new_key()

@@ -13,9 +13,19 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
+from procrastinate.contrib.django import app
 from tests import make
 from tests import world as worlds
-from tests.faults import bugs, bugs_payments, test_bar, test_kill, test_outside, test_races, ways
+from tests.faults import (
+    bugs,
+    bugs_payments,
+    test_bar,
+    test_kill,
+    test_outside,
+    test_races,
+    test_storm,
+    ways,
+)
 from tests.faults.points import in_a_child
 from tests.flows import test_chargeback, test_confirming, test_inbox, test_payout
 
@@ -208,6 +218,26 @@ def a_hundred_copies_are_one_event(world: worlds.World) -> None:
     assert test_inbox.outcomes() == [("evt_1", 100, "waiting")]
 
 
+def fifty_presses_take_the_money_once(world: worlds.World) -> None:
+    test_storm.test_one_button_pressed_in_fifty_threads_takes_the_money_once(
+        world, str, {(200, ""), (202, ""), (409, "in_progress"), (409, "already_closed")}
+    )
+
+
+def statements_may_be_turned_away(world: worlds.World) -> None:
+    assert test_storm.turned_away(world, "trade", 16) == 16
+
+
+def a_charge_delivered_twice_is_taken_once(world: worlds.World) -> None:
+    way = ways.trade(world, mail=False)
+    sale = way.agree()
+    way.pay(sale)
+    while job := world._fetch():
+        for _ in range(2 if job["task_name"] == "sale.charge" else 0):
+            app.tasks[job["task_name"]](**job["args"])
+    assert world.out.taken(sale) == {"charge": 63_000}
+
+
 BUGS: list[tuple[Callable[[], None], Check, str]] = [
     (bugs.books_need_not_balance, an_unbalanced_entry_is_refused_or_audited, "VIOLATED"),
     (
@@ -271,6 +301,13 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
     ),
     (bugs.money_goes_back_without_a_bar, old_news_gives_no_money_back, "refund"),
     (bugs.the_bar_never_reaches_the_platform, a_late_copy_moves_nothing, "stale"),
+    (bugs.rows_are_read_without_a_lock, fifty_presses_take_the_money_once, "500|count"),
+    (bugs.a_failed_job_is_forgotten, statements_may_be_turned_away, "expired|funding|assert"),
+    (
+        bugs.a_job_does_not_look_whether_it_was_done,
+        a_charge_delivered_twice_is_taken_once,
+        "126|taken",
+    ),
 ]
 CHECKS = list({check: None for _, check, _ in BUGS})
 

@@ -118,16 +118,22 @@ class Market:
             for token, buyer in zip(tokens, self.buyers, strict=True)
         ]
 
+    def lists(self, handle: str) -> Act:
+        return lambda: listing.open_(
+            namespace=self.place.id, handle=handle, seller=self.seller.id, price=make.usd(400)
+        )
+
     def lists_for_the_house(self, handle: str) -> Act:
         return lambda: listing.open_house(
             namespace=self.place.id, handle=handle, by=self.team[0].id, price=make.usd(400)
         )
 
-    def house_buys(self, handle: str) -> Act:
+    def house_buys(self, handle: str, proposer: int = 0) -> Act:
+        one, other = self.team[proposer].id, self.team[1 - proposer].id
         asked = desk.propose_house_purchase(
-            namespace=self.place.id, handle=handle, by=self.team[0].id, price=make.usd(400)
+            namespace=self.place.id, handle=handle, by=one, price=make.usd(400)
         )
-        return lambda: desk.approve(approval_id=asked.id, by=self.team[1].id, shown=asked.shown)
+        return lambda: desk.approve(approval_id=asked.id, by=other, shown=asked.shown)
 
 
 def _market(place: Any) -> Market:
@@ -188,6 +194,31 @@ def house_and_invitation(m: Market) -> tuple[str, Act, Act]:
     return handle, m.house_buys(handle), m.invited(handle)[0]
 
 
+def two_listings(m: Market) -> tuple[str, Act, Act]:
+    handle = m.held()
+    return handle, m.lists(handle), m.lists(handle)
+
+
+def offer_and_listing(m: Market) -> tuple[str, Act, Act]:
+    handle = m.held()
+    return handle, m.offered(handle, 0), m.lists(handle)
+
+
+def two_house_listings(m: Market) -> tuple[str, Act, Act]:
+    handle = m.released()
+    return handle, m.lists_for_the_house(handle), m.lists_for_the_house(handle)
+
+
+def house_and_listing(m: Market) -> tuple[str, Act, Act]:
+    handle = m.released()
+    return handle, m.house_buys(handle), m.lists_for_the_house(handle)
+
+
+def two_house_purchases(m: Market) -> tuple[str, Act, Act]:
+    handle = m.released()
+    return handle, m.house_buys(handle), m.house_buys(handle, proposer=1)
+
+
 PAIRS: list[Callable[[Market], tuple[str, Act, Act]]] = [
     two_buys,
     buy_and_offer,
@@ -196,6 +227,9 @@ PAIRS: list[Callable[[Market], tuple[str, Act, Act]]] = [
     two_invitations,
     invitation_and_listing,
     house_and_invitation,
+    two_listings,
+    two_house_listings,
+    two_house_purchases,
 ]
 
 
@@ -303,6 +337,24 @@ def test_an_accepted_offer_and_a_withdrawn_listing_leave_one_sale_whoever_is_fir
         assert Listing.objects.get(handle__handle=handle).state == state
         one_sale_at_most(handle, sold=True)
         orders[state] += 1
+    assert len(orders) == 2, orders
+
+
+@pytest.mark.parametrize(
+    "pair", [offer_and_listing, house_and_listing], ids=lambda pair: pair.__name__
+)
+def test_what_takes_over_the_sellers_own_listing_leaves_one_sale_whoever_is_first(
+    market: Market, pair: Callable[[Market], tuple[str, Act, Act]]
+) -> None:
+    """It closes the listing that came before it, and bars the one that comes after."""
+    orders = Counter[str]()
+    for waits in starts():
+        handle, takes, lists = pair(market)
+        taken, listed = race(takes, lists, waits)
+        assert taken.code == ""
+        assert listed.code in ({""} | SOLD)
+        one_sale_at_most(handle, sold=True)
+        orders[listed.code] += 1
     assert len(orders) == 2, orders
 
 

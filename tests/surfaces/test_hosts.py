@@ -8,6 +8,8 @@ import base64
 import contextlib
 import os
 import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from tests.demo.servers import until
 from tests.surfaces.hosts import ROOT, Host, Network
 
 from onym.flows import people
+from onym.site import embedded
 from onym.store.models import Sale, SaleSlot
 
 PASSWORD = "orbit-and-tide"
@@ -43,6 +46,7 @@ class Place:
     web_hosts: tuple[Host, Host]
     job_hosts: tuple[Host, Host]
     environment: dict[str, str]
+    network: Network
 
 
 @pytest.fixture
@@ -84,7 +88,7 @@ def _hosts(network: Network, world: worlds.World, settings: Any) -> Place:
     addresses = [network.lead_in(host, 8000) for host in webs]
     for base in addresses:
         until(lambda base=base: _answers(base), seconds=60)
-    return Place(world, (addresses[0], addresses[1]), webs, jobs, known)
+    return Place(world, (addresses[0], addresses[1]), webs, jobs, known, network)
 
 
 def _environment(settings: Any, ways: dict[str, str]) -> dict[str, str]:
@@ -251,18 +255,57 @@ CATALOGUE = (
 )
 
 
-def test_the_catalogue_needs_no_database_that_takes_writes(place: Place) -> None:
-    """As a replica is: a standby refuses every write, with the same error as here."""
+@contextlib.contextmanager
+def standby(primary: Path) -> Iterator[embedded.EmbeddedPostgres]:
+    """A server of its own that follows the primary's log, from a copy of its files on."""
+    with tempfile.TemporaryDirectory(prefix="onym-standby-") as folder:
+        data = Path(folder)
+        shutil.copytree(primary / "keys", data / "keys")
+        command = [embedded.binaries() / "pg_basebackup", "--pgdata", data / "postgres"]
+        command += ["--host", embedded.socket_directory(primary), "--username", embedded.NAME]
+        command += ["--write-recovery-conf", "--checkpoint=fast", "--no-sync"]
+        secret = {"PGPASSWORD": embedded.password(primary)}
+        subprocess.run(command, check=True, env=os.environ | secret, stdin=subprocess.DEVNULL)
+        with embedded.EmbeddedPostgres(data, fast=True) as server:
+            yield server
+
+
+def test_a_catalogue_on_a_standby_shows_what_the_primary_was_told(
+    place: Place, postgres: embedded.EmbeddedPostgres
+) -> None:
     _, handle = offered(place, 1)
+    with standby(postgres.data_dir) as server:
+        base, buyer = catalogue_on(place, server), make.token(place.world.member()[0])
+        for path in CATALOGUE:
+            answer = requests.get(base + path.format(handle=handle), timeout=30)
+            assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
+        listing, later = offered(place, 2, web=1)
+        until(lambda: sold_by(base, buyer, later) == listing, seconds=30)
+        refused = call(base, buyer, f"/listings/{listing}/buy", {}, key="buy")
+        assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
+        bought = call(place.webs[1], buyer, f"/listings/{listing}/buy", {}, key="buy")
+        assert bought.status_code == 201, bought.text
+        sale = f"/sales/{bought.json()['id']}"
+        until(lambda: call(base, buyer, sale).status_code == 200, seconds=30)
+
+
+def catalogue_on(place: Place, server: embedded.EmbeddedPostgres) -> str:
+    """The first web host, begun anew on the standby alone."""
     host = place.web_hosts[0]
     host.lose_power()
-    url = place.environment["DATABASE_URL"] + "?options=-c%20default_transaction_read_only%3Don"
+    socket = f"{embedded.socket_directory(server.data_dir)}/.s.PGSQL.{embedded.PORT}"
+    inside = place.network.serve(host, host.address, **place.network.lead_out(standby=socket))
+    url = place.environment["DATABASE_URL"]
+    url = url.replace(urlsplit(url).netloc.rpartition("@")[2], inside["standby"])
     host.start(_web(host), place.environment | {"DATABASE_URL": url})
-    base = place.webs[0]
-    until(lambda: _answers(base), seconds=60)
-    for path in CATALOGUE:
-        answer = requests.get(base + path.format(handle=handle), timeout=30)
-        assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
+    until(lambda: _answers(place.webs[0]), seconds=60)
+    return place.webs[0]
+
+
+def sold_by(base: str, token: str, handle: str) -> str | None:
+    """The listing under which the handle is on sale there."""
+    sale = call(base, token, f"/handles/{handle}").json()["sale"]
+    return sale["id"] if sale else None
 
 
 def pays_quietly(base: str, token: str, sale: str) -> None:

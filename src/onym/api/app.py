@@ -6,7 +6,7 @@ import logging
 from functools import cached_property
 
 from django.core.exceptions import RequestDataTooBig
-from django.db import DatabaseError, OperationalError
+from django.db import DatabaseError, InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI, Router
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -105,7 +105,9 @@ def http(_: HttpRequest, error: HttpError) -> HttpResponse:
     return wire.problem(Malformed(str(error)))
 
 
+@api.exception_handler(InternalError)
 @api.exception_handler(OperationalError)
 def no_database(_: HttpRequest, error: DatabaseError) -> HttpResponse:
+    """Or one that takes no writes (an internal error, 25006): a standby, a primary replaced."""
     log.error("the database does not answer: %s", error)
     return wire.problem(DatabaseUnavailable("the database does not answer; try again"))

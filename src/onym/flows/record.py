@@ -15,6 +15,7 @@ from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from procrastinate.contrib.django import app as jobs
+from procrastinate.exceptions import ConnectorException
 
 from onym.core import trace
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
@@ -77,7 +78,10 @@ def defer(
     """
     later = {"seconds": in_seconds} if in_seconds else None
     job = jobs.configure_task(name=task, lock=lock, schedule_in=later, priority=priority)
-    job.defer(**arguments, **trace.carried())
+    try:
+        job.defer(**arguments, **trace.carried())
+    except ConnectorException as fault:  # its wrapping hides that the database is at fault
+        raise OperationalError(str(fault.__cause__)) from fault.__cause__
 
 
 def ask_soon(task: str, payment: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -78,7 +78,7 @@ class Pages:
             return HttpResponseRedirect(f"/{translation.get_language()}/{step}?next={back}")
         if isinstance(error, Refusal):
             return render(request, "refused.html", {"refusal": error}, status=error.status)
-        if isinstance(error, OperationalError):
+        if isinstance(error, OperationalError | InternalError):  # the last: it takes no writes
             log.error("the database does not answer: %s", error)
             return trouble(request, DatabaseUnavailable.code, status=DatabaseUnavailable.status)
         return None
