@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from django.conf import settings
 from django.db import transaction
 from tests import make
+from tests.flows import purses
 from tests.flows.banking import Banking
 
 from onym.core import ledger as core
@@ -102,6 +103,7 @@ def market() -> LivedIn:
     sellers = _listings(place, now)
     sales = [_sale(place, buyer, sellers[n % 30], now - n * 3 * DAY) for n in range(60)]
     _statement(buyer, now)
+    purses.lived_in(buyer, now)
     made = [_offer(buyer, n) for n in range(25)]
     campaign, link = _campaigns(place, curator)
     keep = _on_their_way(place, plan, now)

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/queries/answer.py": "tests/surfaces/test_answer.py",
     "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/web/address.py": "tests/surfaces/test_changes.py",
     "src/onym/ports/stripe_lines.py": "tests/surfaces/test_reconcile.py",
     "src/onym/web/payout.py": "tests/flows/test_payout.py",
+    "src/onym/jobs/deposit.py": "tests/flows/test_deposit.py",
+    "src/onym/queries/wallet.py": "tests/surfaces/test_wallet.py",
+    "src/onym/store/recovery.py": "tests/flows/test_recovery.py",
     "src/onym/jobs/payout.py": "tests/flows/test_payout.py",
     "src/onym/store/inbox.py": "tests/store/test_constraints.py",
     "src/onym/jobs/inbox.py": "tests/flows/test_inbox.py",

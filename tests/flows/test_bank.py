@@ -322,6 +322,41 @@ def test_a_payout_goes_to_the_members_bank_account_once(
     clean()
 
 
+def test_a_payout_that_the_other_bank_sends_back_is_owed_again_and_sent_anew(
+    place: Any, people: Any, asked: Any, bank_: Banking
+) -> None:
+    made, reference = asked
+    seller, team = people[0], make.member(place, roles="curator").id
+    outgoing.set_account(member=seller.id, iban="DE89370400440532013000", name="Leila Mansour")
+    bank_.take(bank_.came("420.00", reference))
+    moved(fresh(made))
+    sale.accept(sale_id=made.id, by=made.buyer_id)
+    payout = Payout.objects.get()
+    for turn, iban in enumerate(("GB29NWBK60161331926819", "FR1420041010050500013M02606")):
+        step(24 * 3600)
+        ledger.pay_out(payout_id=payout.id)
+        bank_.pay(outgoing.file(namespace="demo", by=team).text)
+        order = BankOrder.objects.get(state="done")
+        back = {"end_to_end": order.end_to_end, "name": "Leila Mansour"}
+        other = bank_.came("399.99", **back | {"end_to_end": "borSOMEBODY"})
+        bank_.take(bank_.came("400.00", **back), other)
+        payout.refresh_from_db()
+        assert (payout.state, payout.reason, payout.bounces) == ("refused", "returned", turn + 1)
+        assert balance(f"member:{seller.id}:payable") == 40_000
+        assert [item for item in due.until(clocks.now()) if item.what == "ledger.pay_out"] == []
+        clean()
+        outgoing.set_account(member=seller.id, iban=iban, name="Leila Mansour")
+        payout.refresh_from_db()
+        assert (payout.state, payout.attempt) == ("due", turn + 1)
+    ledger.pay_out(payout_id=payout.id)
+    bank_.pay(outgoing.file(namespace="demo", by=team).text)
+    payout.refresh_from_db()
+    assert (payout.state, balance(f"member:{seller.id}:payable")) == ("done", 0)
+    assert Entry.objects.filter(kind="paid_out").count() == 3
+    assert Notice.objects.filter(kind="payout_returned").count() == 2
+    clean()
+
+
 def test_what_the_bank_takes_unordered_stands_against_suspense(bank_: Banking) -> None:
     bank_.take(bank_.came("-3.50", "charges"))
     assert (balance("suspense"), balance("world:bank")) == (-350, 350)

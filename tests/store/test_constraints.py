@@ -33,6 +33,7 @@ from onym.store.models import (
     Namespace,
     Notice,
     Offer,
+    OfferAnswer,
     Payment,
     Payout,
     PlatformWrite,
@@ -58,7 +59,10 @@ def world(database: Any) -> None:
     staff = make.member(place, roles="curator", id="mbr_staff")
     row = make.handle(place, "moon", account_id="acc-moon")
     PlatformWrite.objects.create(key="k1", namespace=place, subject="moon", fence=1, wish={})
-    offer.make(namespace="demo", handle="moon", buyer=buyer.id, price=make.usd(5))
+    asked = offer.make(namespace="demo", handle="moon", buyer=buyer.id, price=make.usd(5))
+    OfferAnswer.objects.create(
+        id="ans_1", offer=asked, kind="accept", price_minor=1, step=1, code="c", ordered_at=make.NOW
+    )
     listed = listing.open_(namespace="demo", handle="moon", seller=seller.id, price=make.usd(10))
     sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
     charge = Payment.objects.create(
@@ -188,6 +192,8 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "offer_state": update(Offer, state="lost"),
     "offer_turn": update(Offer, turn="nobody"),
     "offer_price": update(Offer, price_minor=0),
+    "answer_kind": update(OfferAnswer, kind="shrug"),
+    "answer_price": update(OfferAnswer, price_minor=0),
     "one_request": twin(IdempotentRequest),
     "approval_state": update(Approval, state="lost"),
     "two_people": update(Approval, approved_by_id="mbr_staff"),

@@ -95,6 +95,8 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "desk-screening": [("ines", "desk/screening")],
     "my-share": [("leila", "me/shares/sal_x")],
     "my-bank": [("leila", "me/bank")],
+    "wallet": [("leila", "wallet"), ("leila", "wallet?after=x")],
+    "wallet-returned": [("", "wallet/returned")],
     "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],
     "search": [("", "search?q=mo")],
@@ -171,6 +173,7 @@ def pages(database: Any, settings: Any) -> dict[str, list[tuple[str, str]]]:
     """Who sees which address: by the name of its route, on a market where each has its forms."""
     settings.DEMO = True
     settings.NAMESPACE = "demo"
+    settings.WALLET = True
     place = make.namespace()
     leila = _joined("leila", account="acc-moon")
     nadia = _joined("nadia", account="acc-nadia")

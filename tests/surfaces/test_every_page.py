@@ -37,6 +37,7 @@ WITHOUT_PAGE = {
     "my-payout-returned",
     "passkey-options",
     "sale-returned",
+    "wallet-returned",
     "sign-in-demo",
     "sign-in-factor",
     "sign-in-options",
@@ -64,6 +65,7 @@ class Site:
 def site(database: Any, settings: Any, tmp_path: Path) -> Iterator[Site]:
     settings.DEMO = True
     settings.NAMESPACE = "demo"
+    settings.WALLET = True
     settings.MAILBOX_URL = settings.PLATFORM_URL = "http://127.0.0.1:9"  # for the bar's links
     (tmp_path / "terms.en.md").write_text("# Terms\n\nWhat we owe each other.\n")
     settings.BRAND = branding.read({"ONYM_LEGAL": str(tmp_path)})

@@ -94,6 +94,8 @@ PAGES: dict[str, tuple[str, ...]] = {
     "leave": ("me/leave",),
     "my-share": ("me/shares/{sale}",),
     "my-bank": ("me/bank",),
+    "wallet": ("wallet", "wallet?after=9999"),
+    "wallet-returned": ("wallet/returned",),
     "sell": ("sell",),
     "sell-handle": ("sell/nadia", "sell/nadia?price=1250"),
     "sell-listed": ("sell/nadia/listed",),
@@ -139,6 +141,7 @@ def test_every_page_route_has_a_row_in_the_table() -> None:
 def lived(database: Any, settings: Any) -> LivedIn:
     settings.DEMO = True
     settings.NAMESPACE = "demo"
+    settings.WALLET = True
     return lived_in.market()
 
 
@@ -178,7 +181,7 @@ def _asked(client: Client, path: str) -> tuple[Any, Any]:
 
 
 FULL = ("", "search?q=moo", "search?q=moon&sort=price", "@moon", "@moor007", "offers")
-FULL += ("me/statement", "me/alerts")
+FULL += ("me/statement", "me/alerts", "wallet")
 
 
 def test_the_fullest_pages_do_show_what_there_is(lived: LivedIn) -> None:
@@ -194,6 +197,9 @@ def test_the_fullest_pages_do_show_what_there_is(lived: LivedIn) -> None:
     assert len(shown["@moon"].context["similar"]) == 8
     assert shown["@moor007"].context["handle"]["state"] in ("warned", "resting", "released")
     assert len(shown["me/statement"].context["statement"]["items"]) >= 50
+    assert len(shown["wallet"].context["entries"]) == 50
+    assert shown["wallet"].context["coming"]
+    assert shown["wallet"].context["payouts"]
     assert len(shown["me/alerts"].context["alerts"]["watches"]) == 11
     assert len(shown["me/alerts"].context["alerts"]["hits"]) == 9
     assert shown["@moon"].context["watch"]

@@ -83,7 +83,7 @@ class Scene:
 
 @pytest.fixture
 def scene(database: Any, settings: Any) -> Iterator[Scene]:
-    settings.DEMO, settings.NAMESPACE = True, "demo"
+    settings.DEMO, settings.NAMESPACE, settings.WALLET = True, "demo", True
     place = make.namespace()
     make.handle(place, "moon", account_id="acc-moon")
     make.handle(place, "star", state="released", account_id=None)
@@ -270,6 +270,10 @@ def statement(scene: Scene, *, again: bool = False, **changes: Any) -> Any:
     return scene.one.send("POST", "/desk/bank/statements", {"camt": text})
 
 
+def empty(scene: Scene) -> Any:
+    return scene.buyer.send("POST", "/wallet/payouts", {"amount": CHEAP})
+
+
 Provoke = Callable[[Scene], Any]
 
 PROVOKED: dict[str, tuple[str, Provoke]] = {
@@ -277,6 +281,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
     "idempotency_key_missing": ("a write that the client did not name", without_a_key),
     "not_signed_in": ("the sales of nobody", lambda _: Client().get("/api/v1/sales")),
     "payment_declined": ("a card that the provider declines", declined),
+    "insufficient_funds": ("a payout out of an empty wallet", empty),
     "not_allowed": (
         "a token that may only read",
         lambda s: Caller(s.seller.member, scopes="read").send(

@@ -19,6 +19,7 @@ from onym.flows import (
     invitation,
     lists,
     reclaim,
+    recovery,
     stop,
     sweep,
     term,
@@ -26,7 +27,7 @@ from onym.flows import (
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
-from onym.queries import names, people
+from onym.queries import names, overview, people
 from onym.queries import sale as sales
 from onym.queries.people import Caller
 
@@ -281,6 +282,24 @@ def decide_dispute(request: HttpRequest, id: str, wish: Outcome) -> HttpResponse
             200,
             sales.view(dispute.decide(sale_id=id, by=who.id, outcome=wish.outcome)),
         ),
+    )
+
+
+@router.get("/desk/losses", auth=MEMBERS)
+def losses(request: HttpRequest) -> HttpResponse:
+    """What banks took back after it was shared out, and nobody has made good."""
+    _read(request)
+    return wire.respond(200, {"items": overview.losses(wire.place(request)), "next": None})
+
+
+@router.post("/desk/chargebacks/{id}/write-off", auth=MEMBERS)
+def write_off(request: HttpRequest, id: str) -> HttpResponse:
+    """Ask a second person to give up what is left of a claim: 202 with the approval."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: queries.outcome(recovery.propose_write_off(chargeback_id=id, by=who.id)),
+        binds=True,
     )
 
 

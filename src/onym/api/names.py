@@ -9,7 +9,8 @@ from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
 
 from onym.api import wire
-from onym.queries import look
+from onym.api.auth import MEMBERS
+from onym.queries import fees, look
 from onym.queries import search as queries
 
 router = Router(tags=["handles"])
@@ -33,6 +34,13 @@ class Search(Schema):
     cursor: str = Field("", max_length=400)
 
 
+class Quote(Schema):
+    """A price in minor units; 0: that of the listing."""
+
+    model_config = ConfigDict(extra="forbid")
+    price_minor: int = Field(0, ge=0, le=10**15)
+
+
 @router.get("/handles", auth=None)
 def search(request: HttpRequest, asked: Query[Search]) -> HttpResponse:
     """Handles that match, in order; `covers` says whether untouched handles were looked at."""
@@ -47,3 +55,11 @@ def search(request: HttpRequest, asked: Query[Search]) -> HttpResponse:
 def handle(request: HttpRequest, handle: str) -> HttpResponse:
     """State, holder, tier, appraisal, sale and tenures; any spelling of the handle will do."""
     return wire.respond(200, look.handle(wire.place(request), handle))
+
+
+@router.get("/handles/{handle}/quote", auth=MEMBERS)
+def quote(request: HttpRequest, handle: str, asked: Query[Quote]) -> HttpResponse:
+    """What buying it would cost, part by part; at the price named, else at its listing's."""
+    who = wire.caller(request, "read")
+    place, minor = wire.place(request), asked.price_minor
+    return wire.respond(200, fees.quote(place, handle, price_minor=minor, buyer=who.id))

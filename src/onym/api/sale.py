@@ -13,7 +13,8 @@ from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core.bank import METHOD
 from onym.core.errors import PaymentDeclined
-from onym.flows import bank, payments, record
+from onym.core.wallet import METHOD as WALLET
+from onym.flows import bank, payments, record, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import log as logs
@@ -71,6 +72,8 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     name = {"member": who.id, "route": wire.route(request), "key": wire.key(request)}
     if wish.payment_method == METHOD:
         return _by_transfer(request, id)
+    if wish.payment_method == WALLET:
+        return _from_wallet(request, id)
     answer = record.once(
         **name,
         payload=wire.payload(request),
@@ -101,6 +104,16 @@ def _by_transfer(request: HttpRequest, id_: str) -> HttpResponse:
         }
 
     return wire.write(request, "buy", run)
+
+
+def _from_wallet(request: HttpRequest, id_: str) -> HttpResponse:
+    """200 with the funded sale: nobody outside has to be asked."""
+
+    def run(member: Caller) -> tuple[int, object]:
+        wallet.pay(sale_id=id_, by=member.id)
+        return 200, queries.sale(id_, viewer=member.id)
+
+    return wire.write(request, "buy", run, binds=True)
 
 
 def _wait(payment_id: str) -> tuple[str, str]:

@@ -117,6 +117,7 @@ class Arrival(StrEnum):
     PARTIAL = "partial"  # it waits until the rest is there
     OVER = "over"  # it funds the sale, and the rest is set aside
     UNKNOWN = "unknown"  # it names no sale: a person decides
+    BACK = "back"  # it is a payout of ours that the other bank did not take
     LATE = "late"  # its sale waits for no money (any more): it goes back
 
 
@@ -153,3 +154,4 @@ class OrderState(StrEnum):
     WAITING = "waiting"  # goes into the next payment file
     FILED = "filed"  # in a payment file; the next statement says whether it left
     DONE = "done"  # a statement shows that it left
+    RETURNED = "returned"  # a later statement shows that it came back

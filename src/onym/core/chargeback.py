@@ -22,6 +22,7 @@ class Source(StrEnum):
     """Which of our accounts the bank's money came out of."""
 
     ESCROW = "escrow"  # it still lay in the sale's escrow
+    WALLET = "wallet"  # a deposit: what lay in the wallet, and a claim of the house for the rest
     RECEIVABLE = "receivable"  # it was shared out or given back before: a claim of the house
 
 

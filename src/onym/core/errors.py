@@ -38,6 +38,12 @@ class PaymentDeclined(Refusal):
     status, code, title = 402, "payment_declined", "The payment was declined"
 
 
+class InsufficientFunds(Refusal):
+    """`available` is what may be used; what is held for something else does not count."""
+
+    status, code, title = 402, "insufficient_funds", "There is not enough money in the wallet"
+
+
 class NotAllowed(Refusal):
     status, code, title = 403, "not_allowed", "This member may not do this"
 

@@ -6,7 +6,7 @@ docs/concepts/fees.md explains the bands, who pays, and how to publish a schedul
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -15,6 +15,7 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any, Literal, Self, get_args
 
+from onym.core import tax as taxes
 from onym.core.errors import (
     AmountTooLarge,
     AmountTooSmall,
@@ -183,6 +184,27 @@ def split(
         share=share,
         proceeds=proceeds,
     )
+
+
+def whole(
+    *,
+    price: Money,
+    schedule: Schedule,
+    kind: Kind,
+    due: Callable[[Money, Money], taxes.Due],
+    displaces: bool,
+) -> tuple[Split, taxes.Due]:
+    """All parts of a sale at `price`, the same before one agrees as in the sale.
+
+    `due` tells the tax on (what the buyer pays, the market's part of it), which is rounded to
+    steps; `displaces`: an account lost the handle to the platform and has its share. Refusals: as
+    `split`, and what `due` refuses.
+    """
+    share = schedule.displaced(price) if displaces and kind == "primary" else None
+    bare = split(price=price, kind=kind, schedule=schedule)
+    told = due(bare.gross, bare.gross - bare.price)
+    owed = Money(schedule.stepped(told.amount.minor), price.currency)
+    return split(price=price, kind=kind, schedule=schedule, tax=owed, share=share), told
 
 
 def in_force(schedules: Iterable[Schedule], *, at: datetime) -> Schedule:

@@ -46,6 +46,16 @@ def payable(member: str) -> str:
     return f"member:{member}:payable"
 
 
+def available(member: str) -> str:
+    """A wallet's money that its member may use."""
+    return f"member:{member}:available"
+
+
+def held(member: str) -> str:
+    """A wallet's money that waits for what it is held for."""
+    return f"member:{member}:held"
+
+
 def funded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
     """The buyer's money arrives in the sale's escrow."""
     moves = {world(provider): -gross.minor, escrow(sale): gross.minor}
@@ -79,10 +89,48 @@ def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Ent
     return Entry("refunded", sale, gross.currency, moves, provider_id)
 
 
-def paid_out(*, payout: str, amount: Money, member: str, provider: str, provider_id: str) -> Entry:
-    """The seller's proceeds leave for the connected account."""
-    moves = {payable(member): -amount.minor, world(provider): amount.minor}
+def paid_out(*, payout: str, amount: Money, out_of: str, provider: str, provider_id: str) -> Entry:
+    """Proceeds (`out_of` payable) or a wallet's money (held) leave for the member's own account."""
+    moves = {out_of: -amount.minor, world(provider): amount.minor}
     return Entry("paid_out", payout, amount.currency, moves, provider_id)
+
+
+def deposited(
+    *, deposit: str, amount: Money, member: str, out_of: str, provider_id: str | None
+) -> Entry:
+    """Money came into a wallet: `out_of` the world, or suspense where a bank transfer lay."""
+    moves = {out_of: -amount.minor, available(member): amount.minor}
+    return Entry("deposited", deposit, amount.currency, moves, provider_id)
+
+
+def hold(*, hold: str, amount: Money, member: str) -> Entry:
+    """Set aside for what the hold names."""
+    moves = {available(member): -amount.minor, held(member): amount.minor}
+    return Entry("set_aside", hold, amount.currency, moves)
+
+
+def voided(*, hold: str, amount: Money, member: str) -> Entry:
+    """What was set aside may be used again."""
+    moves = {held(member): -amount.minor, available(member): amount.minor}
+    return Entry("voided", hold, amount.currency, moves)
+
+
+def funded_from_wallet(*, sale: str, gross: Money, member: str) -> Entry:
+    """What was held for a sale is the sale's."""
+    moves = {held(member): -gross.minor, escrow(sale): gross.minor}
+    return Entry("funded", sale, gross.currency, moves)
+
+
+def refunded_to_wallet(*, sale: str, gross: Money, member: str) -> Entry:
+    """The buyer's money goes back to the wallet that it came from."""
+    moves = {escrow(sale): -gross.minor, available(member): gross.minor}
+    return Entry("refunded", sale, gross.currency, moves)
+
+
+def kept(*, payout: str, amount: Money, member: str) -> Entry:
+    """Proceeds go to the seller's wallet instead of leaving."""
+    moves = {payable(member): -amount.minor, available(member): amount.minor}
+    return Entry("to_wallet", payout, amount.currency, moves)
 
 
 SUSPENSE = "suspense"
@@ -128,6 +176,17 @@ def charged_back(
     return Entry("charged_back", chargeback, amount.currency, moves, provider_id)
 
 
+def deposit_charged_back(
+    *, chargeback: str, amount: Money, there: Money, member: str, provider: str, provider_id: str
+) -> Entry:
+    """The member's bank has taken a deposit back: `there` of it lay in the wallet, the rest is a
+    claim of the house."""
+    parts = {available(member): -there.minor, RECEIVABLE: there.minor - amount.minor}
+    moves = {code: minor for code, minor in parts.items() if minor}
+    moves[world(provider)] = amount.minor
+    return Entry("charged_back", chargeback, amount.currency, moves, provider_id)
+
+
 def reinstated(taken: Entry) -> Entry:
     """The bank has given it back, to where it was taken from."""
     moves = {code: -minor for code, minor in taken.postings.items()}
@@ -138,6 +197,27 @@ def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
     """A claim for what the bank took is met by what lies in the sale's escrow."""
     moves = {escrow(sale): -amount.minor, RECEIVABLE: amount.minor}
     return Entry("absorbed", chargeback, amount.currency, moves)
+
+
+def bounced(*, bounce: str, amount: Money, to: str) -> Entry:
+    """A payout that the other bank sent back is owed again, or is in its wallet again."""
+    return Entry("bounced", bounce, amount.currency, {SUSPENSE: -amount.minor, to: amount.minor})
+
+
+LOSS = "loss"
+"""What the house has given up."""
+
+
+def recovered(*, recovery: str, amount: Money, out_of: str) -> Entry:
+    """A claim of the house is met, in part or whole, out of what its debtor would have had."""
+    moves = {out_of: -amount.minor, RECEIVABLE: amount.minor}
+    return Entry("recovered", recovery, amount.currency, moves)
+
+
+def written_off(*, chargeback: str, amount: Money) -> Entry:
+    """Two people have given the rest of a claim up."""
+    moves = {LOSS: -amount.minor, RECEIVABLE: amount.minor}
+    return Entry("written_off", chargeback, amount.currency, moves)
 
 
 def compensated(*, appeal: str, amount: Money, member: str | None) -> Entry:

@@ -18,12 +18,16 @@ from onym.core.money import MINOR_DIGITS, Money
 
 KEYS = {"id", "version", "effective_from", "tier"}
 CARD = "card"
-WHATS = ("price", CARD, "bank_transfer", "payout")
+METHODS = ("bank_transfer", "wallet")
+"""Ways to pay that are no card; any other method is one."""
+WHATS = ("price", CARD, *METHODS, "payout", "deposit", "balance")
 
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """`most` maps (currency, what) to minor units; what is price, card, bank_transfer, payout."""
+    """`most` maps (currency, what) to minor units; what is price, a method of payment (card,
+    bank_transfer, wallet), payout, one deposit, or the balance of a wallet.
+    """
 
     name: str
     most: Mapping[tuple[str, str], int]

@@ -19,6 +19,8 @@ BOOKED_AS = {
     "reinstated": "reinstated",
 }
 """A movement in the provider's list, and the kind of entry that it has in the books."""
+LISTED_AS = {entry: kind for kind, entry in BOOKED_AS.items()} | {"deposited": "charge"}
+"""The same from the books' side, where a charge may also have filled a wallet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,7 @@ class PayoutState(StrEnum):
     UNKNOWN = "unknown"  # asked, no answer: ask again
     DONE = "done"  # the provider has paid it
     REFUSED = "refused"  # the provider said no: tried again once the account is ready
+    KEPT = "kept"  # it went to the seller's wallet instead of leaving
     WITHHELD = "withheld"  # the buyer's bank took the money back before it left: nothing is paid
 
 

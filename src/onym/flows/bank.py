@@ -96,8 +96,11 @@ def import_statement(*, namespace: str, file: BinaryIO, by: str | None) -> BankS
         )
         came = [line for line in read.lines if line.minor > 0]
         _left([line for line in read.lines if line.minor < 0], statement, now=now)
+        ours = _sent_by_us(namespace, came)
         for row, line in zip(_arrived(came, statement, now=now), came, strict=True):
-            if line.ref in named:
+            if line.end_to_end in ours:
+                _came_back(row, ours[line.end_to_end])
+            elif line.ref in named:
                 _allot(row, locked[named[line.ref]], now=now)
         return statement
 
@@ -194,6 +197,24 @@ def _left(gone: Sequence[core.Line], statement: BankStatement, *, now: datetime)
             entry = ledger.taken(arrival=row.id, amount=row.amount, bank=bank, ref=line.ref)
             books.book(entry, namespace=statement.namespace_id, at=now)
         row.save(force_insert=True)
+
+
+def _sent_by_us(namespace: str, came: Sequence[core.Line]) -> dict[str, BankOrder]:
+    """Payouts that had left and that these arrivals bring back, whole, by our own name of them."""
+    named = {line.end_to_end: line.minor for line in came if line.end_to_end}
+    done = BankOrder.objects.filter(namespace_id=namespace, kind="payout", state="done")
+    wanted = [name[:3] + "_" + name[3:] for name in named]
+    found = {order.end_to_end: order for order in done.filter(pk__in=wanted)}
+    return {name: order for name, order in found.items() if order.minor == named[name]}
+
+
+def _came_back(row: BankLine, order: BankOrder) -> None:
+    """The other bank did not take a payout: it is the member's again, and may be sent anew."""
+    row.outcome, row.rest_minor = core.Arrival.BACK, 0
+    row.save(update_fields=["outcome", "rest_minor"])
+    order.state = core.OrderState.RETURNED
+    order.save(update_fields=["state"])
+    books.bounce(payout_id=str(order.payout_id), line=row)
 
 
 def _sent(order: BankOrder, line: core.Line, *, now: datetime) -> None:

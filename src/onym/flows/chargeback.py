@@ -6,8 +6,9 @@ the order that it became known in. docs/concepts/chargebacks.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -15,12 +16,12 @@ from onym.core import chargeback as core
 from onym.core import handle, ledger
 from onym.core import sale as sales
 from onym.core.events import Event
-from onym.flows import dispute, names, record, term
+from onym.flows import dispute, names, record, recovery, term
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Chargeback, Entry, Payout, Sale, SaleSlot
+from onym.store.models import Approval, Chargeback, Entry, Payout, Sale, SaleSlot
 
 REASON = "charged_back"
 
@@ -79,7 +80,7 @@ def _taken(row: Chargeback) -> ledger.Entry:
 
 def _account(row: Chargeback) -> str:
     is_escrow = row.source == core.Source.ESCROW
-    return ledger.escrow(row.sale_id) if is_escrow else ledger.RECEIVABLE
+    return ledger.escrow(str(row.sale_id)) if is_escrow else ledger.RECEIVABLE
 
 
 def _book(sale: Sale, entry: ledger.Entry, *, at: datetime) -> None:
@@ -162,7 +163,7 @@ def _after_loss(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
         sales.State(sale.state),
         is_whole=lost.amount == sale.money("gross"),
         payout=sales.PayoutState(payout.state) if payout else None,
-        with_buyer=_is_with_buyer(sale) and (payout is None or payout.member_id == sale.seller_id),
+        with_buyer=_is_with_buyer(sale) and (payout is None or _is_whole(payout, sale)),
     )
     match following:
         case core.Next.WAIT:
@@ -171,7 +172,29 @@ def _after_loss(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
             return _end(sale, lost, now=now)
         case core.Next.TAKE_BACK:
             _take_back(sale, lost, payout=payout, now=now)
+        case core.Next.STAND:
+            _stand(sale, now=now)
     return True
+
+
+def _stand(sale: Sale, *, now: datetime) -> None:
+    """The sale stands: the house meets a part of its own sale, a seller's is met by a payout."""
+    if sale.state == sales.State.SETTLED and sale_flow.is_of_the_house(sale):
+        for entry in recovery.from_revenue([sale], now=now):
+            _book(sale, entry, at=now)
+
+
+def write_off_approved(approval: Approval, now: datetime) -> Mapping[str, Any]:
+    """The second person has approved: what is left of a claim is a loss."""
+    row, entry = recovery.written_off(approval)
+    books.book(entry, namespace=approval.namespace_id, at=now)
+    given_up = {"minor": row.written_off_minor, "currency": row.currency}
+    return {"id": row.id, "written_off": given_up}
+
+
+def _is_whole(payout: Payout, sale: Sale) -> bool:
+    """Whether it is the seller's, and all of the proceeds still are there to be taken back."""
+    return payout.member_id == sale.seller_id and not payout.recovered_minor
 
 
 def _is_with_buyer(sale: Sale) -> bool:

@@ -14,7 +14,20 @@ from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.core.term import Term
-from onym.flows import area, bank, invitation, listing, lists, names, plan, record, stop
+from onym.flows import (
+    area,
+    bank,
+    chargeback,
+    invitation,
+    listing,
+    lists,
+    names,
+    plan,
+    record,
+    recovery,
+    screening,
+    stop,
+)
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import Approval, BankLine, Campaign, Handle, Listing, Member, Plan, Sale
@@ -116,8 +129,12 @@ def _campaign(approval: Approval, now: datetime) -> Result:
 def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money) -> Approval:
     """The operator buys: a released handle, or one that its holder has listed at that price.
 
-    Always two people, a page that says so, and a leaf. Refuses an unavailable handle.
+    Always two people, a page that says so, and a leaf. Refuses an unavailable handle,
+    `screening_held`, `screening_stale`.
     """
+    on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
+    sellers = on_sale.filter(handle__handle=handle.casefold()).values_list("seller_id", flat=True)
+    screening.expect_all_clear(namespace, sellers)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)
@@ -189,6 +206,7 @@ ACTS: dict[
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
     "bank_money": (bank.decide_approved, bank.facts_of),
+    "write_off": (chargeback.write_off_approved, recovery.facts_of),
     "lift_stop": (stop.lift_approved, stop.stop_facts),
     "lift_area": (area.lift_approved, area.area_facts),
 }

@@ -14,13 +14,14 @@ from django.db.models import Q
 
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.core.sale import LIVE, PayoutState
-from onym.flows import retention
+from onym.flows import deposit, retention
 from onym.store import clock, rowlocks, secrets
 from onym.store.models import (
     Appeal,
     BankAccount,
     BookAccount,
     Delivery,
+    Deposit,
     Event,
     Invitation,
     Link,
@@ -103,7 +104,9 @@ def _expect_free(row: Member, addresses: set[str]) -> None:
 def _under_way(row: Member, addresses: set[str]) -> list[tuple[str, bool]]:
     mine = Q(buyer=row) | Q(seller=row)
     owed = Q(balance_minor__isnull=False) & ~Q(balance_minor=0)
-    waiting = ~Q(state=PayoutState.DONE)
+    waiting = Q(state__in=(PayoutState.DUE, PayoutState.UNKNOWN)) | Q(
+        state=PayoutState.REFUSED, sale__isnull=False
+    )
     return [
         ("a sale", Sale.objects.filter(mine, state__in=sorted(LIVE)).exists()),
         ("a listing", Listing.objects.filter(seller=row, state="open").exists()),
@@ -111,6 +114,7 @@ def _under_way(row: Member, addresses: set[str]) -> list[tuple[str, bool]]:
         ("an offer", Offer.objects.filter(buyer=row, state="open").exists()),
         ("an appeal", Appeal.objects.filter(member=row, state="open").exists()),
         ("a payout", Payout.objects.filter(waiting, member=row).exists()),
+        ("a deposit", Deposit.objects.filter(member=row, state__in=deposit.OPEN).exists()),
         ("a balance", BookAccount.objects.filter(owed, member=row).exists()),
     ]
 

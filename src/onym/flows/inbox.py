@@ -12,11 +12,18 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from onym.flows import record
+from onym.flows import deposit, record
 from onym.ports.mail import InboundMail
 from onym.ports.payments import Webhook
 from onym.store import clock, rowlocks, secrets
-from onym.store.models import Invitation, Payment, PayoutAccount, ProviderEvent, Sale
+from onym.store.models import (
+    Deposit,
+    Invitation,
+    Payment,
+    PayoutAccount,
+    ProviderEvent,
+    Sale,
+)
 
 OPEN = ("pending", "unknown", "action")
 
@@ -65,16 +72,17 @@ def follow(*, delivery_id: int) -> None:
 
 
 def _ask(row: ProviderEvent) -> str:
-    sale = _sale_of(row)
+    sale, put = _sale_of(row), _deposit_of(row)
     account = PayoutAccount.objects.filter(provider=row.provider, account=row.account_id or None)
     asked = [
         *(_ask_payments(sale) if sale else ()),
         *(_ask_chargebacks(row, sale) if sale else ()),
+        *(_ask_deposit(row, put) if put else ()),
         *(_ask_account(found.pk) for found in account),
     ]
     if asked:
         return "asked"
-    return "nothing_open" if sale or (row.account_id and account.exists()) else "unknown"
+    return "nothing_open" if sale or put or (row.account_id and account.exists()) else "unknown"
 
 
 def _sale_of(row: ProviderEvent) -> str | None:
@@ -84,6 +92,25 @@ def _sale_of(row: ProviderEvent) -> str | None:
         return known
     paid = Payment.objects.filter(provider_id=row.intent_id).values_list("sale_id", flat=True)
     return paid.first()
+
+
+def _deposit_of(row: ProviderEvent) -> Deposit | None:
+    """The deposit that the event names as its sale, else the one whose payment it names."""
+    named = Deposit.objects.filter(pk=row.sale_id).first()
+    if named or not row.intent_id:
+        return named
+    return Deposit.objects.filter(provider_id=row.intent_id).first()
+
+
+def _ask_deposit(row: ProviderEvent, found: Deposit) -> list[str]:
+    if row.kind.startswith("charge.dispute."):
+        lock = f"{found.id}:chargeback"
+        record.defer("deposit.ask_chargebacks", lock=lock, deposit_id=found.id)
+    elif found.state in OPEN:
+        deposit.ask_soon(found.id)
+    else:
+        return []
+    return [found.id]
 
 
 def _ask_payments(sale: str) -> list[str]:

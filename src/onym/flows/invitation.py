@@ -25,7 +25,7 @@ from onym.core.area import Area
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event, amount, instant
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, record
+from onym.flows import appraisal, area, names, record, screening
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
@@ -301,9 +301,11 @@ def accept(*, token: str, by: str) -> Sale:
     """The recipient takes the handle at the price; the first acceptance wins.
 
     Refuses `expired`, `already_closed`, `not_allowed` for another member (the link is not used
-    up), `phase_closed`, `sale_slot_taken`, `not_linked`, `staff_may_not`.
+    up), `phase_closed`, `sale_slot_taken`, `not_linked`, `staff_may_not`, `screening_held`,
+    `screening_stale`.
     """
     found = by_token(token)
+    screening.expect_all_clear(found.campaign.namespace_id, [by])
     with transaction.atomic():
         phase = rowlocks.namespace_shared(found.campaign.namespace_id).phase
         invitation = rowlocks.invitation(found.id)

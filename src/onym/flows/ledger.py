@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from django.conf import settings
 from django.db import connection, transaction
 
 from onym import ports
 from onym.core import ledger as core
 from onym.core.area import Area
+from onym.core.events import amount as figure
 from onym.core.money import Money
 from onym.core.sale import PayoutState
-from onym.flows import area, outgoing, record, screening
+from onym.flows import area, hold, outgoing, record, recovery, screening
 from onym.store import bulk, clock, ids, rowlocks
-from onym.store.models import BookAccount, Entry, Payout, PayoutAccount, Posting, Sale
+from onym.store.models import (
+    BankLine,
+    BookAccount,
+    Bounce,
+    Entry,
+    Payout,
+    PayoutAccount,
+    Posting,
+    Sale,
+    Wallet,
+)
 
-FINAL = (PayoutState.DONE, PayoutState.REFUSED, PayoutState.WITHHELD)
+FINAL = (PayoutState.DONE, PayoutState.REFUSED, PayoutState.KEPT, PayoutState.WITHHELD)
+RETURNED = "returned"
+"""Why a payout is refused that had left and came back."""
 TOGETHER = 25
 """Payouts in one order: as many calls of the provider may be asked for again after a crash."""
 
@@ -155,8 +170,9 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         now = clock.now()
         due = [row for row in rows if _is_due(row, now)]
         held_up = _stopped(due)
-        due = [row for row in due if row.sale.namespace_id not in held_up]
-        due = outgoing.take(due, now=now)
+        due = [row for row in due if row.place not in held_up]
+        _recover(due, now=now)
+        due = outgoing.take(_kept(due, now=now), now=now)
         ready = _with_account(due)
         for payout in due:
             if payout.member_id not in ready:
@@ -171,18 +187,19 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
 
 def _is_due(payout: Payout, now: datetime) -> bool:
     """Due, not settled either way, and not held up by the buyer's bank."""
-    return payout.state not in FINAL and now >= payout.due_at and not payout.sale.frozen
+    is_frozen = payout.sale is not None and payout.sale.frozen
+    return payout.state not in FINAL and now >= payout.due_at and not is_frozen
 
 
 def _stopped(payouts: Sequence[Payout]) -> set[str]:
     """The namespaces among theirs where payouts are stopped: there they stay due."""
-    places = {payout.sale.namespace_id for payout in payouts}
+    places = {payout.place for payout in payouts}
     return {place for place in places if area.is_stopped(Area.PAYOUTS, namespace=place)}
 
 
 def may_leave(*, payout_id: str) -> bool:
     """Just before the provider is asked: no money leaves while payouts are stopped."""
-    return not _stopped([Payout.objects.select_related("sale").get(pk=payout_id)])
+    return not _stopped([Payout.objects.select_related("sale", "member").get(pk=payout_id)])
 
 
 def _held(payout_ids: Sequence[str]) -> set[str]:
@@ -200,6 +217,39 @@ def _held(payout_ids: Sequence[str]) -> set[str]:
     return held
 
 
+def _recover(payouts: Sequence[Payout], *, now: datetime) -> None:
+    """What banks took of a member's is met by what would leave for them now."""
+    owing = recovery.debtors({payout.member_id for payout in payouts if payout.sale_id})
+    for payout in payouts:
+        if payout.member_id in owing:
+            for entry in recovery.take(payout, now=now):
+                book(entry, namespace=payout.place, at=now)
+
+
+def into_wallets(sales: Iterable[Sale]) -> set[str]:
+    """The sellers among theirs who want proceeds in their wallets, while there are any."""
+    return _chose_wallet({sale.seller_id for sale in sales})
+
+
+def _chose_wallet(members: set[str]) -> set[str]:
+    if not settings.WALLET:
+        return set()
+    rows = Wallet.objects.filter(member__in=members, takes_proceeds=True)
+    return set(rows.values_list("member_id", flat=True))
+
+
+def _kept(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
+    """Proceeds go to the wallets of those who chose it; answers the others."""
+    into = _chose_wallet({row.member_id for row in payouts if row.sale_id})
+    for payout in payouts:
+        if payout.sale_id and payout.member_id in into and payout.state == PayoutState.DUE:
+            payout.state, payout.reason, payout.answered_at = PayoutState.KEPT, "", now
+            payout.save(update_fields=["state", "reason", "answered_at"])
+            entry = core.kept(payout=payout.id, amount=payout.amount, member=payout.member_id)
+            book(entry, namespace=payout.place, at=now)
+    return [row for row in payouts if row.state not in FINAL]
+
+
 def _with_account(payouts: Sequence[Payout]) -> set[str]:
     """The members among these who have an account to be paid to."""
     members = {payout.member_id for payout in payouts}
@@ -209,9 +259,9 @@ def _with_account(payouts: Sequence[Payout]) -> set[str]:
 
 def _ask_for_account(payout: Payout, *, now: datetime) -> None:
     record.notify(
-        namespace=payout.sale.namespace_id,
+        namespace=payout.place,
         kind="payout_account_needed",
-        about=payout.sale_id,
+        about=payout.about,
         member=payout.member_id,
         now=now,
         facts={"payout": payout.id},
@@ -237,17 +287,24 @@ def record_payout(
 
 
 def _refused(payout: Payout, *, now: datetime) -> None:
-    """The provider will not pay: look at the account, and tell whom it concerns."""
+    """The provider will not pay: look at the account, and tell whom it concerns. What was to leave
+    a wallet is there again."""
     member = payout.member_id
+    if payout.sale_id is None:
+        book(hold.void(member=member, subject=payout.id, now=now), namespace=payout.place, at=now)
     record.defer("payout.look", lock=f"{member}:look", member_id=member)
     record.notify(
-        namespace=payout.sale.namespace_id,
-        kind="payout_refused",
+        namespace=payout.place,
+        kind="payout_refused" if payout.sale_id else "wallet_payout_back",
         about=payout.id,
         member=member,
         now=now,
-        facts={"payout": payout.id},
+        facts={"payout": payout.id} if payout.sale_id else _of_wallet(payout),
     )
+
+
+def _of_wallet(payout: Payout) -> dict[str, Any]:
+    return {"wallet": payout.id, "amount": figure(payout.amount)}
 
 
 def record_payouts(*, paid: Mapping[str, str], provider: str) -> None:
@@ -269,31 +326,75 @@ def record_payouts(*, paid: Mapping[str, str], provider: str) -> None:
                 """,
                 [PayoutState.DONE, now, [r.id for r in open_], [paid[r.id] for r in open_]],
             )
-        for place in {row.sale.namespace_id for row in open_}:
-            here = [row for row in open_ if row.sale.namespace_id == place]
-            entries = [_paid_out(row, provider=provider, provider_id=paid[row.id]) for row in here]
+        for place in {row.place for row in open_}:
+            here = [row for row in open_ if row.place == place]
+            entries = [
+                _paid_out(row, provider=provider, provider_id=paid[row.id], now=now) for row in here
+            ]
             book_all(entries, namespace=place, at=now)
-            told = [(row.member_id, row.sale_id, dict[str, str]()) for row in here]
-            record.notify_all(told, namespace=place, kind="paid_out", now=now)
+            _tell_paid(here, namespace=place, now=now)
 
 
-def _paid_out(payout: Payout, *, provider: str, provider_id: str) -> core.Entry:
+def _paid_out(payout: Payout, *, provider: str, provider_id: str, now: datetime) -> core.Entry:
+    """Out of what is owed, or of what a wallet holds for it: that hold ends here."""
+    out_of = core.payable(payout.member_id)
+    if payout.sale_id is None:
+        hold.post(member=payout.member_id, subject=payout.id, now=now)
+        out_of = core.held(payout.member_id)
     return core.paid_out(
-        payout=payout.id,
-        amount=Money(payout.amount_minor, payout.currency),
-        member=payout.member_id,
+        payout=payout.booked_as,
+        amount=payout.amount,
+        out_of=out_of,
         provider=provider,
         provider_id=provider_id,
     )
 
 
+def _tell_paid(payouts: Sequence[Payout], *, namespace: str, now: datetime) -> None:
+    """Sellers hear of the sale's proceeds, others of what left their wallets."""
+    sold = [(row.member_id, row.about, dict[str, Any]()) for row in payouts if row.sale_id]
+    taken = [(row.member_id, row.id, _of_wallet(row)) for row in payouts if not row.sale_id]
+    record.notify_all(sold, namespace=namespace, kind="paid_out", now=now)
+    record.notify_all(taken, namespace=namespace, kind="wallet_paid_out", now=now)
+
+
 def _book_payout(payout: Payout, *, provider: str, provider_id: str, at: datetime) -> None:
-    entry = _paid_out(payout, provider=provider, provider_id=provider_id)
-    book(entry, namespace=payout.sale.namespace_id, at=at)
+    entry = _paid_out(payout, provider=provider, provider_id=provider_id, now=at)
+    book(entry, namespace=payout.place, at=at)
+    _tell_paid([payout], namespace=payout.place, now=at)
+
+
+def bounce(*, payout_id: str, line: BankLine) -> None:
+    """What had left came back, and lies in suspense: it is owed again, or in its wallet again.
+
+    A seller names another account, and it is sent anew. The caller has locked the bank; a payout
+    that is not done is left alone.
+    """
+    payout = rowlocks.payout(payout_id)
+    now = clock.now()
+    if payout.state != PayoutState.DONE or not payout.provider_id:
+        return
+    row = Bounce.objects.create(
+        id=ids.new("bnc"),
+        payout=payout,
+        line=line,
+        provider_id=payout.provider_id,
+        booked_as=payout.booked_as,
+        minor=payout.amount.minor,
+        currency=payout.currency,
+        at=now,
+    )
+    member = payout.member_id
+    to = core.payable(member) if payout.sale_id else core.available(member)
+    book(core.bounced(bounce=row.id, amount=payout.amount, to=to), namespace=payout.place, at=now)
+    payout.state, payout.reason, payout.provider_id = PayoutState.REFUSED, RETURNED, None
+    payout.bounces, payout.answered_at = payout.bounces + 1, now
+    payout.save()
     record.notify(
-        namespace=payout.sale.namespace_id,
-        kind="paid_out",
-        about=payout.sale_id,
-        member=payout.member_id,
-        now=at,
+        namespace=payout.place,
+        kind="payout_returned" if payout.sale_id else "wallet_payout_back",
+        about=row.id,
+        member=member,
+        now=now,
+        facts={"payout": payout.id} if payout.sale_id else _of_wallet(payout),
     )

@@ -17,7 +17,7 @@ from onym.core import link as core
 from onym.core.errors import NotFound, PlatformUnavailable
 from onym.core.names import canon
 from onym.core.sale import LIVE
-from onym.flows import limits, people, record
+from onym.flows import limits, people, record, screening
 from onym.ports.platform import Platform
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Link, LinkCode, Listing, Member, Namespace, Offer, Sale
@@ -76,12 +76,13 @@ def prove(*, member: str) -> bool:
     """Look into the profile of the account that a code was asked for; linked if it is there.
 
     Refuses `not_found` without a code, `expired`, `not_allowed` where the account is another
-    member's, `platform_unavailable`, `rate_limited`.
+    member's, `platform_unavailable`, `rate_limited`, `screening_held`, `screening_stale`.
     """
     limits.spend("link", who=member)
     asked = LinkCode.objects.filter(member_id=member).first()
     if asked is None:
         raise NotFound("ask for a code first")
+    screening.expect_all_clear(asked.namespace_id, [member])
     account = _platform(asked.namespace_id).account(account_id=asked.account_id)
     with transaction.atomic():
         rowlocks.member(member)

@@ -16,7 +16,7 @@ from onym.core.errors import NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.core.term import Term
-from onym.flows import appraisal, area, names, record
+from onym.flows import appraisal, area, names, record, screening
 from onym.flows import sale as sale_flow
 from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks
@@ -181,11 +181,14 @@ def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
     """Take a listing at its price: the first who does has the sale, the next is told so.
 
     `consents`: the buyer knows what passes over with a whole account, which is written down.
-    Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`.
+    Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`,
+    `screening_held`, `screening_stale`.
     """
-    found = Listing.objects.filter(pk=listing_id).values_list("namespace_id", flat=True).first()
+    rows = Listing.objects.filter(pk=listing_id)
+    found, sells = rows.values_list("namespace_id", "seller_id").first() or ("", None)
+    screening.expect_all_clear(found, [buyer, sells])
     with transaction.atomic():
-        place = rowlocks.namespace_shared(found or "")
+        place = rowlocks.namespace_shared(found)
         listing = rowlocks.listing(listing_id)
         now = clock.now()
         access.expect_phase(place.phase, access.Way.LISTING)

@@ -1,16 +1,19 @@
 """Offers on any held handle: make, counter, accept, decline, withdraw, expire.
 
-The holder is asked by mail or on the platform, whether or not they ever signed in; the link in that
-message answers without sign-up, but only a member who holds the account can accept.
+The holder is asked by mail and on the platform, whether or not they ever signed in. Either link
+declines; that of the letter answers without sign-up, with a proof of the account (`flows/answer`).
 """
 
 from __future__ import annotations
 
 import secrets as random
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q
 
 from onym.core import access, fees, people
 from onym.core import handle as handles
@@ -21,12 +24,26 @@ from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.core.term import Term
-from onym.flows import area, names, record
+from onym.flows import area, names, record, screening
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
 from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks, secrets
-from onym.store.models import Handle, Link, Listing, Member, Offer, OfferMove, Sale, SaleSlot
+from onym.store.models import (
+    Handle,
+    Link,
+    Listing,
+    MailAddress,
+    Member,
+    Notice,
+    Offer,
+    OfferMove,
+    Sale,
+    SaleSlot,
+)
+
+MAIL, PLATFORM = "mail", "platform"
+"""The two ways by which a holder is asked, each with a link of its own."""
 
 
 def make(
@@ -57,7 +74,9 @@ def make(
         offer = _decide(row, member=member, price=price, term=term, now=now)
         terms.expect_wanted(row, term=term, buyer=member, consents=consents)
         sale_flow.expect_country(member, now=now)
-        token = random.token_urlsafe(32)
+        reach = _reach(namespace, offer.holder_account_id)
+        tokens = {PLATFORM: random.token_urlsafe(32)}
+        tokens |= {MAIL: random.token_urlsafe(32)} if reach.by_mail else {}
         saved = Offer.objects.create(
             id=offer.id,
             namespace_id=namespace,
@@ -68,12 +87,14 @@ def make(
             currency=price.currency,
             term=term,
             consented_at=now if term is Term.ACCOUNT else None,
-            token_digest=secrets.digest(token),
+            token_digest=secrets.digest(tokens[PLATFORM]),
+            mail_digest=secrets.digest(tokens[MAIL]) if MAIL in tokens else None,
             made_at=now,
             expires_at=offer.expires_at,
         )
         _moved(saved, by=core.Turn.BUYER, move="offer", now=now)
-        _ask_holder(saved, token=token, now=now)
+        sealed = {way: _sealed(saved, token) for way, token in tokens.items()}
+        _tell_holder(saved, reach, kind="offer_made", about=saved.id, links=sealed, now=now)
         return saved
 
 
@@ -118,35 +139,67 @@ def _moved(offer: Offer, *, by: core.Turn, move: str, now: datetime) -> None:
     OfferMove.objects.create(offer=offer, by=by, move=move, price_minor=offer.price_minor, at=now)
 
 
-def _ask_holder(offer: Offer, *, token: str, now: datetime) -> None:
-    """By the member's mail if the account is linked, by its own mail if known, and there."""
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """How an account's holder is written to: as a member, or at the address the platform knows."""
+
+    member: str | None
+    address: str | None
+
+    @property
+    def by_mail(self) -> bool:
+        return bool(self.member or self.address)
+
+
+def _reach(namespace: str, account_id: str) -> Reach:
+    """A member without an address is reached through the platform alone, as their account is."""
     link = Link.objects.filter(
-        namespace_id=offer.namespace_id, account_id=offer.holder_account_id, unlinked_at=None
+        namespace_id=namespace, account_id=account_id, unlinked_at=None
     ).first()
-    known = names.directory(offer.namespace_id)
-    address = known.email(offer.holder_account_id) if known and link is None else None
-    sealed = secrets.seal(token, place=f"offer.token/{offer.id}").hex()
-    record.notify(
-        namespace=offer.namespace_id,
-        kind="offer_made",
-        about=offer.id,
-        now=now,
-        member=link.member_id if link else None,
-        account_id=offer.holder_account_id,
-        address=address,
-        language=names.spoken_by(offer.namespace_id, offer.holder_account_id),
-        facts={
-            "offer": offer.id,
-            "handle": offer.handle.display,
-            "term": offer.term,
-            "token_sealed": sealed,
-        },
-    )
+    if link is not None:
+        mails = MailAddress.objects.filter(member_id=link.member_id, replaced_at=None)
+        return Reach(link.member_id if mails.exists() else None, None)
+    known = names.directory(namespace)
+    return Reach(None, known.email(account_id) if known else None)
+
+
+def _sealed(offer: Offer, token: str) -> str:
+    return secrets.seal(token, place=f"offer.token/{offer.id}").hex()
+
+
+def _links(offer: Offer) -> dict[str, str]:
+    """The links by which the holder was asked, sealed, by their way."""
+    rows = Notice.objects.filter(namespace_id=offer.namespace_id, kind="offer_made", about=offer.id)
+    found = rows.values_list("channel", "facts__token_sealed")
+    return {channel: sealed for channel, sealed in found if sealed}
+
+
+def _tell_holder(
+    offer: Offer, reach: Reach, *, kind: str, about: str, links: Mapping[str, str], now: datetime
+) -> None:
+    """By mail and on the platform, each with its own link: who reads one has not read the other."""
+    account = offer.holder_account_id
+
+    def facts(way: str) -> dict[str, str]:
+        told = {"offer": offer.id, "handle": offer.handle.display, "term": offer.term}
+        return told | ({"token_sealed": links[way]} if way in links else {})
+
+    told: dict[str, Any] = {
+        "namespace": offer.namespace_id,
+        "kind": kind,
+        "about": about,
+        "now": now,
+        "language": names.spoken_by(offer.namespace_id, account),
+    }
+    if reach.by_mail:
+        record.notify(**told, member=reach.member, address=reach.address, facts=facts(MAIL))
+    record.notify(**told, account_id=account, facts=facts(PLATFORM))
 
 
 def by_token(token: str) -> Offer:
     """The offer that a message's link is about. Refuses `not_found`."""
-    offer = Offer.objects.filter(token_digest=secrets.digest(token)).first()
+    digest = secrets.digest(token)
+    offer = Offer.objects.filter(Q(token_digest=digest) | Q(mail_digest=digest)).first()
     if offer is None:
         raise NotFound("no such offer")
     return offer
@@ -172,9 +225,11 @@ def accept(*, offer_id: str, by: str) -> Sale:
     """Agree to the price on the table: takes the sale slot and closes a listing.
 
     Refuses `not_allowed` out of turn, `expired`, `already_closed`, `sale_slot_taken`, and what
-    keeps the handle from being sold (`handle_locked`, `handle_unavailable`).
+    keeps the handle from being sold (`handle_locked`, `handle_unavailable`), `screening_held`,
+    `screening_stale`.
     """
     place = _namespace_of(offer_id)
+    _expect_clear(offer_id, by=by)
     with transaction.atomic():
         phase = rowlocks.namespace_shared(place).phase
         offer = rowlocks.offer(offer_id)
@@ -189,6 +244,17 @@ def accept(*, offer_id: str, by: str) -> Sale:
         )
         _write(offer, decided, by=side, move="accept", now=now)
         return _agree(offer, seller=seller, now=now)
+
+
+def _expect_clear(offer_id: str, *, by: str) -> None:
+    """Both parties, before their rows are locked; whoever is neither is refused as that."""
+    offer = Offer.objects.get(pk=offer_id)
+    link = Link.objects.filter(
+        namespace_id=offer.namespace_id, account_id=offer.holder_account_id, unlinked_at=None
+    ).first()
+    parties = [offer.buyer_id, link.member_id if link else None]
+    if by in parties:
+        screening.expect_all_clear(offer.namespace_id, parties)
 
 
 def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:
@@ -324,19 +390,16 @@ def _write(offer: Offer, decided: core.Offer, *, by: core.Turn, move: str, now: 
 
 
 def _tell_other(offer: Offer, *, by: core.Turn, kind: str, now: datetime) -> None:
-    facts = {"offer": offer.id, "handle": offer.handle.display}
-    step = offer.offermove_set.count()
-    told: dict[str, Any] = {
-        "namespace": offer.namespace_id,
-        "kind": kind,
-        "now": now,
-        "facts": facts,
-    }
-    if by is core.Turn.SELLER:
-        record.notify(about=f"{offer.id}/{step}", member=offer.buyer_id, **told)
+    about = f"{offer.id}/{offer.offermove_set.count()}"
+    if by is core.Turn.BUYER:
+        reach = _reach(offer.namespace_id, offer.holder_account_id)
+        _tell_holder(offer, reach, kind=kind, about=about, links=_links(offer), now=now)
         return
-    link = Link.objects.filter(account_id=offer.holder_account_id, unlinked_at=None).first()
-    member = link.member_id if link else None
-    account = offer.holder_account_id
-    told["language"] = names.spoken_by(offer.namespace_id, account)
-    record.notify(about=f"{offer.id}/{step}", member=member, account_id=account, **told)
+    record.notify(
+        namespace=offer.namespace_id,
+        kind=kind,
+        about=about,
+        now=now,
+        member=offer.buyer_id,
+        facts={"offer": offer.id, "handle": offer.handle.display},
+    )

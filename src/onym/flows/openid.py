@@ -15,6 +15,7 @@ from django.utils.translation import get_language
 
 from onym import ports
 from onym.core.errors import Expired, NotAllowed, NotFound
+from onym.flows import answer as answers
 from onym.flows import limits, people, sign_in
 from onym.ports.openid import OpenId
 from onym.store import clock
@@ -29,8 +30,11 @@ def offered() -> bool:
     return ports.openid(settings.NAMESPACE) is not None
 
 
-def begin(request: HttpRequest, *, to: str, member: str | None = None) -> str:
-    """The platform's address to lead the browser to; `member` links, nobody signs in.
+def begin(
+    request: HttpRequest, *, to: str, member: str | None = None, answer: str | None = None
+) -> str:
+    """The platform's address to lead the browser to. `member` links and `answer` proves an answer
+    to an offer: nobody signs in.
 
     Refuses `not_found` where it is not offered, `rate_limited`, `platform_unavailable`.
     """
@@ -42,6 +46,7 @@ def begin(request: HttpRequest, *, to: str, member: str | None = None) -> str:
     request.session[WAITING] = made | {
         "to": to,
         "member": member,
+        "answer": answer,
         "at": now,
         "language": get_language() or "en",
     }
@@ -68,6 +73,9 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     account_id = _provider().finish(
         code=code, nonce=asked["nonce"], verifier=asked["verifier"], issuer=issuer
     )
+    if asked.get("answer"):
+        answers.prove_by_account(answer_id=asked["answer"], account_id=account_id)
+        return str(asked["to"])
     if asked["member"]:
         return _link(request, asked["member"], account_id, to=asked["to"])
     known = _linked(account_id)

@@ -14,6 +14,7 @@ from onym import ports
 from onym.core import access, bank
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.sale import PayoutState
+from onym.flows import payout as paying
 from onym.ports import bank_file
 from onym.ports.bank import Transfer
 from onym.store import clock, ids, rowlocks, secrets
@@ -30,7 +31,10 @@ from onym.store.models import (
 
 
 def set_account(*, member: str, iban: str, name: str) -> BankAccount:
-    """Where the member's proceeds go from now on. Refuses `malformed`."""
+    """Where the member's proceeds go from now on, those too that a bank had sent back.
+
+    Refuses `malformed`.
+    """
     number, called = bank.iban(iban), name.strip()
     if not 2 <= len(called) <= 70:
         raise Malformed("write the account holder's name, 70 letters at most")
@@ -43,7 +47,9 @@ def set_account(*, member: str, iban: str, name: str) -> BankAccount:
             "ends_in": number[-4:],
             "set_at": now,
         }
-        return BankAccount.objects.update_or_create(member_id=member, defaults=fields)[0]
+        row = BankAccount.objects.update_or_create(member_id=member, defaults=fields)[0]
+    paying.send_anew(member=member)
+    return row
 
 
 def drop_account(*, member: str) -> None:
@@ -59,18 +65,19 @@ def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
     members = {payout.member_id for payout in payouts}
     accounts = BankAccount.objects.in_bulk(members)
     ordered = BankOrder.objects.filter(payout__in=[payout.pk for payout in payouts])
+    ordered = ordered.exclude(state=bank.OrderState.RETURNED)
     done = {str(id_) for id_ in ordered.values_list("payout_id", flat=True)}
     for payout in payouts:
         account = accounts.get(payout.member_id)
         if account and payout.state == PayoutState.DUE and payout.id not in done:
             _order(
-                payout.sale.namespace_id,
+                payout.place,
                 kind="payout",
-                minor=payout.amount_minor,
+                minor=payout.amount.minor,
                 currency=payout.currency,
                 iban=account.opened("iban"),
                 name=account.opened("name"),
-                text=f"Payout {payout.sale_id}",
+                text=f"Payout {payout.about}",
                 now=now,
                 payout=payout,
             )

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import handle, ledger
+from onym.core import handle, ledger, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
@@ -147,6 +147,7 @@ def funds_booked(sale: Sale, *, now: datetime) -> None:
     else:
         sale_flow.tell(sale, "trade_cooling", now=now)
         sale_flow.tell_before(sale, "trade_cooling", now=now)
+        sale_flow.tell_account(sale, "trade_cooling", now=now)
 
 
 def _answered(sale: Sale) -> None:
@@ -208,12 +209,7 @@ def record_refund(
 
 
 def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
-    entry = ledger.refunded(
-        sale=sale.id,
-        gross=sale.money("gross"),
-        provider=provider,
-        provider_id=payment.provider_id or payment.id,
-    )
+    entry = _given_back(sale, payment=payment, provider=provider)
     books.book(entry, namespace=sale.namespace_id, at=now)
     if sale.state == core.State.REFUNDING:
         sale_flow.finish(
@@ -225,3 +221,12 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
     event = sale_flow.with_amount("SaleRefunded", sale, "refund", reason=reason, **answers)
     record.log(event, namespace=sale.namespace_id, at=now)
     sale_flow.tell(sale, "sale_undone" if answers else "sale_refunded", now=now)
+
+
+def _given_back(sale: Sale, *, payment: Payment, provider: str) -> ledger.Entry:
+    """What was paid from a wallet goes back into it, all else to where it came from."""
+    gross = sale.money("gross")
+    if payment.method == wallet.METHOD:
+        return ledger.refunded_to_wallet(sale=sale.id, gross=gross, member=sale.buyer_id)
+    provider_id = payment.provider_id or payment.id
+    return ledger.refunded(sale=sale.id, gross=gross, provider=provider, provider_id=provider_id)

@@ -80,8 +80,19 @@ def looked(*, member: str, account: str, told: Account | None) -> None:
 
 
 def _refused(member: str) -> list[str]:
-    rows = Payout.objects.filter(member_id=member, state=PayoutState.REFUSED).order_by("id")
+    """Of sales: what was to leave a wallet is back in it."""
+    rows = Payout.objects.filter(member_id=member, state=PayoutState.REFUSED, sale__isnull=False)
+    rows = rows.order_by("id")
     return list(rows.values_list("id", flat=True))
+
+
+def send_anew(*, member: str) -> None:
+    """Another account is named: what was refused is due again, each under a new key."""
+    for payout_id in _refused(member):
+        with transaction.atomic():
+            row = rowlocks.payout(payout_id)
+            clock.now()
+            _retry(row)
 
 
 def _retry(payout: Payout) -> None:
@@ -100,7 +111,7 @@ def retry(*, payout_id: str, by: str) -> Payout:
         payout = rowlocks.payout(payout_id)
         clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
-        if payout.state != PayoutState.REFUSED:
+        if payout.state != PayoutState.REFUSED or payout.sale_id is None:
             raise AlreadyClosed(f"the payout is {payout.state}", state=payout.state)
         _retry(payout)
         return payout

@@ -14,7 +14,7 @@ from onym.core import access, people, tax
 from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
-from onym.flows import record
+from onym.flows import record, screening
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     Kinship,
@@ -45,7 +45,7 @@ def join(
 ) -> Member:
     """A member with one verified address; `password` lets them sign in to the pages.
 
-    Refuses `not_allowed` when the address belongs to somebody already.
+    Refuses `not_allowed` when the address belongs to somebody already, `screening_stale`.
     """
     with transaction.atomic():
         now = since or clock.now()
@@ -71,13 +71,14 @@ def join(
             address_index=index,
             verified_at=now,
         )
+        screening.arrived(member)
         return member
 
 
 def arrive(*, namespace: str, account_id: str, language: str) -> Member:
     """A member known by an account of the platform alone, with no address yet.
 
-    Refuses `not_allowed` where the account is somebody's.
+    Refuses `not_allowed` where the account is somebody's, `screening_stale`.
     """
     with transaction.atomic():
         now, id_ = clock.now(), ids.new("mbr")
@@ -89,6 +90,7 @@ def arrive(*, namespace: str, account_id: str, language: str) -> Member:
             language=language,
             created_at=now,
         )
+        screening.arrived(member)
         link(member=id_, account_id=account_id, tell=True)
         return member
 
@@ -112,8 +114,10 @@ def link(
     """An account that the member has proven to hold; one that was about to be unlinked stays.
 
     Whoever it was linked to lately counts as one with the member from now on. `tell` writes to the
-    member and to the account. Refuses `not_allowed` if it is another's.
+    member and to the account. Refuses `not_allowed` if it is another's, `screening_held`,
+    `screening_stale`.
     """
+    screening.expect_clear(Member.objects.get(pk=member))
     with transaction.atomic():
         row = rowlocks.member(member)
         now = since or clock.now()

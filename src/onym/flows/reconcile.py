@@ -11,7 +11,7 @@ from django.db import transaction
 from onym.core.reconcile import Difference, Report
 from onym.flows import record
 from onym.store import clock
-from onym.store.models import Reconciliation, Sale
+from onym.store.models import Deposit, Reconciliation, Sale
 
 EVERY = timedelta(days=1)
 
@@ -39,7 +39,7 @@ def write(*, namespace: str, provider: str, report: Report) -> Reconciliation:
     with transaction.atomic():
         for one in report.differences:
             if one.kind in ("dispute", "reinstated") and _is_ours(one):
-                record.defer("chargeback.ask", lock=f"{one.sale}:chargeback", sale_id=one.sale)
+                _ask(one.sale)
         return Reconciliation.objects.create(
             namespace_id=namespace,
             provider=provider,
@@ -51,7 +51,20 @@ def write(*, namespace: str, provider: str, report: Report) -> Reconciliation:
 
 
 def _is_ours(one: Difference) -> bool:
-    return one.what == "not_booked" and Sale.objects.filter(pk=one.sale).exists()
+    known = Sale.objects.filter(pk=one.sale).exists() or _is_deposit(one.sale)
+    return one.what == "not_booked" and known
+
+
+def _is_deposit(id_: str) -> bool:
+    return bool(Deposit.objects.filter(pk=id_).exists())
+
+
+def _ask(about: str) -> None:
+    lock = f"{about}:chargeback"
+    if _is_deposit(about):
+        record.defer("deposit.ask_chargebacks", lock=lock, deposit_id=about)
+    else:
+        record.defer("chargeback.ask", lock=lock, sale_id=about)
 
 
 def _plain(one: Difference) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from onym.core import trace
 from onym.core.errors import IdempotencyMismatch, InProgress, Refusal
 from onym.core.events import Event, Opening, canonical, seal
 from onym.store import bulk, clock, ids, rowlocks, secrets
-from onym.store.models import Approval, IdempotentRequest, MailAddress, Member, Notice
+from onym.store.models import Approval, IdempotentRequest, Link, MailAddress, Member, Notice
 from onym.store.models import Event as EventRow
 
 TWIN_WAITS = "5s"
@@ -106,20 +106,29 @@ def notify(
 ) -> None:
     """Order one message about `about`, by every channel that is named; a second time is nothing.
 
-    A member is told at every verified address; an account through the platform. `language` is of
-    whoever is told and is no member.
+    A member is told at every verified address, without one by each of their accounts; an account
+    through the platform. `language` is of whoever is told and is no member.
     """
     told: dict[str, Any] = {"namespace_id": namespace, "kind": kind, "about": about, "made_at": now}
     told["facts"] = dict(facts or {})
     if member is not None:
         row = Member.objects.get(pk=member)
         language = row.language
-        for mail in row.mailaddress_set.filter(replaced_at=None):
+        mails = list(row.mailaddress_set.filter(replaced_at=None))
+        for mail in mails:
             _notice(**told, channel="mail", address=mail.address, language=language)
+        for account in [] if mails else _accounts(member):
+            _notice(**told, channel="platform", account_id=account, language=language)
     if address is not None:
         _notice(**told, channel="mail", address=address, language=language)
     if account_id is not None:
         _notice(**told, channel="platform", account_id=account_id, language=language)
+
+
+def _accounts(member: str) -> list[str]:
+    """Where a member who has given no address is told: who joined by the platform reads there."""
+    rows = Link.objects.filter(member_id=member, unlinked_at=None).order_by("id")
+    return list(rows.values_list("account_id", flat=True))
 
 
 def _notice(*, address: str = "", account_id: str | None = None, **fields: Any) -> None:
@@ -141,7 +150,8 @@ def _notice(*, address: str = "", account_id: str | None = None, **fields: Any) 
 def notify_all(
     told: Iterable[tuple[str, str, Mapping[str, Any]]], *, namespace: str, kind: str, now: datetime
 ) -> None:
-    """`notify` for many (member, about, facts) in a fixed number of statements, by mail.
+    """`notify` for many (member, about, facts), those with an address in a fixed number of
+    statements.
 
     The caller holds the locks of what it is about, so that nobody else tells of it meanwhile.
     """
@@ -153,6 +163,8 @@ def notify_all(
     letters = {}
     mails = _mails({member for member, _, _ in orders})
     for member, about, facts in orders:
+        if member not in mails:
+            notify(namespace=namespace, kind=kind, about=about, now=now, member=member, facts=facts)
         for index, address, language in mails.get(member, ()):
             name = (about, "mail", None, index)
             if name not in done:

@@ -5,20 +5,21 @@ Every mechanism ends in `agree`; from there on all sales are the same. docs/conc
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
 
 from onym import ports
-from onym.core import bank, fees, guidelines, handle, ledger, people, tax
+from onym.core import bank, fees, guidelines, handle, ledger, people, tax, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
 from onym.core.term import Term
-from onym.flows import appraisal, area, names, outgoing, record, screening
+from onym.flows import appraisal, area, names, outgoing, record, recovery, screening
 from onym.flows import ledger as books
 from onym.flows import share as displaced
 from onym.flows import term as terms
@@ -52,7 +53,9 @@ def agree(
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
     `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
-    `amount_too_large`; for a whole account also what flows/term does.
+    `amount_too_large`, `screening_held` and `screening_stale`: whoever agrees has asked for these
+    before, outside this transaction, so that a case stays written. For a whole account also what
+    flows/term refuses.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -66,10 +69,16 @@ def agree(
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
-    loser = seller.is_house and row.account_id is not None and term is Term.HANDLE
-    share = schedule.displaced(price) if kind is core.Kind.PRIMARY and loser else None
-    split, told = _split(
-        kind=kind, buyer=buyer, price=price, schedule=schedule, share=share, now=now
+        screening.expect_clear(party)
+    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
+    loser = kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
+    loser = loser and term is Term.HANDLE
+    split, told = fees.whole(
+        price=price,
+        schedule=schedule,
+        kind=kind_,
+        due=_tax_on(buyer, kind=kind_, now=now),
+        displaces=loser,
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
@@ -101,36 +110,23 @@ def agree(
     return sale
 
 
-def _split(
-    *,
-    kind: core.Kind,
-    buyer: Member,
-    price: Money,
-    schedule: fees.Schedule,
-    share: Money | None,
-    now: datetime,
-) -> tuple[fees.Split, tax.Due]:
-    """The parts with the tax that the buyer's country wants on top."""
-    kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
-    bare = fees.split(price=price, kind=kind_, schedule=schedule)
-    due = _tax_on(bare, kind=kind_, buyer=buyer, now=now)
-    owed = Money(schedule.stepped(due.amount.minor), price.currency)
-    return fees.split(price=price, kind=kind_, schedule=schedule, tax=owed, share=share), due
-
-
-def _tax_on(bare: fees.Split, *, kind: str, buyer: Member, now: datetime) -> tax.Due:
-    """The house owes itself none."""
+def _tax_on(buyer: Member, *, kind: str, now: datetime) -> Callable[[Money, Money], tax.Due]:
+    """What the buyer's country wants on top; the house owes itself none."""
     table = document(namespace=buyer.namespace_id, kind="tax", at=now)
-    due = ports.tax(buyer.namespace_id).due(
-        table=table.text if table and not buyer.is_house else None,
-        country=buyer.country,
-        kind=kind,
-        paid=bare.gross,
-        service=bare.gross - bare.price,
-    )
-    if table is None or not due.facts:
-        return due
-    return tax.Due(due.amount, {**due.facts, "table": f"{table.name}/{table.version}"})
+
+    def due(paid: Money, service: Money) -> tax.Due:
+        found = ports.tax(buyer.namespace_id).due(
+            table=table.text if table and not buyer.is_house else None,
+            country=buyer.country,
+            kind=kind,
+            paid=paid,
+            service=service,
+        )
+        if table is None or not found.facts:
+            return found
+        return tax.Due(found.amount, {**found.facts, "table": f"{table.name}/{table.version}"})
+
+    return due
 
 
 def _tax(told: tax.Due) -> dict[str, str]:
@@ -252,7 +248,11 @@ def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
     displaced.keep([sale], rules=rules, now=now)
     if not is_of_the_house(sale):
-        books.owe(sale, due_at=now + rules.withdrawal_delay(sale.money("price")))
+        delay = rules.withdrawal_delay(sale.money("price"))
+        books.owe(sale, due_at=now if books.into_wallets([sale]) else now + delay)
+    else:
+        for entry in recovery.from_revenue([sale], now=now):
+            books.book(entry, namespace=sale.namespace_id, at=now)
     row = sale.handle
     row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
     row.cool_off_until = now + rules.periods["cool_off_days"]
@@ -352,8 +352,13 @@ def order_refund(sale: Sale, *, now: datetime) -> None:
     if sale.chargeback_set.exclude(status="won").exists():
         record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
         return
+    paid = sale.payment_set.filter(kind="charge", state="paid")
+    if paid.filter(method=wallet.METHOD).exists():
+        payment = payment_row(sale, kind="refund", method=wallet.METHOD, now=now)
+        record.defer("wallet.refund", lock=payment.id, payment_id=payment.id)
+        return
     payment = payment_row(sale, kind="refund", now=now)
-    if sale.payment_set.filter(kind="charge", state="paid", method=bank.METHOD).exists():
+    if paid.filter(method=bank.METHOD).exists():
         outgoing.refund(sale, payment, now=now)
         return
     record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
@@ -392,6 +397,21 @@ def tell_before(sale: Sale, kind: str, *, now: datetime) -> None:
             kind=kind,
             about=sale.id,
             address=row.address,
+            language=sale.seller.language,
+            now=now,
+            facts={"sale": sale.id, "handle": sale.handle.display},
+        )
+
+
+def tell_account(sale: Sale, kind: str, *, now: datetime) -> None:
+    """The seller's account on the platform, where they have never signed in here: who answers by a
+    letter's link alone may have read a letter that was another's."""
+    if sale.seller.user_id is None and sale.seller_account_id and not sale.seller.is_house:
+        record.notify(
+            namespace=sale.namespace_id,
+            kind=kind,
+            about=sale.id,
+            account_id=sale.seller_account_id,
             language=sale.seller.language,
             now=now,
             facts={"sale": sale.id, "handle": sale.handle.display},

@@ -1,9 +1,12 @@
-"""May this member pay, or be paid? Lists and limits are asked before any money is ordered.
+"""May this member deal here? The list is asked when they arrive, agree, pay, claim or are paid;
+limits wherever an amount is fixed.
 
 A name that is like a listed one is held for a person of the desk. Everything fails closed.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from django.db import transaction
 
@@ -30,6 +33,28 @@ def expect_clear(member: Member) -> None:
     found = core.match(member.name, lists.names(today=clock.machine().date()))
     if found is not None and _case(member, found).state != "cleared":
         raise ScreeningHeld("this has to be looked at by a person first")
+
+
+def expect_all_clear(namespace: str, members: Iterable[str | None]) -> None:
+    """The same for the parties of an agreement, before its transaction; None is nobody."""
+    if ports.screening(namespace) is None:
+        return
+    known = Member.objects.filter(pk__in=[member for member in members if member])
+    for member in known.order_by("id"):
+        expect_clear(member)
+
+
+def arrived(member: Member) -> None:
+    """Somebody new is looked at once: a case is opened, and they wait from the first day.
+
+    Refuses `screening_stale`: nobody arrives unseen.
+    """
+    lists = ports.screening(member.namespace_id)
+    if lists is None or member.is_house:
+        return
+    found = core.match(member.name, lists.names(today=clock.machine().date()))
+    if found is not None:
+        _case(member, found)
 
 
 def _case(member: Member, found: core.Match) -> ScreeningCase:
@@ -61,7 +86,7 @@ def expect_within(member: Member, amount: Money, *, what: str) -> None:
 def expect_may_pay(*, buyer: Member, price: Money, gross: Money, method: str) -> None:
     """Price band and payment method of the buyer's tier, then the list."""
     expect_within(buyer, price, what="price")
-    expect_within(buyer, gross, what=method if method == "bank_transfer" else limits.CARD)
+    expect_within(buyer, gross, what=method if method in limits.METHODS else limits.CARD)
     expect_clear(buyer)
 
 

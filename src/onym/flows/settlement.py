@@ -15,7 +15,7 @@ from onym.core import handle
 from onym.core import sale as core
 from onym.core.guidelines import Guidelines
 from onym.flows import ledger as books
-from onym.flows import record, share
+from onym.flows import record, recovery, share
 from onym.flows import sale as sale_flow
 from onym.store import bulk, clock, ids, rowlocks
 from onym.store.models import Handle, Payout, Sale, SaleSlot
@@ -54,7 +54,13 @@ def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:
         row.state = core.inspect(row.snapshot(), now=now).state
     books.book_all([sale_flow.entry_of(row) for row in rows], namespace=place, at=now)
     owed = [row for row in rows if not sale_flow.is_of_the_house(row) and row.proceeds_minor]
-    bulk.insert(Payout, [_payout(row, rules[row.versions["guidelines"]], now) for row in owed])
+    own = [row for row in rows if sale_flow.is_of_the_house(row)]
+    books.book_all(recovery.from_revenue(own, now=now), namespace=place, at=now)
+    at_once = books.into_wallets(owed)
+    due = [_payout(row, rules[row.versions["guidelines"]], now) for row in owed]
+    bulk.insert(
+        Payout, [one | {"due_at": now} if one["member_id"] in at_once else one for one in due]
+    )
     for ref, pinned in rules.items():
         share.keep([r for r in rows if r.versions["guidelines"] == ref], rules=pinned, now=now)
         _unlock([r for r in rows if r.versions["guidelines"] == ref], rules=pinned, now=now)

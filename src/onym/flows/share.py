@@ -15,7 +15,7 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
 from onym.core.guidelines import Guidelines
 from onym.flows import ledger as books
-from onym.flows import record
+from onym.flows import record, screening
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Appeal, DisplacedShare, Member, Payout, Sale
 
@@ -47,8 +47,10 @@ def claim(*, sale_id: str, by: str) -> Payout:
     """The member who holds the account takes it; it is paid out like any proceeds.
 
     Refuses `not_found` to anybody else, `not_allowed` before the time to appeal is over, and
-    `already_closed` once it is claimed, or an appeal has answered otherwise.
+    `already_closed` once it is claimed, or an appeal has answered otherwise, `screening_held`,
+    `screening_stale`.
     """
+    screening.expect_clear(Member.objects.get(pk=by))
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()

@@ -19,6 +19,7 @@ from onym import ports
 from onym.core.errors import Refusal
 from onym.flows import (
     bank,
+    deposit,
     invitation,
     ledger,
     link,
@@ -60,6 +61,7 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "offer.expire": lambda id_: offer.expire(offer_id=id_),
     "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
     "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+    "deposit.over": lambda id_: deposit.over(deposit_id=id_),
     "bank.look_again": lambda id_: bank.look_again(sale_id=id_),
     "reclaim.tell": lambda id_: notices.due(**_pair(id_, "part_id", "number")),
     "reclaim.rest": lambda id_: part.rest(part_id=int(id_)),

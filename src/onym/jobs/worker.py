@@ -11,7 +11,7 @@ CONCURRENCY = 4
 HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
 TASKS = (
-    *("payments", "chargeback", "payout", "inbox", "reconcile", "webhook", "hook"),
+    *("payments", "deposit", "chargeback", "payout", "inbox", "reconcile", "webhook", "hook"),
     *("transfer", "dispute", "notice", "reclaim", "sweep", "clock"),
 )
 

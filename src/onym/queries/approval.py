@@ -101,6 +101,11 @@ def _bank_money(payload: Asked, _: Asked) -> str:
     return gettext("Money from the bank, %(amount)s, goes back to whom it came from.") % rest
 
 
+def _write_off(payload: Asked, _: Asked) -> str:
+    left = {"amount": _amount(payload["left"])}
+    return gettext("Give up %(amount)s that a bank took back: the house bears the loss.") % left
+
+
 SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "list": _list,
     "campaign": _campaign,
@@ -110,6 +115,7 @@ SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "lift_stop": _lift_stop,
     "lift_area": _lift_area,
     "bank_money": _bank_money,
+    "write_off": _write_off,
 }
 
 

@@ -80,6 +80,8 @@ def _look(published: audit_log.Published) -> list[Check]:
     for id_, promise, broken in audit_log.checks(published):
         found[id_] = _check(id_, promise, list(broken))
     found["H7"] = _two_people()
+    if _there_is(audit_ledger.HELD):
+        found["L5"] = _ask(*audit_ledger.HOLDS)
     for id_, why in NO_SUBJECT.items():
         found.setdefault(id_, Check(id_, why, Verdict.NO_SUBJECT))
     return [found[id_] for id_ in ORDER]
@@ -114,10 +116,13 @@ where e.type = 'ProtectedListChanged' and not exists (
 """
 
 
-def _two_people() -> Check:
+def _there_is(subject: str) -> bool:
     with connection.cursor() as cursor:
-        cursor.execute(f"select {_LISTS}")
-        (has_subject,) = cursor.fetchone()
-    if not has_subject:
+        cursor.execute(f"select {subject}")
+        return bool(cursor.fetchone()[0])
+
+
+def _two_people() -> Check:
+    if not _there_is(_LISTS):
         return Check("H7", NO_SUBJECT["H7"], Verdict.NO_SUBJECT)
     return _ask("H7", "lists are changed by two people", _ALONE)

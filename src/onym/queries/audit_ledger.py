@@ -5,7 +5,59 @@ Each query gives one text per broken row; none is the good answer. docs/concepts
 
 from __future__ import annotations
 
-WALLETS = "wallet holds come with the wallets; no flow makes one"
+WALLETS = "nothing was ever held in a wallet"
+HELD = "exists (select from store_hold)"
+HOLDS = (
+    "L5",
+    "a hold ends exactly once, and what is held is what lies in the books as held",
+    """
+    select 'hold_ends_once is missing or off' from (values (1)) as one
+    where not exists (
+        select from pg_trigger t where t.tgname = 'hold_ends_once'
+        and t.tgrelid = 'store_hold'::regclass and t.tgenabled in ('O', 'A'))
+    union all
+    select coalesce(h.id, e.ref) || ': held ' || coalesce(h.amount_minor, 0) || ', booked '
+           || coalesce(e.minor, 0)
+    from store_hold h
+    full join (select e.ref, sum(p.minor) as minor from store_entry e
+               join store_posting p on p.entry_id = e.id
+               join store_bookaccount a on a.id = p.account_id and a.code like '%%:held'
+               where e.kind = 'set_aside' group by e.ref) e on e.ref = h.id
+    where h.amount_minor is distinct from e.minor
+    union all
+    select coalesce(h.id, e.ref) || ' (' || coalesce(h.state, '-') || '): voided '
+           || coalesce(e.minor, 0)
+    from (select id, state, amount_minor from store_hold where state = 'voided') h
+    full join (select e.ref, -sum(p.minor) as minor from store_entry e
+               join store_posting p on p.entry_id = e.id
+               join store_bookaccount a on a.id = p.account_id and a.code like '%%:held'
+               where e.kind = 'voided' group by e.ref) e on e.ref = h.id
+    where h.amount_minor is distinct from e.minor
+    union all
+    select id || ' (' || state || '): posted ' || posted_minor || ' of ' || amount_minor
+    from store_hold
+    where posted_minor > amount_minor or (state = 'posted') <> (posted_minor > 0)
+       or (state = 'held') <> (ended_at is null)
+    union all
+    select h.id || ' (posted): nothing was booked for ' || h.subject
+    from store_hold h where h.state = 'posted' and not exists (
+        select from store_entry e join store_posting p on p.entry_id = e.id
+        join store_bookaccount a on a.id = p.account_id
+        where a.code = 'member:' || h.member_id || ':held' and p.minor = -h.posted_minor
+          and e.ref = h.subject and e.kind in ('funded', 'paid_out'))
+    union all
+    select coalesce(a.member_id, h.member_id) || ': ' || coalesce(a.minor, 0) || ' lies as held, '
+           || coalesce(h.minor, 0) || ' is'
+    from (select a.member_id, a.currency, sum(p.minor) as minor from store_bookaccount a
+          join store_posting p on p.account_id = a.id where a.code like '%%:held'
+          group by a.member_id, a.currency) a
+    full join (select member_id, currency, sum(amount_minor) as minor from store_hold
+               where state = 'held' group by member_id, currency) h
+      on h.member_id = a.member_id and h.currency = a.currency
+    where coalesce(a.minor, 0) <> coalesce(h.minor, 0)
+    """,
+)
+"""Asked once there is a hold; posted is at most held by the row, and all of it by the entries."""
 
 CHECKS: tuple[tuple[str, str, str], ...] = (
     (
@@ -58,7 +110,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L6",
-        "no member owes the house: available balances are not negative",
+        "no member owes the house: no balance of theirs is negative",
         """
         select a.code || ': ' || sum(p.minor)
         from store_bookaccount a join store_posting p on p.account_id = a.id
@@ -155,6 +207,51 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         where p.kind = 'charge' and p.state = 'paid' and p.method = 'bank_transfer'
           and coalesce(e.minor, 0) <> s.gross_minor
         union all
+        select s.id || ': paid from the wallet, ' || coalesce(sum(p.minor), 0) || ' by '
+               || wanted.kind
+        from store_payment m join store_sale s on s.id = m.sale_id
+        cross join lateral (
+            values ('charge', 'funded', ':held', -s.gross_minor),
+                   ('refund', 'refunded', ':available', s.gross_minor)
+        ) as wanted(what, kind, part, minor)
+        left join store_entry e
+          on e.kind = wanted.kind and e.ref = s.id and e.namespace_id = s.namespace_id
+        left join store_bookaccount a on a.namespace_id = s.namespace_id
+          and a.code = 'member:' || s.buyer_id || wanted.part
+        left join store_posting p on p.entry_id = e.id and p.account_id = a.id
+        where m.method = 'wallet' and m.kind = wanted.what and m.state in ('paid', 'done')
+        group by s.id, wanted.kind, wanted.minor having coalesce(sum(p.minor), 0) <> wanted.minor
+        union all
+        select o.id || ' (' || o.state || '): kept in the wallet, ' || coalesce(e.minor, 0)
+        from (select id, state, amount_minor - recovered_minor as amount_minor
+              from store_payout where state = 'kept') o
+        full join (select e.ref, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind = 'to_wallet') e on e.ref = o.id
+        where o.amount_minor is distinct from e.minor
+        union all
+        select coalesce(c.id, e.ref) || ': recovered or written off, and booked, differ'
+        from (select r.id, r.minor from store_recovery r
+              union all select id, written_off_minor from store_chargeback
+              where written_off_minor > 0) c
+        full join (select e.ref, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind in ('recovered', 'written_off')) e on e.ref = c.id
+        where c.minor is distinct from e.minor
+        union all
+        select coalesce(v.id, e.ref) || ': came back, and booked, differ'
+        from store_bounce v
+        full join (select e.ref, p.minor from store_entry e
+                   join store_posting p on p.entry_id = e.id and p.minor > 0
+                   where e.kind = 'bounced') e on e.ref = v.id
+        where v.minor is distinct from e.minor
+        union all
+        select 'of ' || r.id || ', ' || r.minor || ' were recovered'
+        from (select id, recovered_minor as minor from store_chargeback
+              union all select id, recovered_minor from store_payout) r
+        where r.minor <> (select coalesce(sum(v.minor), 0) from store_recovery v
+                          where v.chargeback_id = r.id or v.payout_id = r.id)
+        union all
         select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
         from store_sale s join store_member m on m.id = s.seller_id
         left join store_payout o on o.sale_id = s.id
@@ -188,17 +285,25 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "L10",
-        "every payment, refund, payout, chargeback and bank movement has its entry, and back",
+        "every payment, deposit, payout, chargeback and bank movement has its entry, and back",
         """
         with facts(namespace_id, kind, ref, provider_id, minor) as (
             select s.namespace_id, case p.kind when 'charge' then 'funded' else 'refunded' end,
                    s.id, coalesce(p.provider_id, p.id), p.amount_minor
             from store_payment p join store_sale s on s.id = p.sale_id
             where (p.kind, p.state) in (('charge', 'paid'), ('refund', 'done'))
-              and not (p.kind = 'charge' and p.method = 'bank_transfer')
+              and not (p.kind = 'charge' and p.method = 'bank_transfer') and p.method <> 'wallet'
             union all
-            select s.namespace_id, 'paid_out', o.id, o.provider_id, o.amount_minor
-            from store_payout o join store_sale s on s.id = o.sale_id where o.state = 'done'
+            select namespace_id, 'deposited', id, provider_id, amount_minor
+            from store_deposit where state = 'paid' and provider_id is not null
+            union all
+            select m.namespace_id, 'paid_out',
+                   o.id || case when o.bounces > 0 then ':' || o.bounces else '' end, o.provider_id,
+                   o.amount_minor - o.recovered_minor
+            from store_payout o join store_member m on m.id = o.member_id where o.state = 'done'
+            union all
+            select l.namespace_id, 'paid_out', v.booked_as, v.provider_id, v.minor
+            from store_bounce v join store_bankline l on l.id = v.line_id
             union all
             select namespace_id, case when minor > 0 then 'received' else 'taken' end,
                    id, ref, abs(minor)
@@ -207,8 +312,10 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             select namespace_id, 'returned', id, provider_id, minor
             from store_bankorder where kind = 'return' and state = 'done'
             union all
-            select s.namespace_id, told.kind, c.id, c.provider_id, c.amount_minor
-            from store_chargeback c join store_sale s on s.id = c.sale_id
+            select coalesce(s.namespace_id, d.namespace_id), told.kind, c.id, c.provider_id,
+                   c.amount_minor
+            from store_chargeback c left join store_sale s on s.id = c.sale_id
+            left join store_deposit d on d.id = c.deposit_id
             join (values ('charged_back'), ('reinstated')) as told(kind)
               on told.kind = 'charged_back' or c.status = 'won'
         ), booked(namespace_id, kind, ref, provider_id, minor) as (
@@ -218,7 +325,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                     where p.entry_id = e.id and a.code like 'world:%%')
             from store_entry e
             where e.kind in ('funded', 'refunded', 'paid_out', 'received', 'taken', 'returned',
-                             'charged_back', 'reinstated')
+                             'charged_back', 'reinstated', 'deposited')
               and e.provider_id is not null
         )
         select coalesce(f.kind, b.kind) || ' ' || coalesce(f.ref, b.ref) || ': '

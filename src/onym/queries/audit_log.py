@@ -31,7 +31,8 @@ with first_price as (
     union all select sale_id, 'SaleRefunded' from store_payment
               where kind = 'refund' and state = 'done'
     union all select id, 'SaleClosed' from store_sale where state in ('expired', 'cancelled')
-    union all select sale_id, 'SaleClosed' from store_chargeback where status = 'lost'
+    union all select sale_id, 'SaleClosed' from store_chargeback
+              where status = 'lost' and sale_id is not null
     union all select id, 'ListingOpened' from store_listing
     union all select id, 'OfferAccepted' from store_offer where state = 'accepted'
     union all select id, 'InvitationAccepted' from store_invitation where state = 'accepted'

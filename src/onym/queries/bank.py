@@ -84,7 +84,8 @@ def _line(row: BankLine) -> dict[str, Any]:
 
 def orders(looked: Ground) -> list[dict[str, Any]]:
     """What the bank is to send and has not sent, as far as statements say."""
-    rows = BankOrder.objects.filter(namespace=looked.place).exclude(state="done").order_by("id")
+    open_ = BankOrder.objects.exclude(state__in=("done", "returned"))
+    rows = open_.filter(namespace=looked.place).order_by("id")
     return [
         {
             "id": row.id,

@@ -13,7 +13,8 @@ def people() -> list[dict[str, str]]:
     written = Path(settings.DATA) / "demo.json"
     if not settings.DEMO or not written.exists():
         return []
-    found = json.loads(written.read_text())["people"]
+    told = json.loads(written.read_text())
+    found = told["people"] | told.get("samples", {})
     return [
         {"role": role, "mail": one["mail"], "member": one["member"]} for role, one in found.items()
     ]

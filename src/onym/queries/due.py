@@ -12,12 +12,24 @@ from datetime import datetime
 
 from django.db.models import F, Max, Q, Sum
 
-from onym.core.sale import State
+from onym.core.bank import OrderState
+from onym.core.sale import PaymentState, State
 from onym.queries import plan, watch, webhook
-from onym.store.models import BankLine, Handle, Invitation, Link, Offer, Payout, Sale
+from onym.store.models import (
+    BankLine,
+    Deposit,
+    Handle,
+    Invitation,
+    Link,
+    Offer,
+    Payout,
+    Sale,
+)
 
 HELD_UP = (State.COOLING, State.INSPECTION)
 """States whose clock waits while the buyer's bank decides about the payment."""
+UNANSWERED = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
+AT_THE_BANK = [state for state in OrderState if state is not OrderState.RETURNED]
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
 
@@ -56,9 +68,14 @@ def _invitations(at: datetime) -> list[Due]:
 
 
 def _payouts(at: datetime) -> list[Due]:
-    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at, bankorder=None)
-    rows = rows.exclude(sale__frozen=True)
+    rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
+    rows = rows.exclude(sale__frozen=True).exclude(bankorder__state__in=AT_THE_BANK)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
+
+
+def _deposits(at: datetime) -> list[Due]:
+    rows = Deposit.objects.filter(state__in=UNANSWERED, gives_up_at__lte=at)
+    return [Due(when, "deposit.over", id_) for id_, when in rows.values_list("id", "gives_up_at")]
 
 
 def _transfers(at: datetime) -> list[Due]:
@@ -103,6 +120,7 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _offers,
     _invitations,
     _payouts,
+    _deposits,
     _transfers,
     _retained,
     _reclaim,

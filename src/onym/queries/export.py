@@ -15,12 +15,15 @@ from onym.store import secrets
 from onym.store.models import (
     Appeal,
     BankAccount,
+    Deposit,
+    Hold,
     Invitation,
     Link,
     MailAddress,
     Member,
     Notice,
     Offer,
+    Payout,
     PayoutAccount,
     Sale,
     Token,
@@ -49,6 +52,15 @@ def export(member: str) -> dict[str, Any]:
         "sales": _sales(row),
         "offers": list(
             _rows(Offer, Q(buyer=row), "id", "handle__handle", "price_minor", "currency", "state")
+        ),
+        "deposits": list(
+            _rows(Deposit, Q(member=row), "id", "state", "amount_minor", "currency", "made_at")
+        ),
+        "payouts": list(
+            _rows(Payout, Q(member=row), "id", "sale_id", "state", "amount_minor", "currency")
+        ),
+        "holds": list(
+            _rows(Hold, Q(member=row), "kind", "subject", "state", "amount_minor", "currency")
         ),
         "statement": ledger.statement(row.id),
         "webhooks": list(_rows(Webhook, Q(member=row), "state", "made_at", "ended_at")),

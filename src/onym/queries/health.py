@@ -124,6 +124,8 @@ def log() -> Log:
 UNKNOWN = """
 select kind, count(*), coalesce(max(extract(epoch from %(now)s::timestamptz - at)), 0) from (
     select kind, coalesce(answered_at, made_at) as at from store_payment where state = 'unknown'
+    union all select 'deposit', coalesce(answered_at, made_at) from store_deposit
+              where state = 'unknown'
     union all select 'payout', coalesce(answered_at, due_at) from store_payout
               where state = 'unknown'
     union all select 'transfer', coalesce(answered_at, started_at) from store_transfer
@@ -134,9 +136,12 @@ select kind, count(*), coalesce(max(extract(epoch from %(now)s::timestamptz - at
 """
 
 
+OUTSIDE = ("charge", "deposit", "refund", "payout", "transfer", "notice")
+
+
 def unknown() -> dict[str, tuple[int, float]]:
     """What was asked of the outside and has no answer: kind → (how many, age of the oldest)."""
-    found = dict.fromkeys(("charge", "refund", "payout", "transfer", "notice"), (0, 0.0))
+    found = dict.fromkeys(OUTSIDE, (0, 0.0))
     with connection.cursor() as cursor:
         cursor.execute(UNKNOWN, {"now": clock.now()})
         return found | {kind: (count, float(age)) for kind, count, age in cursor.fetchall()}

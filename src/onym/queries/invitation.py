@@ -30,6 +30,7 @@ def invitation(token: str, *, now: datetime | None = None) -> dict[str, Any]:
         "name": _opened(row)[1],
         "handle": campaign.handle.handle,
         "price": Money(campaign.price_minor, campaign.currency),
+        "displaces": campaign.handle.account_id is not None,
         "state": "expired" if is_over else row.state,
         "expires_at": row.expires_at,
         "closed_at": row.closed_at,

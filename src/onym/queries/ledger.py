@@ -35,6 +35,7 @@ def balances(member: str) -> list[dict[str, Any]]:
 def unpaid(member: str) -> list[Money]:
     """Balances that wait because the member has no payout account that is ready."""
     rows = BookAccount.objects.filter(member_id=member, balance_minor__gt=0)
+    rows = rows.filter(code__endswith=":payable")
     waiting = rows.filter(member__payoutaccount__ready_at=None, member__bankaccount=None)
     waiting = waiting.order_by("code")
     return [Money(row.balance_minor or 0, row.currency) for row in waiting]

@@ -72,6 +72,7 @@ def card(place: str | Ground, name: str) -> dict[str, Any]:
         "handle": found.handle,
         "display": found.display,
         "state": found.standing.state.value,
+        "holder": {"account_id": found.holder} if found.holder else None,
         "tier": appraisal.tier(found.handle, rules=rules(looked)),
         "sale": sale_of(found.row),
     }

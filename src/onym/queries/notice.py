@@ -73,6 +73,9 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
     if "missing" in made:
         missing = Money(int(made["missing"]["minor"]), made["missing"]["currency"])
         made["missing"] = _written(missing, language)
+    if "amount" in made:
+        amount = Money(int(made["amount"]["minor"]), made["amount"]["currency"])
+        made["amount"] = _written(amount, language)
     if "hits" in made:
         made["hits"] = [_hit(hit, language=language) for hit in made["hits"]]
     href = _href(made, language=language, namespace=namespace)
@@ -107,6 +110,8 @@ def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None
     if "alerts" in facts:
         facts["unsubscribe"] = f"{base}/alerts/{facts.pop('alerts')}"
         return f"{base}/me"
+    if "wallet" in facts:
+        return f"{base}/wallet"
     if "payout" in facts:
         return f"{base}/me/payout"
     return f"{base}/sales/{facts['sale']}" if "sale" in facts else None

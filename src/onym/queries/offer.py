@@ -49,7 +49,8 @@ def offers(namespace: str, *, viewer: str, after: str, limit: int) -> Mapping[st
 def by_token(token: str, *, now: datetime | None = None) -> dict[str, Any]:
     """The offer that a message's link is about. Refuses `not_found`."""
     rows = Offer.objects.select_related("handle")
-    row = rows.filter(token_digest=secrets.digest(token)).first()
+    digest = secrets.digest(token)
+    row = rows.filter(Q(token_digest=digest) | Q(mail_digest=digest)).first()
     if row is None:
         raise NotFound("no such offer")
     return _at(view(row), now or clock.now())

@@ -11,7 +11,7 @@ from django.db.models.functions import TruncWeek
 from onym.core.money import Money
 from onym.queries import appraisal, names
 from onym.queries.ground import Ground
-from onym.store.models import Appeal, Handle, Posting, Sale
+from onym.store.models import Appeal, Chargeback, Entry, Handle, Posting, Sale
 
 WEEKS = 12
 TIERS = ("rare", "priority", "standard")
@@ -77,6 +77,26 @@ def claims(looked: Ground) -> Money:
         account__namespace=looked.place, account__code="receivable"
     ).aggregate(owed=Sum("minor"))
     return Money(-int(rows["owed"] or 0), looked.place.currency)
+
+
+def losses(namespace: str) -> list[dict[str, Any]]:
+    """Each of them: what the bank took, what was made good, what is left; the oldest first."""
+    met = Entry.objects.filter(kind="absorbed").values("ref")
+    done = F("wallet_minor") + F("recovered_minor") + F("written_off_minor")
+    mine = Q(sale__namespace_id=namespace) | Q(deposit__namespace_id=namespace)
+    rows = Chargeback.objects.filter(mine, status="lost", source__in=("receivable", "wallet"))
+    found = rows.exclude(pk__in=met).filter(amount_minor__gt=done).order_by("id")
+    return [
+        {
+            "id": row.id,
+            "sale": row.sale_id,
+            "deposit": row.deposit_id,
+            "amount": row.amount,
+            "left": row.left,
+            "closed_at": row.closed_at,
+        }
+        for row in found
+    ]
 
 
 def appeals(looked: Ground) -> dict[str, Any]:

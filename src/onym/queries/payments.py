@@ -63,7 +63,10 @@ def paid_intents(sale_id: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
-    """A payout and the connected account that it goes to, None while there is none."""
+    """A payout and the connected account that it goes to, None while there is none.
+
+    `sale` is what it is for: the payout itself where it leaves a wallet.
+    """
 
     key: str
     namespace: str
@@ -79,10 +82,10 @@ def payout_order(payout_id: str) -> PayoutOrder:
     account = getattr(row.member, "payoutaccount", None)
     return PayoutOrder(
         key=row.key,
-        namespace=row.sale.namespace_id,
-        sale=row.sale_id,
+        namespace=row.place,
+        sale=row.about,
         state=row.state,
-        amount=Money(row.amount_minor, row.currency),
+        amount=row.amount,
         account=account.account if account and account.ready_at else None,
     )
 
@@ -142,6 +145,7 @@ def looked_at(member: str) -> datetime | None:
 
 
 def payouts(member: str, *, limit: int = 100) -> list[Payout]:
-    """A member's payouts with their sale and handle, the latest first."""
-    rows = Payout.objects.filter(member_id=member).select_related("sale__handle")
+    """A member's payouts of sales, with the sale and its handle, the latest first."""
+    rows = Payout.objects.filter(member_id=member, sale__isnull=False)
+    rows = rows.select_related("sale__handle")
     return list(rows.order_by("-id")[:limit])

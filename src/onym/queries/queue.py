@@ -217,7 +217,9 @@ def _chargeback(row: Any) -> Case:
 
 def payouts(looked: Ground) -> list[Case]:
     """Proceeds that the provider refused to send; tried again once the account is ready."""
-    rows = Payout.objects.filter(sale__namespace=looked.place, state="refused")
+    rows: Iterable[Any] = Payout.objects.filter(
+        sale__namespace=looked.place, state="refused"
+    ).select_related("sale__handle")
     return [
         {
             "kind": "payout",
@@ -230,5 +232,5 @@ def payouts(looked: Ground) -> list[Case]:
             "reason": row.reason,
             "attempt": row.attempt,
         }
-        for row in rows.select_related("sale__handle")
+        for row in rows
     ]

@@ -10,22 +10,20 @@ from django.db import connection
 from django.db.models import Q
 
 from onym.core.money import Money
-from onym.core.reconcile import BOOKED_AS, Line, Report, compare
-from onym.store.models import Payment, Payout, Reconciliation
-
-KINDS = {entry: kind for kind, entry in BOOKED_AS.items()}
+from onym.core.reconcile import LISTED_AS, Line, Report, compare
+from onym.store.models import Deposit, Payment, Payout, Reconciliation
 
 BOOKED = """
 select e.kind, e.provider_id, e.at, a.currency, abs(sum(p.minor)) as minor,
-       coalesce(o.sale_id, c.sale_id, e.ref) as sale
+       coalesce(o.sale_id, c.sale_id, c.deposit_id, e.ref) as sale
 from store_entry e
 join store_posting p on p.entry_id = e.id
 join store_bookaccount a on a.id = p.account_id and a.code = %(world)s
-left join store_payout o on e.kind = 'paid_out' and o.id = e.ref
+left join store_payout o on e.kind = 'paid_out' and o.id = split_part(e.ref, ':', 1)
 left join store_chargeback c on e.kind in ('charged_back', 'reinstated') and c.id = e.ref
 where e.namespace_id = %(namespace)s and e.kind = any(%(kinds)s)
   and (e.at >= %(since)s and e.at < %(until)s or e.provider_id = any(%(ids)s))
-group by e.id, a.currency, o.sale_id, c.sale_id
+group by e.id, a.currency, o.sale_id, c.sale_id, c.deposit_id
 order by e.id
 """
 
@@ -49,7 +47,7 @@ def _booked(
     asked: dict[str, Any] = {
         "world": f"world:{provider}",
         "namespace": namespace,
-        "kinds": list(KINDS),
+        "kinds": list(LISTED_AS),
         "since": since,
         "until": until,
         "ids": [one.id for one in theirs],
@@ -58,15 +56,19 @@ def _booked(
         cursor.execute(BOOKED, asked)
         for kind, id_, at, currency, minor, sale in cursor.fetchall():
             amount = Money(int(minor), currency)
-            yield Line(KINDS[kind], id_ or "", amount, sale, at.date().isoformat())
+            yield Line(LISTED_AS[kind], id_ or "", amount, sale, at.date().isoformat())
 
 
 def _asked(namespace: str) -> set[tuple[str, str]]:
-    """(kind, sale) of what is still being asked about."""
-    open_ = Q(state__in=("pending", "unknown", "action"), sale__namespace_id=namespace)
-    found = set(Payment.objects.filter(open_).values_list("kind", "sale_id"))
-    paying = Payout.objects.filter(state="unknown", sale__namespace_id=namespace)
-    return found | {("transfer", sale) for sale in paying.values_list("sale_id", flat=True)}
+    """(kind, sale) of what is still being asked about; deposits and payouts from wallets stand for
+    themselves."""
+    open_ = Q(state__in=("pending", "unknown", "action"))
+    payments = Payment.objects.filter(open_, sale__namespace_id=namespace)
+    found = set(payments.values_list("kind", "sale_id"))
+    deposits = Deposit.objects.filter(open_, namespace_id=namespace)
+    found |= {("charge", id_) for id_ in deposits.values_list("id", flat=True)}
+    paying = Payout.objects.filter(state="unknown", member__namespace_id=namespace)
+    return found | {("transfer", row.about) for row in paying.only("id", "sale_id")}
 
 
 def last(namespace: str) -> Reconciliation | None:

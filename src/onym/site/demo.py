@@ -52,7 +52,7 @@ def main() -> None:
     live = demo_pds.live if settings.PLATFORM_KIND == "atproto" else demo_history.live
     people, members = live(data, steps, words.wait)
     demo_time.arrive()
-    _write(data, people, members)
+    _write(data, people, members, samples=steps.of("samples"))
 
 
 class Steps:
@@ -62,6 +62,11 @@ class Steps:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._done: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+
+    def of(self, name: str) -> dict[str, Any]:
+        """What came of a step; nothing of one that this platform's demo does not have."""
+        found: dict[str, Any] = self._done.get(name, {})
+        return found
 
     def once(self, name: str, step: Callable[[], Any]) -> Any:
         """The step's result: of now, or of the start that did it."""
@@ -172,7 +177,13 @@ def give_payout_account(member: str, mail: str) -> None:
     people.payout_account(member=member, provider=provider.name, account=payout)
 
 
-def _write(data: Path, people: dict[str, Any], members: list[dict[str, Any]]) -> None:
+def _write(
+    data: Path,
+    people: dict[str, Any],
+    members: list[dict[str, Any]],
+    *,
+    samples: dict[str, Any],
+) -> None:
     from django.conf import settings
 
     from onym.flows import log
@@ -188,6 +199,7 @@ def _write(data: Path, people: dict[str, Any], members: list[dict[str, Any]]) ->
         "log_key": str(log.signer().verifier),
         "people": people,
         "members": members,
+        "samples": samples,
     }
     write_whole(data / "demo.json", json.dumps(facts, indent=1))
 

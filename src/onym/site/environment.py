@@ -92,6 +92,7 @@ OUTSIDE = (
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),
     Setting("ONYM_PAYMENTS_TIMEOUT", "20", "Seconds to wait for it"),
+    Setting("ONYM_WALLET", "off", "Members may keep money with the market and pay from it"),
     Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
     Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),
     Setting("ONYM_BANK_BENEFICIARY", "", "Whose account it is, as buyers write it"),

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from onym.core.errors import Refusal
-from onym.site import embedded
+from onym.site import demo_lists, embedded
 from onym.site.supervisor import Child
 
 PORTS = ("platform", "mailbox", "smtp", "payments", "plc")
@@ -113,22 +113,27 @@ def environment(
     keys = data_dir / "keys"
     platform = f"http://127.0.0.1:{where['platform']}"
     told = _pds(keys) if kind == "pds" else _plaza(data_dir, platform, base)
-    return told | {
-        "ONYM_DEMO": "1",
-        "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
-        "ONYM_INBOUND_URL": f"{base}/mail/inbound",
-        "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
-        "ONYM_PLATFORM_URL": platform,
-        "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
-        "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
-        "ONYM_BANK_IBAN": "DE89370400440532013000",  # the example of the IBAN registry
-        "ONYM_BANK_BENEFICIARY": "Plaza Handle Market",
-        "ONYM_SMTP_HOST": "127.0.0.1",
-        "ONYM_SMTP_PORT": str(where["smtp"]),
-        "ONYM_PAYMENTS_KEY": "sk_test_" + embedded.kept_secret(keys / "payments"),
-        "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
-        "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
-    }
+    return (
+        told
+        | demo_lists.begin(data_dir)
+        | {
+            "ONYM_DEMO": "1",
+            "ONYM_DEMO_CLOCK_FILE": str(data_dir / "demo-clock"),
+            "ONYM_INBOUND_URL": f"{base}/mail/inbound",
+            "ONYM_PAYMENTS_WEBHOOK_URL": f"{base}/hooks/payments/stripe",
+            "ONYM_PLATFORM_URL": platform,
+            "ONYM_MAILBOX_URL": f"http://127.0.0.1:{where['mailbox']}",
+            "ONYM_PAYMENTS_URL": f"http://127.0.0.1:{where['payments']}",
+            "ONYM_WALLET": "1",
+            "ONYM_BANK_IBAN": "DE89370400440532013000",  # the example of the IBAN registry
+            "ONYM_BANK_BENEFICIARY": "Plaza Handle Market",
+            "ONYM_SMTP_HOST": "127.0.0.1",
+            "ONYM_SMTP_PORT": str(where["smtp"]),
+            "ONYM_PAYMENTS_KEY": "sk_test_" + embedded.kept_secret(keys / "payments"),
+            "ONYM_PAYMENTS_WEBHOOK_SECRET": "whsec_" + embedded.kept_secret(keys / "webhooks"),
+            "ONYM_INBOUND_SECRET": embedded.kept_secret(keys / "inbound"),
+        }
+    )
 
 
 def _plaza(data_dir: Path, platform: str, base: str) -> dict[str, str]:

@@ -246,6 +246,8 @@ PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
 BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
 BANK_BENEFICIARY = os.environ.get("ONYM_BANK_BENEFICIARY", "")
+# Whether members may keep money with the market; docs/concepts/wallet.md.
+WALLET = flag("ONYM_WALLET")
 # The sanctions list and the members' tiers, as files; how many days old either may be.
 SCREENING_LIST = os.environ.get("ONYM_SCREENING_LIST", "")
 TIERS = os.environ.get("ONYM_TIERS", "")

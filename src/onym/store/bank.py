@@ -139,7 +139,7 @@ class BankOrder(models.Model):
     iban_sealed = models.BinaryField(default=b"")
     name_sealed = models.BinaryField(default=b"")
     text = models.CharField(max_length=140)
-    payout = models.OneToOneField(Payout, models.PROTECT, null=True)
+    payout = models.ForeignKey(Payout, models.PROTECT, null=True)
     payment = models.OneToOneField(Payment, models.PROTECT, null=True)
     line = models.ForeignKey(BankLine, models.PROTECT, null=True)
     file = models.ForeignKey(BankFile, models.PROTECT, null=True)
@@ -156,6 +156,11 @@ class BankOrder(models.Model):
                 | Q(kind="return", line__isnull=False),
             ),
             CheckConstraint(name="bank_order_state", condition=Q(state__in=list(core.OrderState))),
+            UniqueConstraint(
+                name="one_bank_order_per_payout",
+                fields=("payout",),
+                condition=Q(payout__isnull=False) & ~Q(state="returned"),
+            ),
             CheckConstraint(name="bank_order_positive", condition=Q(minor__gt=0)),
             CheckConstraint(
                 name="bank_order_done_has_reference",
@@ -176,3 +181,22 @@ class BankOrder(models.Model):
         """`name` or `iban` in clear; empty while nobody knows."""
         sealed = bytes(getattr(self, f"{field}_sealed"))
         return secrets.open_(sealed, place=f"bankorder.{field}/{self.id}") if sealed else ""
+
+
+class Bounce(models.Model):
+    """A payout that had left and came back: `provider_id` and `booked_as` are of its leaving."""
+
+    id = models.CharField(max_length=40, primary_key=True)
+    payout = models.ForeignKey(Payout, models.PROTECT)
+    line = models.OneToOneField(BankLine, models.PROTECT)
+    provider_id = models.CharField(max_length=80)
+    booked_as = models.CharField(max_length=60)
+    minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="bounce_positive", condition=Q(minor__gt=0)),
+            UniqueConstraint(name="bounce_once", fields=("payout", "booked_as")),
+        )

@@ -8,6 +8,7 @@ from onym.store.bank import (
     BankOrder,
     BankReference,
     BankStatement,
+    Bounce,
 )
 from onym.store.breaker import BreakerState
 from onym.store.chargeback import Chargeback
@@ -21,7 +22,7 @@ from onym.store.ledger import BookAccount, Entry, Posting
 from onym.store.limits import RateWindow
 from onym.store.listing import Listing
 from onym.store.names import DirectoryImport, Handle, ListEntry, SaleSlot, Tenure
-from onym.store.offer import Offer, OfferMove
+from onym.store.offer import Offer, OfferAnswer, OfferMove
 from onym.store.people import (
     Kinship,
     Link,
@@ -37,12 +38,14 @@ from onym.store.platform import PlatformWrite
 from onym.store.reclaim import Appeal, Plan, PlanPart, Reclaim, StopPeriod
 from onym.store.reconcile import Reconciliation
 from onym.store.record import Approval, DemoClock, Event, IdempotentRequest, Notice
+from onym.store.recovery import Recovery
 from onym.store.sale import Payment, Payout, Sale
 from onym.store.screening import ScreeningCase
 from onym.store.share import DisplacedShare
 from onym.store.shortlist import ShortlistEntry
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
+from onym.store.wallet import Deposit, Hold, Wallet
 from onym.store.watch import Watch, WatchCursor, WatchHit
 from onym.store.webhook import Delivery, Webhook
 
@@ -57,11 +60,13 @@ __all__ = [
     "BankReference",
     "BankStatement",
     "BookAccount",
+    "Bounce",
     "BreakerState",
     "Campaign",
     "Chargeback",
     "Delivery",
     "DemoClock",
+    "Deposit",
     "DirectoryImport",
     "Disclosure",
     "DisplacedShare",
@@ -69,6 +74,7 @@ __all__ = [
     "Entry",
     "Event",
     "Handle",
+    "Hold",
     "HookCall",
     "IdempotentRequest",
     "Invitation",
@@ -85,6 +91,7 @@ __all__ = [
     "Namespace",
     "Notice",
     "Offer",
+    "OfferAnswer",
     "OfferMove",
     "Payment",
     "Payout",
@@ -97,6 +104,7 @@ __all__ = [
     "RateWindow",
     "Reclaim",
     "Reconciliation",
+    "Recovery",
     "Sale",
     "SaleSlot",
     "ScreeningCase",
@@ -108,6 +116,7 @@ __all__ = [
     "Tenure",
     "Token",
     "Transfer",
+    "Wallet",
     "Watch",
     "WatchCursor",
     "WatchHit",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import CheckConstraint, Q, UniqueConstraint
+from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 
+from onym.core import answer
 from onym.core import offer as core
 from onym.core.money import Money
 from onym.core.term import Term
@@ -14,7 +15,11 @@ from onym.store.people import Member
 
 
 class Offer(models.Model):
-    """A negotiation between one buyer and the account that holds the handle."""
+    """A negotiation between one buyer and the account that holds the handle.
+
+    The holder is asked with two links: `token_digest` is of the one in the platform's own notice,
+    `mail_digest` of the one by mail, which shows that a letter was read; None: nobody was written.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     namespace = models.ForeignKey(Namespace, models.PROTECT)
@@ -28,6 +33,7 @@ class Offer(models.Model):
     consented_at = models.DateTimeField(null=True)
     turn = models.CharField(max_length=6, default="seller")
     token_digest = models.CharField(max_length=64, unique=True)
+    mail_digest = models.CharField(max_length=64, null=True)
     made_at = models.DateTimeField()
     expires_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
@@ -48,6 +54,7 @@ class Offer(models.Model):
             ),
             CheckConstraint(name="offer_price", condition=Q(price_minor__gt=0)),
         )
+        indexes = (Index(name="offer_by_letter", fields=("mail_digest",)),)
 
     def snapshot(self) -> core.Offer:
         return core.Offer(
@@ -70,3 +77,32 @@ class OfferMove(models.Model):
     move = models.CharField(max_length=10)
     price_minor = models.BigIntegerField()
     at = models.DateTimeField()
+
+
+class OfferAnswer(models.Model):
+    """An answer by the letter's link that waits for a proof of the account; `price_minor` is what
+    it agrees to or names, `step` how many moves had been made. On the machine's clock.
+    """
+
+    id = models.CharField(max_length=40, primary_key=True)
+    offer = models.ForeignKey(Offer, models.CASCADE)
+    kind = models.CharField(max_length=7)
+    price_minor = models.BigIntegerField()
+    step = models.PositiveSmallIntegerField()
+    code = models.CharField(max_length=40)
+    ordered_at = models.DateTimeField()
+
+    class Meta:
+        constraints = (
+            CheckConstraint(name="answer_kind", condition=Q(kind__in=list(answer.Kind))),
+            CheckConstraint(name="answer_price", condition=Q(price_minor__gt=0)),
+        )
+
+    def snapshot(self) -> answer.Answer:
+        return answer.Answer(
+            kind=answer.Kind(self.kind),
+            price=Money(self.price_minor, self.offer.currency),
+            step=self.step,
+            code=self.code,
+            ordered_at=self.ordered_at,
+        )

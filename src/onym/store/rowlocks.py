@@ -1,13 +1,13 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
 The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
-handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → book accounts by id. The
-handle's row is the lock of all that may happen to a handle, so two ways of selling it meet here and
-one of them wins. A series of invoices comes last. The demo's clock, a member, a mail code, a
-second factor, a notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of
-the provider, a payout account and a case of screening are each locked alone. What is written to a
-platform that keeps no fences waits for `platform_turn`, a lock of the connection that no
-transaction holds.
+handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → deposit, payout,
+chargeback, hold → book accounts by id. The handle's row is the lock of all that may happen to a
+handle, so two ways of selling it meet here and one of them wins. A series of invoices comes last.
+The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor of the
+watches, a webhook with a delivery, an event of the provider, a payout account and a case of
+screening are each locked alone. What is written to a platform that keeps no fences waits for
+`platform_turn`, a lock of the connection that no transaction holds.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from django.db.models import Model, QuerySet
 
 from onym.core.errors import NotFound
 from onym.store.bank import BankLine, BankOrder
+from onym.store.chargeback import Chargeback
 from onym.store.desk import Namespace
 from onym.store.hook import HookCall
 from onym.store.inbox import ProviderEvent
@@ -40,6 +41,7 @@ from onym.store.sale import Payment, Payout, Sale
 from onym.store.screening import ScreeningCase
 from onym.store.sweep import Sweep
 from onym.store.transfer import Transfer
+from onym.store.wallet import Deposit, Hold
 from onym.store.watch import WatchCursor
 from onym.store.webhook import Delivery, Webhook
 
@@ -103,7 +105,46 @@ def payment(id_: str) -> Payment:
 
 
 def payout(id_: str) -> Payout:
+    """The handle and the sale if there is one, then the payout."""
+    if Payout.objects.filter(pk=id_, sale=None).exists():
+        return _one(Payout, pk=id_)
     return _on_sale(Payout, id_)
+
+
+def deposit(id_: str) -> Deposit:
+    """While what the provider says of it is written down; before book accounts."""
+    return _one(Deposit, pk=id_)
+
+
+def chargeback(id_: str) -> Chargeback:
+    """While a claim is met or given up; before book accounts."""
+    return _one(Chargeback, pk=id_)
+
+
+def chargebacks(ids: Iterable[str]) -> list[Chargeback]:
+    """Many, in the order of their ids."""
+    rows = Chargeback.objects.select_for_update().filter(id__in=list(ids)).order_by("id")
+    return list(rows)
+
+
+def live_hold(*, member: str, subject: str) -> Hold:
+    """What a member has set aside for `subject`; before book accounts. Refuses `not_found`."""
+    return _one(Hold, member_id=member, subject=subject, state="held")
+
+
+def waiting_payouts(member: str) -> list[Payout]:
+    """What a member takes out of the wallet and nobody was asked for yet; before book accounts."""
+    rows = Payout.objects.select_for_update().filter(member_id=member, sale=None, state="due")
+    return list(rows.order_by("id"))
+
+
+def wallet(*, namespace: str, member: str) -> dict[str, int]:
+    """A member's `available` and `held` in minor units, after whatever it is about is locked."""
+    rows = BookAccount.objects.filter(
+        namespace_id=namespace, code__in=[f"member:{member}:available", f"member:{member}:held"]
+    )
+    found = books(rows.values_list("id", flat=True))
+    return {row.code.rsplit(":", 1)[1]: row.balance_minor or 0 for row in found}
 
 
 def transfer(id_: str) -> Transfer:
@@ -133,17 +174,19 @@ def sales(ids: Iterable[str]) -> list[Sale]:
 def payouts(ids: Iterable[str]) -> list[Payout]:
     """Many payouts at once, in the order of `ids`: handles, sales, then the payouts.
 
-    Of `payout.sale` only its namespace and whether it is frozen are read.
+    Of `payout.sale` only its namespace and whether it is frozen are read; a payout from a wallet
+    has none.
     """
     wanted = list(ids)
-    owners = list(Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True))
+    named = Payout.objects.filter(id__in=wanted).values_list("sale_id", flat=True)
+    owners = [id_ for id_ in named if id_]
     list(_handles_of(owners).values_list("pk"))
     sales_ = Sale.objects.filter(id__in=owners).order_by("id").only("namespace_id", "frozen")
     held = {row.id: row for row in sales_.select_for_update()}
     rows = Payout.objects.filter(id__in=wanted).order_by("id").select_for_update()
     found = {row.id: row for row in rows}
     for row in found.values():
-        row.sale = held[row.sale_id]
+        row.sale = held[row.sale_id] if row.sale_id else None
     return [found[id_] for id_ in wanted if id_ in found]
 
 

@@ -153,20 +153,24 @@ class Payment(models.Model):
 
 
 class Payout(models.Model):
-    """The seller's proceeds on their way out, not before `due_at`.
+    """The seller's proceeds on their way out, not before `due_at`; without a sale, money that a
+    member takes out of the wallet.
 
+    Of `amount_minor`, `recovered_minor` have met a claim of the house: the rest leaves.
     `attempt` counts refusals whose cause is gone: each has a key of its own at the provider.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
-    sale = models.OneToOneField(Sale, models.PROTECT)
+    sale = models.OneToOneField(Sale, models.PROTECT, null=True)
     member = models.ForeignKey(Member, models.PROTECT)
     amount_minor = models.BigIntegerField()
+    recovered_minor = models.BigIntegerField(default=0, db_default=0)
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=10, default="due")
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
     attempt = models.PositiveSmallIntegerField(default=0, db_default=0)
+    bounces = models.PositiveSmallIntegerField(default=0, db_default=0)
     due_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 
@@ -174,11 +178,31 @@ class Payout(models.Model):
         constraints = (
             CheckConstraint(name="payout_state", condition=Q(state__in=list(core.PayoutState))),
             CheckConstraint(name="payout_positive", condition=Q(amount_minor__gt=0)),
+            CheckConstraint(
+                name="payout_recovered_within",
+                condition=Q(recovered_minor__gte=0, recovered_minor__lte=F("amount_minor")),
+            ),
         )
 
     @property
     def amount(self) -> Money:
-        return Money(self.amount_minor, self.currency)
+        """What leaves."""
+        return Money(self.amount_minor - self.recovered_minor, self.currency)
+
+    @property
+    def about(self) -> str:
+        """What it is for, as the provider and letters name it: the sale, else itself."""
+        return self.sale_id or self.id
+
+    @property
+    def place(self) -> str:
+        """The namespace; by the sale where there is one, which batches have locked."""
+        return self.sale.namespace_id if self.sale else self.member.namespace_id
+
+    @property
+    def booked_as(self) -> str:
+        """What its leaving is booked under: anew each time that it came back."""
+        return f"{self.id}:{self.bounces}" if self.bounces else self.id
 
     @property
     def key(self) -> str:

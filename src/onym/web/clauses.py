@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Literal, NamedTuple
 
+from babel import Locale
 from babel.dates import format_timedelta
 from babel.numbers import format_decimal, format_percent
 from django.utils.translation import get_language, gettext
@@ -20,6 +21,7 @@ from onym.core.guidelines import Guidelines
 from onym.core.money import MINOR_DIGITS, Money
 from onym.core.policy import SIGNALS as SIGNAL_KINDS
 from onym.core.policy import Effect, Kind, Op, Policy, Rule
+from onym.core.tax import Table
 from onym.web.templatetags.market import plain_money, reason, word
 from onym.web.words import tier_reason
 
@@ -60,6 +62,11 @@ PAYERS = {
 }
 SIGNS = {Op.AT_MOST: "≤", Op.AT_LEAST: "≥", Op.UNEQUAL: "≠", Op.EQUAL: "=", Op.IN: "∈"}
 NOBODY = said("nobody")
+SALES = {
+    "trade": said("sales between members"),
+    "primary": said("sales by the platform"),
+    "*": said("every sale"),
+}
 
 
 class Clause(NamedTuple):
@@ -120,7 +127,33 @@ def fee_clauses(schedule: Schedule) -> list[Clause]:
         (said("Fixed fee"), schedule.initiate_minor),
     ):
         found.append(Clause(name, amounts, gettext(name), _money(minor, schedule.currency)))
-    return found
+    share = percent(Decimal(schedule.displaced_ppm) / 10_000)
+    lost = gettext("Of a sale by the platform, for the account that lost the handle")
+    return [*found, Clause("displaced", amounts, lost, share)]
+
+
+def tax_clauses(table: Table) -> list[Clause]:
+    """The rates in the order in which they are tried."""
+    group = gettext("Tax")
+    bases = {"price": gettext("of all that the buyer pays"), "service": gettext("of the fees")}
+    return [
+        Clause(
+            f"rate/{n}",
+            group,
+            f"{_country(rate.country)}, {gettext(SALES[rate.kind])}",
+            f"{rate.name} {percent(Decimal(rate.ppm) / 10_000)} {bases[rate.on]}",
+        )
+        for n, rate in enumerate(table.rates)
+    ]
+
+
+def _country(code: str) -> str:
+    return gettext("any country") if code == "*" else territory(code)
+
+
+def territory(code: str) -> str:
+    """A country's name in the page's language; its code where it has none."""
+    return str(Locale.parse(_locale()).territories.get(code, code))
 
 
 def guideline_clauses(rules: Guidelines, *, currency: str) -> list[Clause]:

@@ -13,6 +13,7 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core import guidelines as rules
+from onym.core import tax
 from onym.core.errors import NotFound, Refusal
 from onym.core.fees import Schedule, split
 from onym.core.money import MINOR_DIGITS, Money
@@ -43,8 +44,16 @@ def fees(request: HttpRequest) -> HttpResponse:
             told["example"] = _example(schedule, _price(request, schedule))
         except Refusal as error:
             refusal = error
-    told |= {"typed": request.GET.get("price", "")[:40], "refusal": refusal}
+    told |= {"typed": request.GET.get("price", "")[:40], "refusal": refusal, "taxes": _taxes()}
     return render(request, "fees.html", told, status=refusal.status if refusal else 200)
+
+
+def _taxes() -> list[Clause]:
+    """The rates in force; none where no table is."""
+    rows = _standing(desk.documents(settings.NAMESPACE, "tax"), now=clock.now())
+    begun = [row for row in rows if row["standing"] != "announced"]
+    last = max(begun, key=lambda row: row["effective_from"], default=None)
+    return clauses.tax_clauses(tax.parse(last["text"])) if last else []
 
 
 def guidelines(request: HttpRequest) -> HttpResponse:

@@ -39,7 +39,13 @@ def _invitation(request: HttpRequest, token: str, refusal: Refusal | None) -> Ht
         "refusal": refusal,
     }
     if view["state"] == "sent":
-        told["sums"] = fees.sums(place, price=view["price"], kind="primary")
+        told["sums"] = fees.sums(
+            place,
+            price=view["price"],
+            kind="primary",
+            buyer=who.id if who else None,
+            displaces=view["displaces"],
+        )
     return render(request, "invitation.html", told, status=refusal.status if refusal else 200)
 
 

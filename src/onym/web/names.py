@@ -15,7 +15,7 @@ from onym.core.money import Money
 from onym.core.term import Term
 from onym.flows import form, listing, offer
 from onym.flows import reclaim as reclaims
-from onym.queries import ground, names, people, plan, trend
+from onym.queries import fees, ground, names, people, plan, trend
 from onym.queries import listing as listings
 from onym.queries import search as queries
 from onym.queries.handle import leads, page
@@ -80,8 +80,18 @@ def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpRes
         "led_from": _led_from(request, told["handle"]["handle"]),
         "refusal": refusal,
         "typed": form.typed(request),
+        "sums": _sums(request, told["handle"], who),
     }
     return render(request, "handle.html", told, status=refusal.status if refusal else 200)
+
+
+def _sums(request: HttpRequest, shown: dict[str, Any], who: people.Caller | None) -> Any:
+    """What buying it at its listing's price would cost whoever looks."""
+    price = (shown["sale"] or {}).get("price")
+    if price is None:
+        return None
+    place, buyer = ground.under(request), who.id if who else None
+    return fees.of_handle(place, shown, price=price, buyer=buyer)
 
 
 def _led_from(request: HttpRequest, to: str) -> str:

@@ -1,4 +1,4 @@
-"""Offers: the thread for its two parties, and the asked holder's page behind a link."""
+"""Offers: the thread for its two parties; the asked holder's link leads to `answer`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from onym.flows import form
 from onym.flows import offer as flow
 from onym.queries import fees, ground, names, people
 from onym.queries import offer as queries
+from onym.web import answer
 
 
 def offer(request: HttpRequest, token: str) -> HttpResponse:
     """By id for the parties, by the message's token for a holder who never signed in."""
     if not token.startswith("off_"):
-        return _by_token(request, token)
+        return answer.answer(request, token)
     refusal = None
     who = people.signed_in(request)
     view = queries.offer(token, viewer=who.id, now=ground.under(request).now)
@@ -40,14 +41,17 @@ def _thread(
 ) -> HttpResponse:
     told: dict[str, Any] = {"offer": view, "side": side, "refusal": refusal}
     if view["state"] == "open":
-        told |= _counter(request, view, refusal) if side != "link" else {}
-        told["sums"] = fees.sums(ground.under(request), price=view["price"])
+        buyer = view["buyer"] if side == "buyer" else None  # whose country is theirs to know
+        told |= _counter(request, view, refusal, buyer)
+        told["sums"] = fees.sums(ground.under(request), price=view["price"], buyer=buyer)
     if view["state"] == "accepted":
         told["sale"] = queries.sale_of(view["id"])
     return render(request, "offer.html", told, status=refusal.status if refusal else 200)
 
 
-def _counter(request: HttpRequest, view: dict[str, Any], refusal: Refusal | None) -> dict[str, Any]:
+def _counter(
+    request: HttpRequest, view: dict[str, Any], refusal: Refusal | None, buyer: str | None
+) -> dict[str, Any]:
     """The other price that somebody is about to name: as typed, its sums, or what is wrong."""
     typed = (form.typed(request) or request.GET).get("price", "")
     if refusal and request.POST.get("do") == "counter":
@@ -56,7 +60,8 @@ def _counter(request: HttpRequest, view: dict[str, Any], refusal: Refusal | None
         return {"typed": typed}
     try:
         price = _price(typed, view["price"].currency)
-        return {"typed": typed, "other": fees.sums(ground.under(request), price=price)}
+        other = fees.sums(ground.under(request), price=price, buyer=buyer)
+        return {"typed": typed, "other": other}
     except Refusal as wrong:
         return {"typed": typed, "wrong": wrong}
 
@@ -88,23 +93,6 @@ def _do(fields: dict[str, str], id_: str, who: people.Caller) -> str:
             price = _price(fields.get("price", ""), names.namespace(settings.NAMESPACE).currency)
             flow.counter(offer_id=id_, by=by, price=price)
     return f"/offers/{id_}"
-
-
-def _by_token(request: HttpRequest, token: str) -> HttpResponse:
-    """The link declines; to accept or counter one signs in and links the account."""
-    view = queries.by_token(token, now=ground.under(request).now)
-    who = people.asking(request)
-    if who and view["holder"]["account_id"] in who.accounts:
-        return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/offers/{view['id']}")
-    refusal = None
-    if request.method == "POST" and request.POST.get("do") == "decline":
-        try:
-            flow.decline_by_token(token=token)
-            return HttpResponseRedirect(request.path)
-        except Refusal as error:
-            refusal = error
-            view = queries.by_token(token, now=ground.under(request).now)
-    return _thread(request, view, side="link", refusal=refusal)
 
 
 def offers(request: HttpRequest) -> HttpResponse:

@@ -118,6 +118,7 @@ def _frame(request: HttpRequest) -> dict[str, Any]:
         "languages": [(code, LOCAL_NAMES[code], f"/{code}{rest}{query}") for code in LOCAL_NAMES],
         "base": settings.BASE_URL,
         "demo": settings.DEMO,
+        "wallets": settings.WALLET,
         "here": rest.split("/")[1] if rest.count("/") else "",
         "theme": theme if theme in THEMES else "",
         "themes": [(code, gettext(name)) for code, name in THEMES.items()],

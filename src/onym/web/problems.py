@@ -34,6 +34,10 @@ MEANINGS: dict[str, Meaning] = {
         said("The payment was declined."),
         said("Nothing was taken. Pay again with another card before the time is up."),
     ),
+    "insufficient_funds": Meaning(
+        said("There is not enough money in your wallet."),
+        said("Put more in, or pay for the sale by card. What is held does not count."),
+    ),
     "not_allowed": Meaning(
         said("You may not do this."),
         said("Sign in as the member it is meant for, or ask the handle team."),

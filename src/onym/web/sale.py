@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -10,12 +11,13 @@ from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
 from onym.core.sale import Kind
-from onym.flows import bank, form, payments
+from onym.flows import bank, form, payments, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import hook, people
 from onym.queries import invoice as invoices
 from onym.queries import sale as queries
+from onym.queries import wallet as wallets
 from onym.web import page, steps
 
 RETURN_SECONDS = 4.0
@@ -43,12 +45,19 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
+        "covered": _covered(view, who.id),
         "steps": steps.of_sale(view),
         "is_first": view["kind"] == Kind.PRIMARY,
         "hooks": hook.of_sale(id),
         "refusal": refusal,
     }
     return render(request, "sale.html", told, status=refusal.status if refusal else 200)
+
+
+def _covered(view: dict[str, Any], member: str) -> bool:
+    """Whether the viewer may pay it from the wallet now."""
+    waits = view["buyer"] == member and view["state"] == "funding"
+    return waits and wallet.is_on(settings.NAMESPACE) and wallets.covers(view["id"], member=member)
 
 
 def returned(request: HttpRequest, id: str) -> HttpResponse:
@@ -68,6 +77,8 @@ def back(request: HttpRequest, id: str) -> HttpResponse:
 
 def _once(request: HttpRequest, id_: str, by: str) -> str:
     fields = request.POST.dict()
+    if fields.get("do") == "wallet":
+        people.expect_fresh_factor(people.signed_in(request))
     return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
 
 
@@ -75,6 +86,8 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
     match fields.get("do", ""):
         case "pay":
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
+        case "wallet":
+            wallet.pay(sale_id=id_, by=by)
         case "transfer":
             bank.begin(sale_id=id_, by=by)
         case "otherwise":

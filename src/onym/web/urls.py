@@ -35,6 +35,7 @@ from onym.web import (
     share,
     sign_in,
     tokens,
+    wallet,
     watch,
     webhooks,
 )
@@ -145,6 +146,9 @@ urlpatterns = [
     path("<lang:lang>/me/accounts", accounts.accounts, name="my-accounts"),
     path("<lang:lang>/me/accounts/platform", accounts.by_platform, name="my-accounts-platform"),
     path("<lang:lang>/me/webhooks", webhooks.webhooks, name="my-webhooks"),
+    path("<lang:lang>/wallet", wallet.wallet, name="wallet"),
+    path("<lang:lang>/wallet/returned", wallet.returned, name="wallet-returned"),
+    path("wallet/returned", wallet.back, name="wallet-back"),
     path("<lang:lang>/me/settings", mine.settings_, name="my-settings"),
     path("<lang:lang>/me/data.json", privacy.data, name="my-data"),
     path("<lang:lang>/me/leave", privacy.leave, name="leave"),

@@ -47,7 +47,8 @@ def _dispute(provider: Provider, _identity: str, wanted: JSON) -> JSON:
     charge = provider.state.find("charge", intent["latest_charge"] or "")
     if charge is None:
         raise wire.missing(noun="charge", identity=intent["id"])
-    return disputes.begin(provider, charge, str(wanted.get("reason", "fraudulent")))
+    part = int(wanted["amount"]) if "amount" in wanted else None
+    return disputes.begin(provider, charge, str(wanted.get("reason", "fraudulent")), part=part)
 
 
 def _end_dispute(provider: Provider, identity: str, wanted: JSON) -> JSON:

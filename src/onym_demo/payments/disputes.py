@@ -9,9 +9,9 @@ from onym_demo.payments.wire import JSON, WireError
 OPEN = {"needs_response", "under_review"}
 
 
-def begin(provider: Provider, charge: JSON, reason: str) -> JSON:
-    """Take back what the card still pays for (captured less refunded)."""
-    amount = charge["amount_captured"] - charge["amount_refunded"]
+def begin(provider: Provider, charge: JSON, reason: str, *, part: int | None = None) -> JSON:
+    """Take back what the card still pays for (captured less refunded), or a part of it."""
+    amount = min(charge["amount_captured"] - charge["amount_refunded"], part or 10**15)
     if not charge["captured"] or amount <= 0 or charge["disputed"]:
         raise WireError("This charge cannot be disputed.", code="charge_not_disputable")
     dispute: JSON = {

@@ -1,0 +1,228 @@
+"""Deposits: a member brings money into the wallet by card; docs/concepts/wallet.md.
+
+The provider is only ever asked by a job; what it said is recorded here, each answer once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Sum
+
+from onym.core import chargeback as chargebacks
+from onym.core import ledger, people
+from onym.core import wallet as core
+from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.money import Money
+from onym.core.sale import PaymentState
+from onym.flows import ledger as books
+from onym.flows import record, screening, wallet
+from onym.flows import sale as sale_flow
+from onym.ports.payments import Chargeback as Told
+from onym.store import clock, ids, rowlocks
+from onym.store.models import BookAccount, Chargeback, Deposit, Member
+
+OPEN = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
+LONGEST_METHOD = 60
+
+
+def begin(*, member: str, amount: Money, method: str) -> Deposit:
+    """Order one charge of `amount` at the provider, for the member's wallet.
+
+    Refuses `not_found` where wallets are off, `malformed`, `staff_may_not`, `not_linked`,
+    `currency_mismatch`, `amount_too_large` (above the limit of a card, of a deposit, or of what may
+    lie in a wallet), `screening_held`, `screening_stale`, and `in_progress` while a bank decides
+    about an earlier one.
+    """
+    who = Member.objects.select_related("namespace").get(pk=member)
+    wallet.expect_on(who.namespace_id)
+    if not method or len(method) > LONGEST_METHOD or method == core.METHOD:
+        raise Malformed("payment_method is missing")
+    people.buying_account(who.snapshot())
+    amount.expect(who.namespace.currency)
+    _expect_within(who, amount)
+    with transaction.atomic():
+        now = clock.now()
+        core.expect_thawed(is_frozen=wallet.is_frozen(member))
+        rules = sale_flow.guidelines_of(who.namespace_id, now)
+        row = Deposit.objects.create(
+            id=ids.new("dep"),
+            namespace_id=who.namespace_id,
+            member=who,
+            method=method,
+            amount_minor=amount.minor,
+            currency=amount.currency,
+            made_at=now,
+            gives_up_at=now + rules.periods["payment_hours"],
+        )
+        record.defer("deposit.charge", lock=row.id, deposit_id=row.id)
+        return row
+
+
+def _expect_within(who: Member, amount: Money) -> None:
+    """By method, by deposit, and by what would lie in the wallet; then the list."""
+    screening.expect_within(who, amount, what="card")
+    screening.expect_within(who, amount, what="deposit")
+    screening.expect_within(who, _there(who, amount.currency) + amount, what="balance")
+    screening.expect_clear(who)
+
+
+def _there(who: Member, currency: str) -> Money:
+    """What lies in the wallet, held or not, and what is on its way in."""
+    books_ = BookAccount.objects.filter(member=who, currency=currency)
+    lies = books_.exclude(code__endswith=":payable").aggregate(minor=Sum("balance_minor"))
+    open_ = Deposit.objects.filter(member=who, currency=currency, state__in=OPEN)
+    comes = open_.aggregate(minor=Sum("amount_minor"))
+    return Money((lies["minor"] or 0) + (comes["minor"] or 0), currency)
+
+
+def record_charge(
+    *,
+    deposit_id: str,
+    state: PaymentState,
+    provider: str,
+    provider_id: str | None,
+    reason: str = "",
+    action_url: str = "",
+) -> None:
+    """What the provider said of a deposit. A known outcome is never overwritten."""
+    with transaction.atomic():
+        row = rowlocks.deposit(deposit_id)
+        now = clock.now()
+        if row.state not in OPEN or _is_silence(row, state, reason):
+            return
+        row.state, row.reason, row.answered_at = state, reason[:80], now
+        row.provider_id = provider_id or row.provider_id
+        row.action_url = action_url
+        row.save()
+        if state is PaymentState.PAID:
+            entry = ledger.deposited(
+                deposit=row.id,
+                amount=row.amount,
+                member=row.member_id,
+                out_of=ledger.world(provider),
+                provider_id=row.provider_id or row.id,
+            )
+            books.book(entry, namespace=row.namespace_id, at=now)
+
+
+def _is_silence(row: Deposit, state: PaymentState, reason: str) -> bool:
+    """Whether the member still has to confirm, as far as anybody knows."""
+    waits = row.state == PaymentState.ACTION and state is PaymentState.UNKNOWN
+    return waits and reason != "processing"
+
+
+def over(*, deposit_id: str) -> None:
+    """The time to confirm is over: have it made final, whichever way it went. Else nothing."""
+    with transaction.atomic():
+        row = rowlocks.deposit(deposit_id)
+        if row.state in OPEN and clock.now() >= row.gives_up_at:
+            _give_up(row)
+
+
+def give_up(*, deposit_id: str, by: str) -> Deposit:
+    """Its member gives up a deposit that waits for the bank. Refuses `not_found` to others,
+    `already_closed` for one that does not wait.
+    """
+    with transaction.atomic():
+        row = rowlocks.deposit(deposit_id)
+        if row.member_id != by:
+            raise NotFound("no such deposit")
+        if row.state != PaymentState.ACTION:
+            raise AlreadyClosed(f"the deposit is {row.state}", state=row.state)
+        _give_up(row)
+        return row
+
+
+def _give_up(row: Deposit) -> None:
+    record.defer("deposit.give_up", lock=end(row.id), deposit_id=row.id)
+
+
+def end(deposit: str) -> str:
+    """The lock of whoever gives a deposit up: it does not wait for the next time of asking."""
+    return f"{deposit}:end"
+
+
+def look_again(*, by: str) -> None:
+    """A member comes back from the bank: ask what became of what waits for it."""
+    with transaction.atomic():
+        waiting = Deposit.objects.filter(member_id=by, state__in=OPEN).order_by("id")
+        for id_ in waiting.values_list("id", flat=True):
+            ask_soon(id_)
+
+
+def ask_soon(deposit: str) -> None:
+    """One more question beside those that come back by themselves."""
+    record.defer("deposit.charge", lock=f"{deposit}:hint", deposit_id=deposit, attempt=-1)
+
+
+def record_chargebacks(*, deposit_id: str, provider: str, told: list[Told]) -> None:
+    """What the provider says of a deposit's chargebacks; what is known stays as it is."""
+    with transaction.atomic():
+        row = rowlocks.deposit(deposit_id)
+        now = clock.now()
+        for one in told:
+            known = Chargeback.objects.filter(provider=provider, provider_id=one.id).first()
+            found = known or _taken(row, one, provider=provider, now=now)
+            status = chargebacks.Status(one.status)
+            if found.status == chargebacks.Status.OPEN and status is not found.status:
+                _decided(row, found, status, now=now)
+
+
+def _taken(row: Deposit, told: Told, *, provider: str, now: datetime) -> Chargeback:
+    """The bank has the money: what has not left goes first, what is not there is a claim."""
+    for payout in rowlocks.waiting_payouts(row.member_id):
+        wallet.withhold(payout, why="charged_back", now=now)
+    there = rowlocks.wallet(namespace=row.namespace_id, member=row.member_id)
+    part = core.there_of(
+        told.amount, available=Money(there.get("available", 0), told.amount.currency)
+    )
+    found = Chargeback.objects.create(
+        id=ids.new("cbk"),
+        deposit=row,
+        provider=provider,
+        provider_id=told.id,
+        status=chargebacks.Status.OPEN,
+        source=chargebacks.Source.WALLET,
+        amount_minor=told.amount.minor,
+        wallet_minor=part.minor,
+        currency=told.amount.currency,
+        reason=told.reason[:60],
+        opened_at=now,
+    )
+    books.book(_entry(row, found), namespace=row.namespace_id, at=now)
+    _tell(row, "deposit_charged_back", now=now)
+    return found
+
+
+def _entry(row: Deposit, found: Chargeback) -> ledger.Entry:
+    return ledger.deposit_charged_back(
+        chargeback=found.id,
+        amount=found.amount,
+        there=Money(found.wallet_minor, found.currency),
+        member=row.member_id,
+        provider=found.provider,
+        provider_id=found.provider_id,
+    )
+
+
+def _decided(row: Deposit, found: Chargeback, status: chargebacks.Status, *, now: datetime) -> None:
+    """Won: the money is where it was taken from. Lost: it stays with the bank, a claim stands."""
+    found.status, found.closed_at = status, now
+    found.save(update_fields=["status", "closed_at"])
+    if status is chargebacks.Status.WON:
+        books.book(ledger.reinstated(_entry(row, found)), namespace=row.namespace_id, at=now)
+        _tell(row, "deposit_reinstated", now=now)
+
+
+def _tell(row: Deposit, kind: str, *, now: datetime) -> None:
+    facts = {"wallet": row.id, "amount": {"minor": row.amount_minor, "currency": row.currency}}
+    record.notify(
+        namespace=row.namespace_id,
+        kind=kind,
+        about=row.id,
+        member=row.member_id,
+        now=now,
+        facts=facts,
+    )

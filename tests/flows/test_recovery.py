@@ -1,0 +1,170 @@
+"""What banks took after it was shared out: undone to the part, met later, or given up by two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from tests import make
+from tests import world as worlds
+from tests.faults import ways
+from tests.flows import test_payout as pages
+from tests.flows.test_chargeback import claim, end, intent, paid_out, row, settled, take, tell
+
+from onym.core.errors import AlreadyClosed, NotAllowed, SecondPersonNeeded
+from onym.flows import desk, recovery
+from onym.store.models import Chargeback, Payout, Posting, Recovery, Sale
+
+
+@pytest.fixture
+def world(database: str, settings: Any) -> worlds.World:
+    made = worlds.market(settings)
+    made.out.own_funds()
+    return made
+
+
+def part_lost(world: worlds.World, sale: str, minor: int) -> None:
+    """The bank takes a part of the payment back, and leaves it with the buyer."""
+    made = world.out.provider.pull("/demo/disputes", payment_intent=intent(sale), amount=str(minor))
+    assert made.ok, made.text
+    tell(world, sale)
+    end(world, sale, str(made.json()["id"]), "lost")
+
+
+def lies(code: str) -> int:
+    return sum(Posting.objects.filter(account__code=code).values_list("minor", flat=True))
+
+
+def checked(world: worlds.World) -> None:
+    world.check_books()
+    world.audit()
+
+
+def test_a_part_lost_before_the_payout_is_taken_off_it_and_the_sale_stays(
+    world: worlds.World,
+) -> None:
+    way, sale = settled(world)
+    part_lost(world, sale, 10_000)
+    assert claim() == -10_000
+    world.pass_time(days=4)
+    out = Payout.objects.get(sale_id=sale)
+    assert (out.state, out.amount_minor, out.recovered_minor) == ("done", 60_000, 10_000)
+    assert world.out.taken(sale) == {"charge": 63_000, "dispute": -10_000, "transfer": -50_000}
+    assert (row(sale).state, claim()) == ("settled", 0)
+    assert world.holds(way.handle) == row(sale).buyer_account_id
+    checked(world)
+
+
+def test_a_part_lost_in_escrow_waits_for_the_settlement(world: worlds.World) -> None:
+    way = ways.trade(world)
+    sale = way.agree()
+    way.pay(sale)
+    world.drain(hurry=True)
+    part_lost(world, sale, 10_000)
+    world.pass_time(days=9)
+    assert Payout.objects.get(sale_id=sale).recovered_minor == 10_000
+    assert (row(sale).state, claim()) == ("settled", 0)
+    checked(world)
+
+
+@pytest.mark.parametrize("after", [False, True])
+def test_a_part_of_a_sale_of_the_house_is_its_own_loss_of_revenue(
+    world: worlds.World, *, after: bool
+) -> None:
+    way = ways.primary(world)
+    sale = way.agree()
+    way.pay(sale)
+    world.drain(hurry=True)
+    if after:
+        way.accept(sale)
+        world.drain(hurry=True)
+    part_lost(world, sale, 10_000)
+    world.pass_time(days=4)
+    assert (row(sale).state, claim(), lies("revenue:primary")) == ("settled", 0, 30_000)
+    checked(world)
+
+
+def second_sale(world: worlds.World, seller: Any, price: float = 400) -> str:
+    """Another trade of the same seller, up to the payout."""
+    account, handle = world.account()
+    worlds.link(world, seller, account)
+    make.handle(world.place, handle, account_id=account)
+    way = ways.Way("offer", world, handle, world.member()[0], seller, make.usd(price))
+    sale = way.agree()
+    way.pay(sale)
+    world.drain(hurry=True)
+    way.accept(sale)
+    world.drain(hurry=True)
+    return sale
+
+
+def test_a_loss_after_the_payout_is_met_by_the_sellers_later_proceeds(
+    world: worlds.World,
+) -> None:
+    way, sale = paid_out(world)
+    end(world, sale, take(world, sale), "lost")
+    assert claim() == -63_000
+    first = second_sale(world, way.seller)
+    world.pass_time(days=4)
+    out = Payout.objects.get(sale_id=first)
+    assert (out.state, out.reason, out.recovered_minor) == ("withheld", "recovered", 40_000)
+    second = second_sale(world, way.seller)
+    world.pass_time(days=4)
+    rest = Payout.objects.get(sale_id=second)
+    assert (rest.state, rest.recovered_minor) == ("done", 20_000)
+    assert world.out.taken(second)["transfer"] == -20_000
+    # The seller owes the proceeds of that sale; the commission was the house's.
+    assert claim() == -3_000
+    assert Recovery.objects.count() == 2
+    checked(world)
+
+
+def lost(world: worlds.World) -> Chargeback:
+    _, sale = paid_out(world)
+    end(world, sale, take(world, sale), "lost")
+    return Chargeback.objects.get()
+
+
+def test_a_claim_is_given_up_by_two_people(world: worlds.World) -> None:
+    found = lost(world)
+    one, two = world.team
+    with pytest.raises(NotAllowed):
+        recovery.propose_write_off(
+            chargeback_id=found.id, by=make.member(world.place, roles="auditor").id
+        )
+    asked = recovery.propose_write_off(chargeback_id=found.id, by=one.id)
+    assert claim() == -63_000
+    with pytest.raises(SecondPersonNeeded):
+        desk.approve(approval_id=asked.id, by=one.id, shown=asked.shown)
+    told = desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+    assert told == {"id": found.id, "written_off": {"minor": 63_000, "currency": "USD"}}
+    assert (claim(), lies("loss")) == (0, -63_000)
+    with pytest.raises(AlreadyClosed):
+        recovery.propose_write_off(chargeback_id=found.id, by=one.id)
+    checked(world)
+
+
+def test_what_was_given_up_is_not_taken_from_later_proceeds(world: worlds.World) -> None:
+    found = lost(world)
+    one, two = world.team
+    asked = recovery.propose_write_off(chargeback_id=found.id, by=one.id)
+    desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+    later = second_sale(world, Sale.objects.get(pk=found.sale_id).seller)
+    world.pass_time(days=4)
+    assert Payout.objects.get(sale_id=later).recovered_minor == 0
+    assert world.out.taken(later)["transfer"] == -40_000
+    checked(world)
+
+
+def test_the_desk_sees_what_is_left_and_proposes_to_give_it_up(world: worlds.World) -> None:
+    found = lost(world)
+    client = pages.browser(make.member(world.place, roles="curator"))
+    page = client.get("/en/desk/overview").content.decode()
+    assert found.id in page
+    assert "630.00" in page
+    form = {"do": "write_off", "about": found.id, "key": "give-it-up-now"}
+    assert client.post("/en/desk/overview", form).status_code in (302, 303)
+    queue = client.get("/en/desk/?kind=approval").content.decode()
+    assert "the house bears the loss" in queue
+    looking = pages.browser(make.member(world.place, roles="auditor"))
+    assert 'value="write_off"' not in looking.get("/en/desk/overview").content.decode()
