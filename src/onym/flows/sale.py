@@ -51,11 +51,10 @@ def agree(
     """Fix buyer, seller and price of a handle whose row the caller has locked.
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
-    Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
-    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
-    `amount_too_large`, `screening_held` and `screening_stale`: whoever agrees has asked for these
-    before, outside this transaction, so that a case stays written. For a whole account also what
-    flows/term refuses.
+    Refuses `area_stopped`, `staff_may_not`, `own_handle`, `sale_slot_taken`, `currency_mismatch`,
+    `amount_too_small`, `country_needed`, `amount_too_large`, what flows/term refuses, and
+    `screening_held` and `screening_stale`: whoever agrees has asked for these before, outside this
+    transaction, so that a case stays written.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
@@ -63,22 +62,19 @@ def agree(
     _expect_strangers(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
     terms.expect_sellable(row, term=term, seller=seller)
-    account = place.custodian_account_id
-    if kind is not core.Kind.HOUSE:
-        account = terms.buying_account(row, term=term, buyer=buyer, consents=bool(consented_at))
+    account = terms.buying_account(row, term=term, buyer=buyer, consents=bool(consented_at))
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
         screening.expect_clear(party)
     kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
     loser = kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
-    loser = loser and term is Term.HANDLE
     split, told = fees.whole(
         price=price,
         schedule=schedule,
         kind=kind_,
         due=_tax_on(buyer, kind=kind_, now=now),
-        displaces=loser,
+        displaces=loser and term is Term.HANDLE,
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)

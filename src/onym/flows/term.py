@@ -106,11 +106,14 @@ def _busy(row: Handle, account_id: str) -> list[str]:
 
 
 def buying_account(row: Handle, *, term: Term, buyer: Member, consents: bool) -> str:
-    """The account that the buyer will have the handle on: their own, or the one that is sold.
+    """The account that the buyer will have the handle on: their own, the one that is sold, or for
+    the house the custodian.
 
     Refuses `staff_may_not`, `not_linked`; for an account `malformed` without the buyer's consent
     and `not_allowed` without an address; `handle_locked` for a buyer whose own is being sold.
     """
+    if buyer.is_house:
+        return str(row.namespace.custodian_account_id)
     own = people.buying_account(buyer.snapshot())
     if term is Term.ACCOUNT:
         core.expect_consent(consents)
