@@ -68,13 +68,12 @@ def agree(
         screening.expect_within(party, price, what="price")
         screening.expect_clear(party)
     kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
-    loser = kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
     split, told = fees.whole(
         price=price,
         schedule=schedule,
         kind=kind_,
         due=_tax_on(buyer, kind=kind_, now=now),
-        displaces=loser and term is Term.HANDLE,
+        displaces=term is Term.HANDLE and _displaces(row, kind=kind, seller=seller),
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
@@ -134,6 +133,11 @@ def expect_country(buyer: Member, *, now: datetime) -> None:
     table = document(namespace=buyer.namespace_id, kind="tax", at=now)
     if table is not None and not buyer.is_house:
         tax.parse(table.text).rate(country=buyer.country, kind="trade")
+
+
+def _displaces(row: Handle, *, kind: core.Kind, seller: Member) -> bool:
+    """Whether the platform takes the handle from an account that will have another one."""
+    return kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
 
 
 def _expect_strangers(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> None:
