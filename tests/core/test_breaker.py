@@ -56,6 +56,12 @@ def test_a_probe_that_nobody_heard_of_again_does_not_keep_it_shut():
     assert core.ask(made, 2.0 + core.PROBE_SECONDS)[0] is True
 
 
+def test_whoever_asked_before_it_opened_does_not_keep_it_open():
+    made = opened()
+    assert core.failed(made, 1.9) == core.answered(made, 1.9) == made
+    assert core.failed(made, 1.9).state(2.0) is State.HALF_OPEN
+
+
 def test_quiet_that_was_asked_for_is_kept_and_is_no_fault():
     made = core.pressed(Breaker(), 0.0, seconds=30)
     assert [core.ask(made, at)[0] for at in (0.0, 29.9, 30.0)] == [False, False, True]

@@ -14,11 +14,16 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import requests
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from tests import make
 from tests import world as worlds
 from tests.demo.servers import SOURCE, free_port
@@ -30,6 +35,10 @@ from onym_demo.pds import node
 
 PASSWORD = "administrator"
 CUSTODIAN = "custodian"
+NAMES = Path(__file__).with_name("names.js")
+"""Leads MARKET's name to this machine, in the PDS alone."""
+
+MARKET = "market.onym"
 START_SECONDS = 60
 _numbers = itertools.count(1)
 
@@ -52,6 +61,11 @@ class Pds:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def issuer(self) -> str:
+        """How it calls itself."""
+        return f"http://localhost:{self.port}"
+
+    @property
     def program(self) -> Pds:
         return self
 
@@ -63,6 +77,8 @@ class Pds:
         command += ["--smtp-port", str(self.smtp), "--clock-file", str(self.clock)]
         told = {name: text for name, text in os.environ.items() if not name.startswith("ONYM_")}
         told |= {"PYTHONPATH": str(SOURCE), node.ADMIN: PASSWORD}
+        told |= {"NODE_OPTIONS": f"--require={NAMES}"}
+        told |= {"NODE_EXTRA_CA_CERTS": str(certificate(self.data.parent)[0])}
         log = (self.data / f"{part}.log").open("ab")
         self.processes[part] = subprocess.Popen(command, env=told, stdout=log, stderr=log)
         log.close()
@@ -178,6 +194,28 @@ class World(worlds.World):
         name = f"s{os.getpid()}-{next(_numbers)}"
         make.handle(self.place, name, **{"state": "released", "account_id": None} | changes)
         return name
+
+
+@lru_cache(maxsize=1)
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """MARKET's certificate and its key, which the PDS believes: it reads who the market is."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, MARKET)])
+    today = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(today - timedelta(days=1))
+        .not_valid_after(today + timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(MARKET)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = folder / "market.pem", folder / "market.key"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    plain = serialization.NoEncryption()
+    pkcs8 = serialization.PrivateFormat.PKCS8
+    files[1].write_bytes(key.private_bytes(serialization.Encoding.PEM, pkcs8, plain))
+    return files
 
 
 @lru_cache(maxsize=1)

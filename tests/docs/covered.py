@@ -3,6 +3,18 @@
 from __future__ import annotations
 
 COVERED = {
+    "src/onym/site/schedule.py": "tests/surfaces/test_import_schedule.py",
+    "src/onym/jobs/refresh.py": "tests/surfaces/test_import_schedule.py",
+    "src/onym/ports/stripe_answers.py": "tests/ports/test_payments.py",
+    "src/onym/ports/stripe_checkout.py": "tests/ports/test_checkout.py",
+    "src/onym/core/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/jobs/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/queries/checkout.py": "tests/flows/test_checkout.py",
+    "src/onym/site/origins.py": "tests/surfaces/test_checkout.py",
+    "src/onym_demo/payments/cards.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/checkout_words.py": "tests/demo/test_payments_checkout.py",
+    "src/onym_demo/payments/sessions.py": "tests/demo/test_payments_checkout.py",
     "src/onym/queries/answer.py": "tests/surfaces/test_answer.py",
     "src/onym/sweep/moves.py": "tests/flows/test_moves.py",
     "src/onym/web/address.py": "tests/surfaces/test_changes.py",
@@ -73,6 +85,7 @@ COVERED = {
     "src/onym/ports/atproto_accounts.py": "tests/ports/test_atproto.py",
     "src/onym/ports/atproto_moves.py": "tests/faults/test_pds.py",
     "src/onym/ports/journal.py": "tests/faults/test_pds.py",
+    "src/onym/ports/answers.py": "tests/ports/test_atproto_oauth.py",
     "src/onym_demo/pds/__main__.py": "tests/surfaces/test_pds.py",
     "src/onym_demo/pds/life.py": "tests/surfaces/test_pds.py",
     "src/onym_demo/pds/people.py": "tests/surfaces/test_pds.py",

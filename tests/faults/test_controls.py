@@ -27,7 +27,7 @@ from tests.faults import (
     ways,
 )
 from tests.faults.points import in_a_child
-from tests.flows import test_chargeback, test_confirming, test_inbox, test_payout
+from tests.flows import test_chargeback, test_checkout, test_confirming, test_inbox, test_payout
 
 from onym.core.errors import OwnHandle
 from onym.flows import people
@@ -218,6 +218,20 @@ def a_hundred_copies_are_one_event(world: worlds.World) -> None:
     assert test_inbox.outcomes() == [("evt_1", 100, "waiting")]
 
 
+def a_page_paid_on_too_late_takes_nothing(world: worlds.World) -> None:
+    way = ways.trade(world, mail=False)
+    test_checkout.test_a_page_paid_on_after_its_sale_has_ended_takes_nothing(
+        world, way, way.agree()
+    )
+
+
+def one_of_two_pages_is_captured(world: worlds.World) -> None:
+    way = ways.trade(world, mail=False)
+    test_checkout.test_of_two_pages_for_one_sale_at_most_one_is_captured(
+        world, way, way.agree(), Client()
+    )
+
+
 def fifty_presses_take_the_money_once(world: worlds.World) -> None:
     test_storm.test_one_button_pressed_in_fifty_threads_takes_the_money_once(
         world, str, {(200, ""), (202, ""), (409, "in_progress"), (409, "already_closed")}
@@ -290,6 +304,12 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
         "refused",
     ),
     (bugs_payments.a_question_of_the_bank_counts_as_paid, a_question_takes_no_money, "paid"),
+    (
+        bugs_payments.whatever_was_agreed_to_on_the_providers_page_is_taken,
+        a_page_paid_on_too_late_takes_nothing,
+        "paid",
+    ),
+    (bugs_payments.a_second_page_is_left_alone, one_of_two_pages_is_captured, "requires_capture"),
     (bugs_payments.every_delivery_is_news, a_hundred_copies_are_one_event, "evt_1"),
     (bugs.kin_may_trade, kin_are_refused, "DID NOT RAISE"),
     (bugs.the_commission_is_a_cent_too_much, settles_to_the_cent, "taken"),

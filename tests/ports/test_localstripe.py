@@ -103,8 +103,9 @@ def test_a_payment_that_is_only_authorised_is_not_paid_until_it_is_captured(
 ) -> None:
     intent = paid(sdk, "sal_manual", capture_method="manual")
     said = state(port, intent, "sal_manual")
-    assert (said.state, said.reason) == ("unknown", "requires_capture")
-    sdk.payment_intents.capture(intent.id)
+    assert (said.state, said.captured_minor) == ("authorised", 0)
+    about = {"key": "pay_sal_manual", "amount": AMOUNT, "sale_id": "sal_manual"}
+    assert port.capture(intent_id=intent.id, **about).state == "paid"
     assert state(port, intent, "sal_manual").state == "paid"
 
 

@@ -74,7 +74,7 @@ def test_in_the_demo_only_this_machine_is_an_exception(url: str) -> None:
 def send(port: int, seconds: float = 9.0) -> Said:
     return webhooks.post(
         url=f"http://127.0.0.1:{port}/",
-        secret=secret(b"s" * 32),
+        secrets=[secret(b"s" * 32)],
         id="dlv_1",
         timestamp=1,
         message={"type": "webhook.ping"},

@@ -15,6 +15,7 @@ from onym.store.models import (
     Approval,
     AreaStop,
     BookAccount,
+    Bounce,
     Campaign,
     Chargeback,
     DemoClock,
@@ -39,6 +40,7 @@ from onym.store.models import (
     PlatformWrite,
     Posting,
     ProviderEvent,
+    Recovery,
     Sale,
     StaffRole,
     Suppression,
@@ -142,6 +144,19 @@ def overlapping() -> None:
     make.copy(Tenure.objects.get(), held_to=make.NOW + make.days(1))
 
 
+def recovery(**changes: Any) -> Recovery:
+    owed, paid = Chargeback.objects.get(), Payout.objects.get()
+    told = {"id": "rec_1", "minor": 1, "currency": "USD", "at": make.NOW}
+    return Recovery.objects.create(chargeback=owed, payout=paid, **told | changes)
+
+
+def bounce(**changes: Any) -> Bounce:
+    """Its line of the bank's statement is looked for at the commit only."""
+    told = {"id": "bnc_1", "line_id": 1, "provider_id": "x", "booked_as": "bank", "minor": 1}
+    told |= {"currency": "USD", "at": make.NOW}
+    return Bounce.objects.create(payout=Payout.objects.get(), **told | changes)
+
+
 REFUSED: dict[str, Callable[[], Any]] = {
     "namespace_phase": update(Namespace, phase="ajar"),
     "document_version": twin(Document),
@@ -209,6 +224,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_live_sale_per_handle": twin(Sale, id="sal_2"),
     "payment_kind": update(Payment, kind="gift"),
     "payment_state": update(Payment, state="lost"),
+    "checkout_has_an_end": update(Payment, method="checkout", checkout_until=None),
     "one_open_charge_per_sale": twin(Payment, id="pay_3", state="paid"),
     "one_refund_per_sale": lambda: make.copy(Payment.objects.get(pk="pay_2"), id="pay_3"),
     "payout_state": update(Payout, state="lost"),
@@ -228,17 +244,28 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "one_open_write_per_subject": twin(PlatformWrite, key="k2", fence=2),
     "a_fence_is_used_once": twin(PlatformWrite, key="k2", answer="done"),
 }
+REFUSED |= {
+    "payout_recovered_within": update(Payout, recovered_minor=10**9),
+    "chargeback_wallet_within": update(Chargeback, wallet_minor=-1),
+    "chargeback_of_one_payment": update(Chargeback, sale=None),
+    "chargeback_met_within": update(Chargeback, written_off_minor=-1),
+    "recovery_positive": lambda: recovery(minor=0),
+    "recovery_once": lambda: [recovery(id=id_) for id_ in ("rec_1", "rec_2")],
+    "bounce_positive": lambda: bounce(minor=0),
+    "bounce_once": lambda: [bounce(id=f"bnc_{n}", line_id=n) for n in (1, 2)],
+}
 TRIGGERS = {"entry_sums_to_zero", "store_posting_immutable", "store_entry_immutable"}
 TRIGGERS |= {"event_immutable"}
 ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "watchhit"}
 ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
+ELSEWHERE |= {"wallet", "deposit", "hold"}
 ELSEWHERE |= {"invoice", "invoiceseries", "screeningcase", "displacedshare"}
 ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
 desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
 outside: tests/store/test_outside.py; of the bank: tests/store/test_bank.py; of invoices:
 tests/flows/test_invoice.py; of screening: tests/flows/test_screening.py; of shares:
-tests/flows/test_share.py.
+tests/flows/test_share.py; of wallets: tests/store/test_wallet.py.
 """
 
 

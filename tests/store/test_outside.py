@@ -38,6 +38,7 @@ def rows(database: Any) -> None:
 REFUSED: dict[str, Callable[[], Any]] = {
     "webhook_state": lambda: Webhook.objects.update(state="lost"),
     "webhook_ended": lambda: Webhook.objects.update(state="ended"),
+    "webhook_secret_before": lambda: Webhook.objects.update(secret_before_sealed=b"x"),
     "one_webhook_per_address": lambda: make.copy(Webhook.objects.get(), id="whk_2"),
     "delivery_state": lambda: Delivery.objects.update(state="lost"),
     "one_delivery_per_leaf": lambda: make.copy(Delivery.objects.get(), id="dlv_2"),

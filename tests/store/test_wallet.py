@@ -17,6 +17,12 @@ MADE = (
 )
 LIVE = {"id": "hld_2", "subject": "sal_2", "state": "held", "posted": 0, "ended": "null"}
 
+DEPOSIT = (
+    "insert into store_deposit (id, namespace_id, member_id, state, method, amount_minor, currency,"
+    " provider_id, reason, action_url, made_at, gives_up_at) values ('{id}', 'demo', 'mbr_rich',"
+    " '{state}', 'pm', 500, 'USD', 'pi_1', '', '', now(), now())"
+)
+
 REFUSED: list[tuple[str, str]] = [
     ("hold_ends_once", "update store_hold set state = 'voided' where id = 'hld_1'"),
     ("hold_ends_once", "update store_hold set state = 'held', ended_at = null, posted_minor = 0"),
@@ -31,6 +37,13 @@ REFUSED: list[tuple[str, str]] = [
     (
         "one_live_hold_per_subject",
         MADE.format(**LIVE) + "; " + MADE.format(**LIVE | {"id": "hld_3"}),
+    ),
+    ("hold_kind", MADE.format(**LIVE).replace("'sale'", "'whim'")),
+    ("hold_positive", MADE.format(**LIVE).replace("500", "0")),
+    ("deposit_state", DEPOSIT.format(id="dep_1", state="lost")),
+    (
+        "deposit_once_per_payment",
+        "; ".join(DEPOSIT.format(id=id_, state="paid") for id_ in ("dep_1", "dep_2")),
     ),
     (
         "deposit_positive",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +19,12 @@ class Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def served() -> Iterator[int]:
+def served(tls: ssl.SSLContext | None = None) -> Iterator[int]:
     """The port that it listens on for the while."""
     server = ThreadedWSGIServer(("127.0.0.1", 0), Quiet, ipv6=False, connections_override={})
     server.daemon_threads = False
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     server.set_app(get_wsgi_application())
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -34,11 +37,11 @@ def served() -> Iterator[int]:
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
+def chromium(*more: str) -> Iterator[Browser]:
     """The system's own; while it runs, this thread may not ask the database."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path="/usr/bin/chromium", args=["--no-sandbox"]
+            executable_path="/usr/bin/chromium", args=["--no-sandbox", *more]
         )
         yield browser
         browser.close()

@@ -203,6 +203,7 @@ def pages(database: Any, settings: Any) -> dict[str, list[tuple[str, str]]]:
     )
     return PLAIN | {
         "sale": [("nadia", f"sales/{sale.id}"), ("leila", f"sales/{sale.id}")],
+        "sale-onward": [("leila", f"sales/{sale.id}/onward")],
         "sale-returned": [("", f"sales/{sale.id}/returned")],
         "offer": [
             ("leila", f"offers/{made.id}"),

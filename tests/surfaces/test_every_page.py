@@ -36,6 +36,7 @@ WITHOUT_PAGE = {
     "my-payout-onward",
     "my-payout-returned",
     "passkey-options",
+    "sale-onward",
     "sale-returned",
     "wallet-returned",
     "sign-in-demo",

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import requests
 from django.core.exceptions import ImproperlyConfigured
-from tests.surfaces import outside
+from playwright.sync_api import expect
+from tests import make
+from tests.surfaces import at_pds, live, outside
 from tests.surfaces.outside import Site
 
 from onym.ports.xrpc import written_at
@@ -86,6 +88,22 @@ def test_a_handle_bought_by_card_is_moved_on_the_pds_as_the_pds_itself_says(site
     assert resolve(site, own) not in (None, buyer, seller), "kept by the custodian"
     books = requests.get(f"{site.facts['payments']}/demo/books", timeout=30).json()
     assert books["sales"][sale["id"]]["charge"] == sale["gross"]["minor"]
+
+
+def test_one_signs_in_on_the_pds_and_is_the_member_to_whom_the_account_belongs(site: Site) -> None:
+    buyer = site.facts["people"]["buyer"]
+    handle = described(site, buyer["account_id"])[0]
+    with live.chromium() as chrome:
+        page = chrome.new_page()
+        page.goto(f"{site.base}/en/sign-in?next=/en/me/accounts")
+        page.get_by_role("link", name="Sign in with Bluesky").click()
+        at_pds.sign_in(page, handle=handle, password=buyer["platform_password"])
+        at_pds.answer(page, "Authorize")
+        page.wait_for_url(f"{site.base}/en/sign-in/factor")  # the buyer has a second one
+        page.locator("input[name=code]").fill(make.totp_code(buyer["totp_secret"]))
+        page.get_by_role("button", name="Confirm").click()
+        page.wait_for_url(f"{site.base}/en/me/accounts")
+        expect(page.get_by_text(buyer["account_id"])).to_be_visible()
 
 
 def test_all_is_killed_and_begins_again_where_it_was(site: Site) -> None:

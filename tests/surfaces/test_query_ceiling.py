@@ -34,6 +34,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sale": ("sales/{sale}", "sales/{checkout}"),
     "invoice": ("invoices/{invoice}",),
     "invoice-pdf": ("invoices/{invoice}.pdf",),
+    "sale-onward": ("sales/{sale}/onward",),
     "sale-returned": ("sales/{sale}/returned",),
     "offers": ("offers",),
     "offer": ("offers/{offer}", "offers/{offer_token}"),

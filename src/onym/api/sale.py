@@ -14,9 +14,10 @@ from onym.api.auth import MEMBERS
 from onym.core.bank import METHOD
 from onym.core.errors import PaymentDeclined
 from onym.core.wallet import METHOD as WALLET
-from onym.flows import bank, payments, record, wallet
+from onym.flows import bank, checkout, payments, record, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
+from onym.queries import checkout as pages
 from onym.queries import log as logs
 from onym.queries import sale as queries
 from onym.queries.people import Caller
@@ -92,6 +93,29 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     if status == 200:
         record.answer(**name, answer=record.Answer(200, body))
     return wire.respond(status, body)
+
+
+@router.post("/sales/{id}/checkout", auth=MEMBERS)
+def check_out(request: HttpRequest, id: str) -> HttpResponse:
+    """Where the buyer enters a card: 200 with the `url` of the provider's own page, open until
+    `expires_at`; 202 without it while the provider has not answered; 402 if it says no. Asked again
+    under the same key once it is paid: 200 without it.
+    """
+    who = wire.caller(request, "buy")
+    answer = record.once(
+        member=who.id,
+        route=wire.route(request),
+        key=wire.key(request),
+        payload=wire.payload(request),
+        run=lambda: record.Answer(202, {"payment": checkout.begin(sale_id=id, by=who.id).id}),
+    )
+    payment = answer.body["payment"]
+    state, reason = _wait(payment)
+    if state in NO:
+        raise PaymentDeclined("the provider declined the payment", reason=reason)
+    page = pages.opened(payment)
+    told = {"url": page.url or None, "expires_at": page.expires_at}
+    return wire.respond(200 if page.url or state == "paid" else 202, told)
 
 
 def _by_transfer(request: HttpRequest, id_: str) -> HttpResponse:

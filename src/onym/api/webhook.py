@@ -44,10 +44,22 @@ def subscribe(request: HttpRequest, wish: NewWebhook) -> HttpResponse:
         return 201, {"id": flow.subscribe(namespace=place, by=who.id, url=wish.url).id}
 
     id_ = json.loads(wire.write(request, "buy", run).content)["id"]
-    secret = queries.secret(id_, member=who.id)
-    answer = wire.respond(201, queries.webhook(id_, member=who.id) | {"secret": secret})
+    return _with_secret(201, id_, member=who.id)
+
+
+def _with_secret(status: int, id_: str, *, member: str) -> HttpResponse:
+    secret = queries.secret(id_, member=member)
+    answer = wire.respond(status, queries.webhook(id_, member=member) | {"secret": secret})
     answer["Cache-Control"] = "no-store"
     return answer
+
+
+@router.post("/webhooks/{id}/secret", auth=MEMBERS)
+def rotate(request: HttpRequest, id: str) -> HttpResponse:
+    """A new `secret`, in this answer alone; both sign until `secret_before_until`."""
+    who = wire.caller(request, "buy")
+    wire.write(request, "buy", lambda who: (200, {"id": flow.rotate(webhook_id=id, by=who.id).id}))
+    return _with_secret(200, id, member=who.id)
 
 
 @router.get("/webhooks", auth=MEMBERS)

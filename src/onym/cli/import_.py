@@ -7,10 +7,8 @@ docs/guides/import.md walks through one; docs/reference/account-table.md has eve
 from __future__ import annotations
 
 import json
-import secrets
 import shutil
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -58,7 +56,7 @@ def accounts(
         columns_read = columns.read_mapping(mapping)
     except errors.Malformed as refusal:
         raise click.UsageError(refusal.detail) from refusal
-    folder = settings.DATA / "namespaces" / namespace / "directory" / _new_id()
+    folder = refresh.new_folder(namespace)
     with _Bar(shown=sys.stderr.isatty() and not as_json) as bar:
         made = snapshot.import_accounts(
             files,
@@ -88,7 +86,7 @@ def platform(namespace: str, whole: bool, accept: tuple[str, ...], as_json: bool
     Where the platform tells what changed since, only that is read, beside what is known already.
     """
     query.namespace(namespace)
-    folder = settings.DATA / "namespaces" / namespace / "directory" / _new_id()
+    folder = refresh.new_folder(namespace)
     shown = sys.stderr.isatty() and not as_json
     show = (lambda rows: click.echo(f"\r{rows:,} rows", err=True, nl=False)) if shown else None
     done = refresh.directory(
@@ -128,10 +126,6 @@ def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
     click.echo(f"statement {made.number}: {made.lines:,} movements booked")
     for outcome, count in sorted(found.items()):
         click.echo(f"  {outcome:<10} {count:>8,}")
-
-
-def _new_id() -> str:
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
 
 
 def _register(namespace: str, made: Imported) -> str:

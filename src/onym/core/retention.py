@@ -34,6 +34,8 @@ KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
         "notices": Kind("address that a notice was sent to", "the notice was made"),
         "invitations": Kind("recipient and link of a private offer", "the offer was closed"),
         "appeals": Kind("text of an appeal", "the decision"),
+        "deliveries": Kind("messages to relying sites", "they were heard or given up"),
+        "webhooks": Kind("address of a relying site", "its webhook ended"),
         "watch_hits": Kind("what a watch found", "it was found"),
         "disclosures": Kind("who of the staff looked at confidential data", "the look"),
         "directories": Kind("account tables before the last two", "the import"),

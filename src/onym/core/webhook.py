@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the field's prefix, not a secret
@@ -18,6 +19,9 @@ PING, HANDOVER = "webhook.ping", "handover.read_back"
 
 WAITS_SECONDS = (5, 60, 300, 1_800, 7_200, 18_000, 36_000, 36_000, 72_000)
 """After each failed attempt, on the machine's clock: ten attempts in about two days."""
+
+OVERLAP = timedelta(hours=24)
+"""How long a secret that was replaced still signs beside the new one, on the machine's clock."""
 
 PINGS = 5
 """Attempts at the first ping; an address that none of them reaches is forgotten."""
@@ -66,13 +70,19 @@ def secret(entropy: bytes) -> str:
     return SECRET_PREFIX + base64.b64encode(entropy).decode()
 
 
-def headers(*, secret: str, id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
-    """Id, time and signature: `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`."""
-    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+def headers(*, secrets: Sequence[str], id: str, timestamp: int, body: bytes) -> Mapping[str, str]:
+    """Id, time and signatures, one a secret with a space between, the newest secret's first.
+
+    Each is `v1,` and base64 of HMAC-SHA256 over `id.timestamp.body`.
+    """
     said = f"{id}.{timestamp}.".encode() + body
-    mac = base64.b64encode(hmac.digest(key, said, hashlib.sha256)).decode()
     return {
         "webhook-id": id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{mac}",
+        "webhook-signature": " ".join(f"v1,{_mac(one, said)}" for one in secrets),
     }
+
+
+def _mac(secret: str, said: bytes) -> str:
+    key = base64.b64decode(secret.removeprefix(SECRET_PREFIX))
+    return base64.b64encode(hmac.digest(key, said, hashlib.sha256)).decode()

@@ -77,6 +77,7 @@ def _ask(row: ProviderEvent) -> str:
     asked = [
         *(_ask_payments(sale) if sale else ()),
         *(_ask_chargebacks(row, sale) if sale else ()),
+        *(_ask_strays(row, sale) if sale else ()),
         *(_ask_deposit(row, put) if put else ()),
         *(_ask_account(found.pk) for found in account),
     ]
@@ -126,6 +127,23 @@ def _ask_chargebacks(row: ProviderEvent, sale: str) -> list[str]:
         return []
     record.defer("chargeback.ask", lock=f"{sale}:chargeback", sale_id=sale)
     return [sale]
+
+
+AGREED = ("checkout.session.completed", "payment_intent.amount_capturable_updated")
+"""The buyer has agreed to a payment that waits to be captured or released."""
+
+
+def _ask_strays(row: ProviderEvent, sale: str) -> list[str]:
+    """See to it that a payment which no open or paid one of the sale stands for is released."""
+    if row.kind not in AGREED or not row.intent_id:
+        return []
+    record.defer(
+        "sale.void_stray",
+        lock=f"{sale}:stray:{row.intent_id}",
+        sale_id=sale,
+        intent_id=row.intent_id,
+    )
+    return [row.intent_id]
 
 
 def _ask_account(member: str) -> str:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hmac
 import secrets as random
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,7 @@ from django.utils.translation import get_language
 from onym import ports
 from onym.core.errors import Expired, NotAllowed, NotFound
 from onym.flows import answer as answers
-from onym.flows import limits, people, sign_in
+from onym.flows import limits, link, people, sign_in
 from onym.ports.openid import OpenId
 from onym.store import clock
 from onym.store.models import Link, Member
@@ -25,27 +26,48 @@ WAITING = "openid"
 LASTS_SECONDS = 600
 
 
-def offered() -> bool:
-    """Whether the operator's platform can be signed in with."""
-    return ports.openid(settings.NAMESPACE) is not None
+def offered() -> str:
+    """How the operator's platform can be signed in with: `openid`, `atproto`, or not at all."""
+    found = ports.openid(settings.NAMESPACE)
+    return found.kind if found else ""
+
+
+def document() -> Mapping[str, Any] | None:
+    """What the market publishes of itself for the platform to read; None: nothing."""
+    found = ports.openid(settings.NAMESPACE)
+    return found.document() if found else None
 
 
 def begin(
-    request: HttpRequest, *, to: str, member: str | None = None, answer: str | None = None
+    request: HttpRequest,
+    *,
+    to: str,
+    member: str | None = None,
+    answer: str | None = None,
+    handle: str = "",
 ) -> str:
     """The platform's address to lead the browser to. `member` links and `answer` proves an answer
-    to an offer: nobody signs in.
+    to an offer: nobody signs in. With a `handle` only the account that holds it now will do.
 
-    Refuses `not_found` where it is not offered, `rate_limited`, `platform_unavailable`.
+    Refuses `not_found` where it is not offered or nobody holds the handle, `handle_malformed`,
+    `rate_limited`, `platform_unavailable`.
     """
-    limits.spend("openid", who=str(request.META.get("REMOTE_ADDR", "")))
+    who = str(request.META.get("REMOTE_ADDR", ""))
+    limits.spend("openid", who=who)
+    provider = _provider()
+    expected = (
+        link.look_up(namespace=settings.NAMESPACE, handle=handle, by=member or who).account_id
+        if handle
+        else ""
+    )
     names = ("state", "nonce", "verifier")
     made = {name: random.token_urlsafe(48) for name in names}
-    where = _provider().begin(**made)
+    where = provider.begin(**made, hint=expected)
     now = clock.machine().timestamp()
     request.session[WAITING] = made | {
         "to": to,
         "member": member,
+        "account": expected,
         "answer": answer,
         "at": now,
         "language": get_language() or "en",
@@ -65,14 +87,14 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     Refuses `not_allowed` what is not the answer to what was begun in this browser, `expired`,
     `platform_unavailable`.
     """
-    asked: dict[str, Any] | None = request.session.pop(WAITING, None)
-    if asked is None or not hmac.compare_digest(asked["state"].encode(), state.encode()):
-        raise NotAllowed("this sign-in was not begun in this browser")
+    asked = _begun(request, state)
     if clock.machine().timestamp() - asked["at"] > LASTS_SECONDS:
         raise Expired("this sign-in took too long; begin again")
     account_id = _provider().finish(
         code=code, nonce=asked["nonce"], verifier=asked["verifier"], issuer=issuer
     )
+    if asked.get("account") not in (None, "", account_id):
+        raise NotAllowed("this is another account than the one that was to be proven")
     if asked.get("answer"):
         answers.prove_by_account(answer_id=asked["answer"], account_id=account_id)
         return str(asked["to"])
@@ -81,6 +103,26 @@ def finish(request: HttpRequest, *, state: str, code: str, issuer: str) -> str:
     known = _linked(account_id)
     to = asked["to"] if known else f"/{asked['language']}/security/mail"  # letters need an address
     return sign_in.by_account(request, member=known or _member(account_id), to=to)
+
+
+def refused(request: HttpRequest, *, state: str) -> str:
+    """Where to go on after the platform's no; with it the sign-in is over.
+
+    Refuses `not_allowed` what is not the answer to what was begun in this browser.
+    """
+    asked = _begun(request, state)
+    if asked.get("answer"):
+        return str(asked["to"])
+    page = "me/accounts" if asked["member"] else "sign-in"
+    return f"/{asked['language']}/{page}?refused=platform"
+
+
+def _begun(request: HttpRequest, state: str) -> dict[str, Any]:
+    """What was begun in this browser; whoever comes back a second time finds nothing."""
+    asked: dict[str, Any] | None = request.session.pop(WAITING, None)
+    if asked is None or not hmac.compare_digest(asked["state"].encode(), state.encode()):
+        raise NotAllowed("this sign-in was not begun in this browser")
+    return asked
 
 
 def _link(request: HttpRequest, member: str, account_id: str, *, to: str) -> str:

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import handle, ledger, wallet
+from onym.core import checkout, handle, ledger, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
@@ -28,6 +28,8 @@ def pay(*, sale_id: str, by: str, method: str) -> Payment:
     """
     if not method or len(method) > 60:
         raise Malformed("payment_method is missing")
+    if method == checkout.METHOD:
+        raise Malformed("a card is entered at the provider by POST /sales/{id}/checkout")
     expect_may_pay(sale_id=sale_id, by=by, method=method)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
@@ -58,10 +60,12 @@ def record_charge(
     provider_id: str | None,
     reason: str = "",
     action_url: str = "",
+    checkout_id: str = "",
 ) -> None:
     """What the provider said of a charge. A known outcome is never overwritten.
 
-    `action_url` is where the buyer must confirm; silence does not take it away.
+    `action_url` is where the buyer must go, to the bank or to the provider's page `checkout_id`;
+    silence does not take it away.
     """
     with transaction.atomic():
         payment = rowlocks.payment(payment_id)
@@ -71,6 +75,7 @@ def record_charge(
         payment.state, payment.reason, payment.answered_at = state, reason[:80], now
         payment.provider_id = provider_id or payment.provider_id
         payment.action_url = action_url
+        payment.checkout_id = checkout_id or payment.checkout_id
         payment.save()
         sale = payment.sale
         if state is core.PaymentState.PAID:
@@ -86,7 +91,11 @@ def record_charge(
 def _is_silence(payment: Payment, state: core.PaymentState, reason: str) -> bool:
     """Whether the buyer still has to confirm, as far as anybody knows."""
     waits = payment.state == core.PaymentState.ACTION and state is core.PaymentState.UNKNOWN
-    return waits and reason != "processing"
+    return waits and reason not in UNDER_WAY
+
+
+UNDER_WAY = ("processing", "capturing")
+"""The buyer has said yes, and the answer to it is not known."""
 
 
 def look_again(*, sale_id: str, by: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,10 +17,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
+from django.conf import settings
+from django.db import transaction
+
 from onym import ports
 from onym.core.errors import InProgress, NotFound, PlatformUnavailable, Refusal
-from onym.flows import contacts, moves
+from onym.flows import contacts, moves, record
 from onym.ports.platform import AccountRow, Page, Platform, TellsChanges
+from onym.store import clock, rowlocks
 from onym.store.models import DirectoryImport, Namespace
 from onym.sweep import refresh, snapshot
 from onym.sweep.snapshot import Imported
@@ -72,16 +77,19 @@ def directory(
     platform = ports.platform(namespace)
     before = _before(namespace)
     since = before.as_of if platform.capabilities().since and not whole else None
-    with _alone(folder.parent), TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
+    with (
+        _alone(namespace, folder.parent),
+        TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch,
+    ):
         rows = Path(scratch) / "told.jsonl"
         count, as_of = _read(platform, rows, since=since, progress=progress)
         reused = _reused(rows, before, accept)
         refresh.without(rows, list(reused))
         inputs = [rows]
         if since is not None and before.folder is not None:
-            inputs.append(Path(scratch) / "kept.parquet")
-            opened = contacts.open_
-            refresh.unchanged(rows, before.folder, inputs[1], open_=opened, left_out=list(reused))
+            kept, opened = Path(scratch) / "kept.parquet", contacts.open_
+            refresh.unchanged(rows, before.folder, kept, open_=opened, left_out=list(reused))
+            inputs = [rows, kept] if rows.stat().st_size else [kept]  # nothing may have changed
         made = snapshot.import_accounts(
             inputs, folder, mapping={}, profile=place.profile, seal=contacts.seal
         )
@@ -94,9 +102,44 @@ def directory(
     return Refreshed(import_id, made, since, count, tuple(reused))
 
 
+def order(*, namespace: str) -> bool:
+    """Order a reading of what changed if one is due by `ONYM_IMPORT_HOURS`. True if ordered."""
+    if not is_due(namespace=namespace):
+        return False
+    with transaction.atomic():
+        record.defer("refresh.run", lock=f"refresh:{namespace}", namespace=namespace)
+    return True
+
+
+def is_due(*, namespace: str) -> bool:
+    """Whether readings are scheduled and the last one is older than their interval."""
+    if not settings.IMPORT_HOURS:
+        return False
+    rows = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id")
+    last = rows.values_list("at", flat=True).first()
+    return last is None or clock.now() - last >= timedelta(hours=settings.IMPORT_HOURS)
+
+
+def new_folder(namespace: str) -> Path:
+    """Where the next snapshot of a namespace's directory is written."""
+    name = f"{clock.machine():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return Path(settings.DATA) / "namespaces" / namespace / "directory" / name
+
+
 @contextmanager
-def _alone(parent: Path) -> Iterator[None]:
-    """One reading at a time; what a killed one left holds addresses in clear, and goes."""
+def _alone(namespace: str, parent: Path) -> Iterator[None]:
+    """One reading at a time, over all hosts; what a killed one left holds addresses in clear, and
+    goes.
+    """
+    with rowlocks.platform_turn([f"refresh/{namespace}"], seconds=0) as is_ours:
+        if not is_ours:
+            raise InProgress(f"the platform of {namespace} is being read already")
+        with _alone_here(parent):
+            yield
+
+
+@contextmanager
+def _alone_here(parent: Path) -> Iterator[None]:
     parent.mkdir(parents=True, exist_ok=True)
     with (parent / ".refresh.lock").open("w") as lock:
         try:

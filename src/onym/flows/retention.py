@@ -1,6 +1,6 @@
 """Taking away what has had its time: each class of personal data, once a day; ADR 0061.
 
-What market time measures is judged by the market's clock, sessions and codes by the machine's.
+What market time measures is judged by the market's clock, the rest by the machine's.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.db.models import F, Q, Value
-from django.db.models.functions import Concat
+from django.db.models.functions import Coalesce, Concat
 
 from onym.core import retention as core
 from onym.flows import record
 from onym.store import clock, secrets
 from onym.store.models import (
     Appeal,
+    Delivery,
     DirectoryImport,
     Disclosure,
     Event,
@@ -30,10 +31,13 @@ from onym.store.models import (
     MailCode,
     Notice,
     WatchHit,
+    Webhook,
 )
 
 LOCK = 0x6B656570  # an advisory lock of ours: one process at a time takes things away
 KEPT_DIRECTORIES = 2
+MACHINES = ("sessions", "mail_codes", "deliveries")
+"""Judged by the machine's clock."""
 
 
 def purge() -> dict[str, int]:
@@ -47,7 +51,7 @@ def purge() -> dict[str, int]:
 
 
 def _before(kind: str) -> datetime:
-    now = clock.machine() if kind in ("sessions", "mail_codes") else clock.now()
+    now = clock.machine() if kind in MACHINES else clock.now()
     return core.before(settings.RETENTION, kind, now=now)
 
 
@@ -112,6 +116,23 @@ def forget_openings(events: object) -> int:
     return found
 
 
+def _deliveries(before: datetime) -> int:
+    """Messages that are over; and secrets that no longer sign, whatever their age."""
+    now = clock.machine()
+    Webhook.objects.filter(secret_before_until__lt=now).update(
+        secret_before_sealed=None, secret_before_until=None
+    )
+    over = Delivery.objects.exclude(state="pending")
+    ended = over.annotate(at=Coalesce("answered_at", "made_at")).filter(at__lt=before)
+    return int(ended.delete()[0])
+
+
+def _webhooks(before: datetime) -> int:
+    """Those that ended and have no message left that is kept."""
+    ended = Webhook.objects.filter(ended_at__lt=before, delivery=None)
+    return int(ended.delete()[0])
+
+
 def _watch_hits(before: datetime) -> int:
     return int(WatchHit.objects.filter(at__lt=before).delete()[0])
 
@@ -138,6 +159,8 @@ CLASSES: Mapping[str, Callable[[datetime], int]] = {
     "notices": _notices,
     "invitations": _invitations,
     "appeals": _appeals,
+    "deliveries": _deliveries,
+    "webhooks": _webhooks,
     "watch_hits": _watch_hits,
     "disclosures": _disclosures,
     "directories": _directories,

@@ -197,12 +197,20 @@ def _agreed(sale: Sale) -> Event:
     return Event("SaleAgreed", sale.id, body | figures)
 
 
-def payment_row(sale: Sale, *, kind: str, now: datetime, method: str = "") -> Payment:
+def payment_row(
+    sale: Sale,
+    *,
+    kind: str,
+    now: datetime,
+    method: str = "",
+    checkout_until: datetime | None = None,
+) -> Payment:
     return Payment.objects.create(
         id=ids.new("pay"),
         sale=sale,
         kind=kind,
         method=method,
+        checkout_until=checkout_until,
         amount_minor=sale.gross_minor,
         currency=sale.currency,
         made_at=now,

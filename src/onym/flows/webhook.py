@@ -72,6 +72,24 @@ def end(*, webhook_id: str, by: str) -> Webhook:
         return row
 
 
+def rotate(*, webhook_id: str, by: str) -> Webhook:
+    """A new secret; the one before signs beside it for `core.OVERLAP`, one before that no more.
+
+    Refuses `not_found`, `already_closed`, `rate_limited`.
+    """
+    limits.spend("webhook", who=by)
+    with transaction.atomic():
+        row = _own(webhook_id, by)
+        if row.state == Standing.ENDED:
+            raise AlreadyClosed("this webhook has ended")
+        fresh = core.secret(os.urandom(core.SECRET_BYTES))
+        row.secret_before_sealed = row.secret_sealed
+        row.secret_before_until = clock.machine() + core.OVERLAP
+        row.secret_sealed = secrets.seal(fresh, place=f"webhook.secret/{row.id}")
+        row.save(update_fields=["secret_sealed", "secret_before_sealed", "secret_before_until"])
+        return row
+
+
 def _own(webhook_id: str, by: str) -> Webhook:
     row = rowlocks.webhook(webhook_id)
     if row.member_id != by:

@@ -30,6 +30,7 @@ from onym.flows import (
     payments,
     reclaim,
     reconcile,
+    refresh,
     sale,
     settlement,
     transfer,
@@ -156,9 +157,10 @@ def keep_time(stop: threading.Event) -> None:
 
 
 def _daily() -> None:
-    """What is done once a day of the machine's, whatever the market's clock says."""
+    """What is done once a day of the machine's, and the platform's list every so many hours."""
     if ports.takes_payments(settings.NAMESPACE):
         reconcile.order(namespace=settings.NAMESPACE)
+    refresh.order(namespace=settings.NAMESPACE)
 
 
 @task(ADVANCE)

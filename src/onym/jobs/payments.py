@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from onym import ports
+from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.sale import PaymentState, PayoutState
 from onym.flows import ledger, payments
+from onym.jobs import checkout
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge, Effect
 from onym.queries import payments as orders
@@ -14,6 +16,7 @@ CHARGES = {
     "declined": PaymentState.DECLINED,
     "cancelled": PaymentState.CANCELLED,
     "action_needed": PaymentState.ACTION,
+    "authorised": PaymentState.UNKNOWN,
     "unknown": PaymentState.UNKNOWN,
 }
 OPEN = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
@@ -38,8 +41,15 @@ def charge(*, payment_id: str, attempt: int = 0) -> None:
     order = orders.order(payment_id)
     if order.state not in OPEN:
         return
-    provider = ports.payments(order.namespace)
-    said = provider.charge(
+    said = checkout.ask(order) if order.method == CHECKOUT else _charge(order)
+    _record(order, said)
+    if said.state in ("unknown", "action_needed") and attempt != HINTED:
+        patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
+        again("sale.charge", lock=order.key, attempt=max(attempt, patience), payment_id=payment_id)
+
+
+def _charge(order: orders.Order) -> Charge:
+    return ports.payments(order.namespace).charge(
         key=order.key,
         amount=order.amount,
         method=order.method,
@@ -48,10 +58,6 @@ def charge(*, payment_id: str, attempt: int = 0) -> None:
         intent_id=order.provider_id,
         return_url=order.return_url,
     )
-    _record(order, said)
-    if said.state in ("unknown", "action_needed") and attempt != HINTED:
-        patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
-        again("sale.charge", lock=order.key, attempt=max(attempt, patience), payment_id=payment_id)
 
 
 @task("sale.give_up_charge")
@@ -60,12 +66,7 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
     order = orders.order(payment_id)
     if order.state not in OPEN:
         return
-    provider = ports.payments(order.namespace)
-    said = provider.ask(
-        key=order.key, amount=order.amount, sale_id=order.sale, intent_id=order.provider_id
-    )
-    if said.state in ("unknown", "action_needed") and said.intent_id:
-        said = provider.cancel(key=order.key, intent_id=said.intent_id)
+    said = checkout.give_up(order) if order.method == CHECKOUT else _give_up(order)
     _record(order, said)
     if said.state == "unknown":
         again(
@@ -76,6 +77,16 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
         )
 
 
+def _give_up(order: orders.Order) -> Charge:
+    provider = ports.payments(order.namespace)
+    said = provider.ask(
+        key=order.key, amount=order.amount, sale_id=order.sale, intent_id=order.provider_id
+    )
+    if said.state in ("unknown", "action_needed") and said.intent_id:
+        said = provider.cancel(key=order.key, intent_id=said.intent_id)
+    return said
+
+
 def _record(order: orders.Order, said: Charge) -> None:
     payments.record_charge(
         payment_id=order.key,
@@ -84,6 +95,7 @@ def _record(order: orders.Order, said: Charge) -> None:
         provider_id=said.intent_id,
         reason=said.reason,
         action_url=said.action_url,
+        checkout_id=said.checkout_id,
     )
 
 

@@ -34,7 +34,7 @@ def deliver(*, delivery_id: str, attempt: int) -> None:
 def _post(message: queries.Message) -> Said:
     return webhooks.post(
         url=message.url,
-        secret=message.secret,
+        secrets=message.secrets,
         id=message.id,
         timestamp=message.timestamp,
         message=_plain(message.message),

@@ -11,8 +11,8 @@ CONCURRENCY = 4
 HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
 TASKS = (
-    *("payments", "deposit", "chargeback", "payout", "inbox", "reconcile", "webhook", "hook"),
-    *("transfer", "dispute", "notice", "reclaim", "sweep", "clock"),
+    *("payments", "checkout", "deposit", "chargeback", "payout", "inbox", "reconcile", "webhook"),
+    *("hook", "transfer", "dispute", "notice", "reclaim", "sweep", "refresh", "clock"),
 )
 
 

@@ -82,7 +82,7 @@ class Accounts:
 
     def info(self, did: str | None) -> Info | None:
         """The account now, or None if there is none by that id."""
-        if not did or not _DID.fullmatch(did):
+        if not did or not is_did(did):
             return None  # the PDS would not refuse it but fail
         said = self._xrpc.ask("com.atproto.admin.getAccountInfo", did=did)
         return None if said.error or said.facts is None else _info(said.facts)
@@ -197,6 +197,11 @@ class Accounts:
             cursor = told.get("cursor")
             if not cursor or not told["repos"]:
                 raise PlatformUnavailable(f"{full} is changing hands")
+
+
+def is_did(text: str) -> bool:
+    """Whether the text is a permanent id of the AT Protocol."""
+    return _DID.fullmatch(text) is not None
 
 
 def checked(label: str) -> str:

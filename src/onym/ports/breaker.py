@@ -16,7 +16,7 @@ from onym.core import breaker as core
 from onym.core.breaker import Breaker, State
 from onym.core.errors import PlatformUnavailable
 from onym.ports.mail import Delivery
-from onym.ports.payments import Charge, Effect
+from onym.ports.payments import Charge, Checkout, Effect
 from onym.ports.platform import Answer, Outcome
 
 NOT_ASKED: Final = "not_asked"
@@ -120,7 +120,7 @@ def hear(answer: Any) -> Heard:
     if isinstance(answer, Outcome):
         fault = answer.unknown and answer.code not in ("in_progress", NOT_ASKED)
         return Heard(fault, answer.retry_after)
-    if isinstance(answer, Charge | Effect):
+    if isinstance(answer, Charge | Checkout | Effect):
         return Heard(answer.state == "unknown" and answer.reason in _PAYMENT_FAULTS)
     if isinstance(answer, Delivery):
         return Heard(answer.state == "unknown" and not answer.reason.startswith("4"))
@@ -143,8 +143,10 @@ def shut_platform(name: str, asked: dict[str, Any]) -> Any:
 
 def shut_payments(name: str, _: dict[str, Any]) -> Any:
     """What a provider's method answers unasked."""
-    if name in ("charge", "ask", "cancel"):
+    if name in ("charge", "ask", "cancel", "capture"):
         return Charge("unknown", reason=NOT_ASKED)
+    if name in ("check_out", "end_checkout"):
+        return Checkout("unknown", reason=NOT_ASKED)
     if name in ("refund", "ask_refund", "pay_out", "ask_pay_out"):
         return Effect("unknown", reason=NOT_ASKED)
     raise PlatformUnavailable("the payment provider has failed too often")

@@ -9,27 +9,34 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import jwt
-import urllib3
 
 from onym.core.errors import NotAllowed, PlatformUnavailable
+from onym.ports.answers import Answers
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 LEEWAY_SECONDS = 60
-_LONGEST_ANSWER = 1024 * 1024
 
 
 class OpenId(Protocol):
-    """Both raise PlatformUnavailable for an outside that gives no answer."""
+    """Signing in at the platform. Asking raises PlatformUnavailable where nobody answers.
 
-    def begin(self, *, state: str, nonce: str, verifier: str) -> str: ...
+    `kind` is `openid` or `atproto`. `state`, `nonce` and `verifier` are fresh secrets of one
+    sign-in, `hint` the account that is expected, if one is.
+    """
+
+    kind: str
+
+    def begin(self, *, state: str, nonce: str, verifier: str, hint: str = "") -> str: ...
 
     def finish(self, *, code: str, nonce: str, verifier: str, issuer: str) -> str: ...
+
+    def document(self) -> Mapping[str, Any] | None:
+        """What the market publishes of itself for the platform to read; None: nothing."""
 
 
 class Provider:
@@ -37,6 +44,8 @@ class Provider:
 
     `claim` of the id token names the account, by default `sub`.
     """
+
+    kind = "openid"
 
     def __init__(
         self,
@@ -50,13 +59,14 @@ class Provider:
     ) -> None:
         self._issuer, self._claim = issuer.rstrip("/"), claim
         self._client, self._secret, self._back = client_id, client_secret, redirect_uri
-        waits = urllib3.Timeout(connect=timeout, read=timeout)
-        self._pool = urllib3.PoolManager(2, timeout=waits, retries=False)
+        self._answers = Answers(timeout)
         self._known: Mapping[str, Any] | None = None
 
-    def begin(self, *, state: str, nonce: str, verifier: str) -> str:
+    def document(self) -> None:
+        """The operator has registered the market there."""
+
+    def begin(self, *, state: str, nonce: str, verifier: str, hint: str = "") -> str:
         """The address to lead the browser to."""
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest())
         asked = {
             "response_type": "code",
             "client_id": self._client,
@@ -64,9 +74,10 @@ class Provider:
             "scope": "openid",
             "state": state,
             "nonce": nonce,
-            "code_challenge": challenge.rstrip(b"=").decode(),
+            "code_challenge": challenge(verifier),
             "code_challenge_method": "S256",
         }
+        asked |= {"login_hint": hint} if hint else {}
         where = str(self._facts()["authorization_endpoint"])
         return f"{where}{'&' if '?' in where else '?'}{urlencode(asked)}"
 
@@ -85,16 +96,13 @@ class Provider:
             "code_verifier": verifier,
         }
         pair = f"{quote(self._client, safe='')}:{quote(self._secret, safe='')}".encode()
-        headers = {
-            "Content-Type": "application/x-www-form-urlencoded",
-            "Authorization": "Basic " + base64.b64encode(pair).decode(),
-        }
-        status, told = self._ask("POST", facts["token_endpoint"], urlencode(form), headers)
-        if status in (400, 401, 403):
+        headers = {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+        told = self._answers.post(str(facts["token_endpoint"]), form, headers)
+        if told.status in (400, 401, 403):
             raise NotAllowed("the platform does not take this code")
-        token = told.get("id_token")
-        if status != 200 or not isinstance(token, str):
-            raise PlatformUnavailable(f"the platform's sign-in answers with status {status}")
+        token = told.facts.get("id_token")
+        if told.status != 200 or not isinstance(token, str):
+            raise PlatformUnavailable(f"the platform's sign-in answers with status {told.status}")
         return self._account(self._claims(token, facts), nonce=nonce)
 
     def _claims(self, token: str, facts: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -124,7 +132,7 @@ class Provider:
 
     def _key(self, where: str, kid: str | None) -> jwt.PyJWK:
         """The published key of this id, asked for anew each time: keys are rotated."""
-        _, told = self._ask("GET", where, None, {})
+        told = self._answers.get(where).facts
         try:
             keys = jwt.PyJWKSet.from_dict(dict(told)).keys
         except (jwt.PyJWTError, KeyError, TypeError) as error:
@@ -138,32 +146,18 @@ class Provider:
         """The discovery document; its issuer must be the one that it was asked for."""
         if self._known is None:
             where = f"{self._issuer}/.well-known/openid-configuration"
-            status, told = self._ask("GET", where, None, {})
+            answer = self._answers.get(where)
+            told = answer.facts
             needed = {"issuer", "authorization_endpoint", "token_endpoint", "jwks_uri"}
-            if status != 200 or not needed <= told.keys():
+            if answer.status != 200 or not needed <= told.keys():
                 raise PlatformUnavailable("the platform does not tell how to sign in with it")
             if str(told["issuer"]).rstrip("/") != self._issuer:
                 raise PlatformUnavailable("the platform's sign-in belongs to another issuer")
             self._known = told
         return self._known
 
-    def _ask(
-        self, method: str, url: str, body: str | None, headers: Mapping[str, str]
-    ) -> tuple[int, Mapping[str, Any]]:
-        try:
-            answer = self._pool.request(
-                method,
-                url,
-                body=body,
-                headers={"Accept": "application/json", **headers},
-                redirect=False,
-                preload_content=False,
-            )
-            raw = answer.read(_LONGEST_ANSWER)
-            answer.release_conn()
-            told = json.loads(raw)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as trouble:
-            raise PlatformUnavailable(f"the platform's sign-in gives no answer: {trouble}") from (
-                trouble
-            )
-        return answer.status, told if isinstance(told, dict) else {}
+
+def challenge(verifier: str) -> str:
+    """PKCE's S256 of a verifier."""
+    digest = hashlib.sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()

@@ -13,7 +13,8 @@ from onym.core.errors import Malformed
 from onym.core.money import Money
 from onym.core.reconcile import Line
 
-ChargeState = Literal["paid", "declined", "action_needed", "cancelled", "unknown"]
+ChargeState = Literal["paid", "authorised", "declined", "action_needed", "cancelled", "unknown"]
+CheckoutState = Literal["open", "complete", "expired", "unknown"]
 EffectState = Literal["done", "refused", "unknown"]
 
 
@@ -23,7 +24,9 @@ class Charge:
 
     `paid` is captured in full. `declined` took nothing and is final for its key. `action_needed`:
     the buyer must confirm at `action_url` (empty when no return address was given). `cancelled`
-    can never be paid. `unknown`: ask. `reason` is a stable word of the provider's or ours.
+    can never be paid. `unknown`: ask. `authorised`: the bank has agreed, and only `capture` takes
+    the money. `reason` is a stable word of the provider's or ours. `checkout_id`: the page of the
+    provider's that the buyer is led to.
     """
 
     state: ChargeState
@@ -31,6 +34,39 @@ class Charge:
     reason: str = ""
     captured_minor: int = 0
     action_url: str = ""
+    checkout_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a buyer is led to the provider's own page for; the same under a key for ever.
+
+    `until` is in seconds: then the page closes, half an hour to a day after it was opened.
+    `language` and `mail` spare the buyer some typing.
+    """
+
+    key: str
+    amount: Money
+    sale_id: str
+    title: str
+    until: int
+    success_url: str
+    cancel_url: str
+    language: str = ""
+    mail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkout:
+    """What the provider says of its page. `open` at `url`. `complete`: the buyer has agreed, and
+    `intent_id` is the payment to ask about. `expired`: nothing was taken there, nor ever will be.
+    """
+
+    state: CheckoutState
+    id: str = ""
+    url: str = ""
+    intent_id: str | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +143,12 @@ class Payments(Protocol):
 
     def cancel(self, *, key: str, intent_id: str) -> Charge: ...
 
+    def check_out(self, *, visit: Visit, checkout_id: str = "") -> Checkout: ...
+
+    def end_checkout(self, *, visit: Visit, checkout_id: str) -> Checkout: ...
+
+    def capture(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Charge: ...
+
     def refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect: ...
 
     def ask_refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect: ...
@@ -126,6 +168,8 @@ class Payments(Protocol):
     def account_link(self, *, account: str, return_url: str, refresh_url: str) -> str: ...
 
     def refused_key(self) -> str: ...
+
+    def refused_checkout(self) -> str: ...
 
     def read_webhook(self, *, payload: bytes, signature: str, now: float) -> Webhook: ...
 

@@ -5,43 +5,31 @@ Anything in Stripe's wire format will do: the demo's own provider is one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from onym.core.errors import IdempotencyMismatch, Malformed, PlatformUnavailable
+from onym.core.errors import IdempotencyMismatch
 from onym.core.money import Money
 from onym.core.reconcile import Line
-from onym.ports import inbox, stripe_lines
+from onym.ports import inbox, stripe_checkout, stripe_lines
+from onym.ports import stripe_answers as answers
 from onym.ports.payments import (
     NOT_CONFIRMED,
     NOT_FOUND,
     Account,
     Charge,
     Chargeback,
+    Checkout,
     Effect,
+    Visit,
     Webhook,
     webhook,
 )
+from onym.ports.stripe_answers import attempt
 
 if TYPE_CHECKING:
     import stripe
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _No:
-    """Not the object asked for. `sure`: the provider refused and nothing was done.
-
-    `remembered`: a server's failure at an earlier try, which this key will repeat for ever.
-    """
-
-    reason: str
-    sure: bool = False
-    remembered: bool = False
-
 
 CONFIRMATIONS = 3
 """Keys tried for one confirmation. A payment is captured once, whatever its keys are."""
@@ -96,9 +84,11 @@ class StripePayments:
         self._describe(known.intent_id, description)
         return self._confirm(known.intent_id, key, method, amount, sale_id, return_url)
 
-    def _create(self, *, key: str, amount: Money, sale_id: str) -> stripe.PaymentIntent | _No:
+    def _create(
+        self, *, key: str, amount: Money, sale_id: str
+    ) -> stripe.PaymentIntent | answers.No:
         """The payload follows from key, amount and sale alone, so that asking can repeat it."""
-        return self._try(
+        return attempt(
             lambda: self._client.payment_intents.create(
                 {
                     "amount": amount.minor,
@@ -115,7 +105,7 @@ class StripePayments:
     def _describe(self, intent_id: str, description: str) -> None:
         """Words for people. A payment without them is still right, so no answer is read."""
         if description:
-            self._try(
+            attempt(
                 lambda: self._client.payment_intents.update(
                     intent_id, {"description": description[:500]}
                 )
@@ -133,14 +123,14 @@ class StripePayments:
         params: stripe.params.PaymentIntentConfirmParams = {"payment_method": method}
         if return_url:
             params["return_url"] = return_url
-        for attempt in range(CONFIRMATIONS):
-            name = f"{key}:confirm" + (f":{attempt}" if attempt else "")
+        for turn in range(CONFIRMATIONS):
+            name = f"{key}:confirm" + (f":{turn}" if turn else "")
             confirm = partial(self._client.payment_intents.confirm, intent_id, params)
-            intent = self._try(partial(confirm, options={"idempotency_key": name}))
-            if not (isinstance(intent, _No) and intent.remembered):
+            intent = attempt(partial(confirm, options={"idempotency_key": name}))
+            if not (isinstance(intent, answers.No) and intent.remembered):
                 break
-        if not isinstance(intent, _No):
-            return _charge(intent, amount=amount, sale_id=sale_id)
+        if not isinstance(intent, answers.No):
+            return answers.charge(intent, amount=amount, sale_id=sale_id)
         if intent.reason == "payment_intent_unexpected_state":
             return self._look(intent_id, amount=amount, sale_id=sale_id)
         return Charge("declined" if intent.sure else "unknown", intent_id, intent.reason)
@@ -154,44 +144,46 @@ class StripePayments:
         """
         if intent_id is None:
             found = self._charged(key=key, amount=amount, sale_id=sale_id)
-            if isinstance(found, _No):
+            if isinstance(found, answers.No):
                 return Charge("unknown", None, found.reason)
             intent_id = found
         if intent_id:
             return self._look(intent_id, amount=amount, sale_id=sale_id)
         intent = self._create(key=key, amount=amount, sale_id=sale_id)
-        if isinstance(intent, _No):
+        if isinstance(intent, answers.No):
             return Charge("declined" if intent.sure else "unknown", None, intent.reason)
-        if _remembered(intent.last_response):  # then it shows the payment as it was at first
+        if answers.is_remembered(
+            intent.last_response
+        ):  # then it shows the payment as it was at first
             return self._look(intent.id, amount=amount, sale_id=sale_id)
-        return _charge(intent, amount=amount, sale_id=sale_id)
+        return answers.charge(intent, amount=amount, sale_id=sale_id)
 
     def _look(self, intent_id: str, *, amount: Money, sale_id: str) -> Charge:
-        intent = self._try(lambda: self._client.payment_intents.retrieve(intent_id))
-        if isinstance(intent, _No):
+        intent = attempt(lambda: self._client.payment_intents.retrieve(intent_id))
+        if isinstance(intent, answers.No):
             return Charge("unknown", intent_id, intent.reason)
-        return _charge(intent, amount=amount, sale_id=sale_id)
+        return answers.charge(intent, amount=amount, sale_id=sale_id)
 
-    def _charged(self, *, key: str, amount: Money, sale_id: str) -> str | _No | None:
+    def _charged(self, *, key: str, amount: Money, sale_id: str) -> str | answers.No | None:
         """The payment that a charge under this key was attempted for, if there was one.
 
         The provider forgets idempotency keys after a day, but not its charges. Listing by
         transfer group is consistent at once, where Stripe's search lags behind.
         """
-        charges = self._try(
+        charges = attempt(
             lambda: list(
                 self._client.charges.list(
                     {"transfer_group": sale_id, "limit": 100}
                 ).auto_paging_iter()
             )
         )
-        if isinstance(charges, _No):
+        if isinstance(charges, answers.No):
             return charges
-        ours = [one for one in charges if _note(one.metadata, "key") == key]
+        ours = [one for one in charges if answers.note(one.metadata, "key") == key]
         for one in ours:
-            _expect(one.amount, one.currency, one.metadata, amount, sale_id)
+            answers.expect(one.amount, one.currency, one.metadata, amount, sale_id)
         ours.sort(key=lambda one: one.status != "succeeded")
-        return _id(ours[0].payment_intent) if ours else None
+        return answers.identity(ours[0].payment_intent) if ours else None
 
     def cancel(self, *, key: str, intent_id: str) -> Charge:
         """Make it final: `cancelled`, or `paid` if it was paid meanwhile, else `unknown`.
@@ -201,12 +193,36 @@ class StripePayments:
         payment. No idempotency key goes along: a refusal now must not answer for a try later.
         """
         del key
-        intent = self._try(lambda: self._client.payment_intents.cancel(intent_id))
-        if isinstance(intent, _No) and intent.reason == "payment_intent_unexpected_state":
-            intent = self._try(lambda: self._client.payment_intents.retrieve(intent_id))
-        if isinstance(intent, _No):
+        intent = attempt(lambda: self._client.payment_intents.cancel(intent_id))
+        if isinstance(intent, answers.No) and intent.reason == "payment_intent_unexpected_state":
+            intent = attempt(lambda: self._client.payment_intents.retrieve(intent_id))
+        if isinstance(intent, answers.No):
             return Charge("unknown", intent_id, intent.reason)
-        return _charge(intent)
+        return answers.charge(intent)
+
+    # ---- a card entered on the provider's own page
+
+    def check_out(self, *, visit: Visit, checkout_id: str = "") -> Checkout:
+        """Open the page, at most once under the visit's key; or look at the one already opened."""
+        return stripe_checkout.look(self._client, visit, checkout_id)
+
+    def end_checkout(self, *, visit: Visit, checkout_id: str) -> Checkout:
+        """Close the page to the buyer: `expired`, or `complete` if the buyer was there first."""
+        return stripe_checkout.end(self._client, visit, checkout_id)
+
+    def capture(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Charge:
+        """Take what the buyer agreed to on the page: `paid`, or what else became of it.
+
+        A payment is captured once, however often it is asked for. So no idempotency key goes along:
+        a refusal now must not answer for a try later.
+        """
+        del key
+        intent = attempt(lambda: self._client.payment_intents.capture(intent_id))
+        if isinstance(intent, answers.No) and intent.sure:
+            return self._look(intent_id, amount=amount, sale_id=sale_id)
+        if isinstance(intent, answers.No):
+            return Charge("unknown", intent_id, intent.reason)
+        return answers.charge(intent, amount=amount, sale_id=sale_id)
 
     # ---- money out
 
@@ -215,7 +231,7 @@ class StripePayments:
         known = self.ask_refund(key=key, intent_id=intent_id, amount=amount, sale_id=sale_id)
         if known != NOT_FOUND:
             return known
-        made = self._try(
+        made = attempt(
             lambda: self._client.refunds.create(
                 {
                     "payment_intent": intent_id,
@@ -225,26 +241,26 @@ class StripePayments:
                 {"idempotency_key": f"{key}:refund"},
             )
         )
-        return _refused(made) if isinstance(made, _No) else _refund(made)
+        return answers.refused(made) if isinstance(made, answers.No) else answers.refund(made)
 
     def ask_refund(self, *, key: str, intent_id: str, amount: Money, sale_id: str) -> Effect:
         """What became of a refund under `key`; `unknown` with `not_found` if there is none so far.
 
         Refuses `idempotency_mismatch` when the key belongs to a refund of another amount or sale.
         """
-        refunds = self._try(
+        refunds = attempt(
             lambda: list(
                 self._client.refunds.list(
                     {"payment_intent": intent_id, "limit": 100}
                 ).auto_paging_iter()
             )
         )
-        if isinstance(refunds, _No):
+        if isinstance(refunds, answers.No):
             return Effect("unknown", None, refunds.reason)
         for refund in refunds:
-            if _note(refund.metadata, "key") == key:
-                _expect(refund.amount, refund.currency, refund.metadata, amount, sale_id)
-                return _refund(refund)
+            if answers.note(refund.metadata, "key") == key:
+                answers.expect(refund.amount, refund.currency, refund.metadata, amount, sale_id)
+                return answers.refund(refund)
         return NOT_FOUND
 
     def pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect:
@@ -255,7 +271,7 @@ class StripePayments:
         known = self.ask_pay_out(key=key, account=account, amount=amount, sale_id=sale_id)
         if known != NOT_FOUND:
             return known
-        made = self._try(
+        made = attempt(
             lambda: self._client.transfers.create(
                 {
                     "amount": amount.minor,
@@ -267,26 +283,26 @@ class StripePayments:
                 {"idempotency_key": f"{key}:pay_out"},
             )
         )
-        return _refused(made) if isinstance(made, _No) else Effect("done", made.id)
+        return answers.refused(made) if isinstance(made, answers.No) else Effect("done", made.id)
 
     def ask_pay_out(self, *, key: str, account: str, amount: Money, sale_id: str) -> Effect:
         """What became of a payout under `key`; `unknown` with `not_found` if there is none so far.
 
         Refuses `idempotency_mismatch` when the key belongs to another amount, account or sale.
         """
-        transfers = self._try(
+        transfers = attempt(
             lambda: list(
                 self._client.transfers.list(
                     {"transfer_group": sale_id, "limit": 100}
                 ).auto_paging_iter()
             )
         )
-        if isinstance(transfers, _No):
+        if isinstance(transfers, answers.No):
             return Effect("unknown", None, transfers.reason)
         for one in transfers:
-            if _note(one.metadata, "key") == key:
-                _expect(one.amount, one.currency, one.metadata, amount, sale_id)
-                if _id(one.destination) != account:
+            if answers.note(one.metadata, "key") == key:
+                answers.expect(one.amount, one.currency, one.metadata, amount, sale_id)
+                if answers.identity(one.destination) != account:
                     raise IdempotencyMismatch("the key was used for another account")
                 return Effect("done", one.id)
         return NOT_FOUND
@@ -295,19 +311,19 @@ class StripePayments:
 
     def chargebacks(self, *, intent_id: str) -> tuple[Chargeback, ...] | None:
         """Every chargeback of a payment as it stands now; None when there is no answer."""
-        found = self._try(
+        found = attempt(
             lambda: list(
                 self._client.disputes.list(
                     {"payment_intent": intent_id, "limit": 100}
                 ).auto_paging_iter()
             )
         )
-        return None if isinstance(found, _No) else stripe_lines.chargebacks(found)
+        return None if isinstance(found, answers.No) else stripe_lines.chargebacks(found)
 
     def lines(self, *, since: int, until: int) -> tuple[Line, ...] | None:
         """Every movement of money made in [since, until), in seconds; None without an answer."""
-        found = self._try(lambda: stripe_lines.read(self._client, since=since, until=until))
-        return None if isinstance(found, _No) else found
+        found = attempt(lambda: stripe_lines.read(self._client, since=since, until=until))
+        return None if isinstance(found, answers.No) else found
 
     # ---- sellers' accounts
 
@@ -317,7 +333,7 @@ class StripePayments:
         Refuses `malformed` if the provider does not take the address, and
         `platform_unavailable` if it does not answer (try again under the same key).
         """
-        account = self._try(
+        account = attempt(
             lambda: self._client.accounts.create(
                 {
                     "type": "express",
@@ -328,12 +344,12 @@ class StripePayments:
                 {"idempotency_key": f"{key}:connect"},
             )
         )
-        return _answered(account).id
+        return answers.answered(account).id
 
     def account(self, account: str) -> Account:
         """May this account be paid now, and what is missing? Refuses as `connect` does."""
         return stripe_lines.account(
-            _answered(self._try(lambda: self._client.accounts.retrieve(account)))
+            answers.answered(attempt(lambda: self._client.accounts.retrieve(account)))
         )
 
     def account_link(self, *, account: str, return_url: str, refresh_url: str) -> str:
@@ -341,7 +357,7 @@ class StripePayments:
 
         `refresh_url` is where the provider leads to when the link was used or is too old.
         """
-        link = self._try(
+        link = attempt(
             lambda: self._client.account_links.create(
                 {
                     "account": account,
@@ -351,12 +367,17 @@ class StripePayments:
                 }
             )
         )
-        return _answered(link).url
+        return answers.answered(link).url
 
     def refused_key(self) -> str:
         """Why the provider does not answer to our key; empty when it does."""
-        found = self._try(lambda: self._client.balance.retrieve())
-        return found.reason if isinstance(found, _No) else ""
+        found = attempt(lambda: self._client.balance.retrieve())
+        return found.reason if isinstance(found, answers.No) else ""
+
+    def refused_checkout(self) -> str:
+        """Why our key may not ask for the page for cards; empty when it may."""
+        found = attempt(lambda: self._client.checkout.sessions.list({"limit": 1}))
+        return found.reason if isinstance(found, answers.No) else ""
 
     # ---- hints
 
@@ -367,110 +388,3 @@ class StripePayments:
         """
         inbox.check(payload=payload, signature=signature, keys=self._webhook_secrets, now=now)
         return webhook(inbox.read(payload))
-
-    def _try(self, act: Callable[[], T]) -> T | _No:
-        """Do one call at the provider and sort what can go wrong into sure and unknown."""
-        import stripe
-
-        try:
-            return act()
-        except stripe.CardError as error:
-            return _No(_decline_code(error), sure=True)
-        except stripe.IdempotencyError as error:
-            raise IdempotencyMismatch("the key was used for another payment") from error
-        except stripe.RateLimitError:
-            return _No("rate_limited")
-        except stripe.InvalidRequestError as error:
-            return _No(error.code or "invalid_request", sure=True)
-        except (stripe.AuthenticationError, stripe.PermissionError):
-            return _No("not_authenticated")
-        except stripe.APIConnectionError:
-            return _No("no_answer")
-        except stripe.StripeError as error:
-            if error.http_status == 409:
-                return _No("in_progress")
-            return _No("provider_failed", remembered=_is_replay(error.headers))
-
-
-def _remembered(response: stripe.StripeResponse | None) -> bool:
-    return response is not None and _is_replay(response.headers)
-
-
-def _is_replay(headers: Mapping[str, str] | None) -> bool:
-    return (headers or {}).get("idempotent-replayed", "") == "true"
-
-
-def _answered(answer: T | _No) -> T:
-    if not isinstance(answer, _No):
-        return answer
-    if answer.sure:
-        raise Malformed(f"the payment provider refused: {answer.reason}")
-    raise PlatformUnavailable("the payment provider does not answer")
-
-
-def _decline_code(error: stripe.CardError) -> str:
-    said = error.error
-    return str(getattr(said, "decline_code", None) or error.code or "card_declined")
-
-
-def _charge(
-    intent: stripe.PaymentIntent, *, amount: Money | None = None, sale_id: str = ""
-) -> Charge:
-    """Read a payment's state. One that is not the payment asked about is never `paid`."""
-    if amount is not None and (
-        (intent.amount, intent.currency) != (amount.minor, amount.currency.lower())
-        or _note(intent.metadata, "sale_id") != sale_id
-    ):
-        return Charge("unknown", intent.id, "differs")
-    if intent.status == "succeeded":
-        received = int(getattr(intent, "amount_received", intent.amount))
-        if received != intent.amount:
-            return Charge("unknown", intent.id, "differs", received)
-        return Charge("paid", intent.id, "", received)
-    if intent.status == "canceled":
-        why = getattr(intent, "cancellation_reason", None)
-        return Charge("cancelled", intent.id, str(why or ""))
-    if intent.status == "requires_action":
-        return Charge("action_needed", intent.id, "requires_action", 0, _action_url(intent))
-    failed = intent.last_payment_error
-    if intent.status == "requires_payment_method" and failed is not None:
-        reason = getattr(failed, "decline_code", None) or getattr(failed, "code", None)
-        return Charge("declined", intent.id, str(reason or "card_declined"))
-    unconfirmed = intent.status in ("requires_payment_method", "requires_confirmation")
-    return Charge("unknown", intent.id, NOT_CONFIRMED if unconfirmed else intent.status)
-
-
-def _action_url(intent: stripe.PaymentIntent) -> str:
-    """Absent fields raise AttributeError on the SDK's objects, hence getattr."""
-    redirect = getattr(intent.next_action, "redirect_to_url", None)
-    return str(getattr(redirect, "url", None) or "")
-
-
-def _refund(refund: stripe.Refund) -> Effect:
-    if refund.status == "succeeded":
-        return Effect("done", refund.id)
-    if refund.status in ("failed", "canceled"):
-        reason = getattr(refund, "failure_reason", None)
-        return Effect("refused", refund.id, str(reason or refund.status))
-    return Effect("unknown", refund.id, refund.status or "pending")
-
-
-def _refused(answer: _No) -> Effect:
-    return Effect("refused" if answer.sure else "unknown", None, answer.reason)
-
-
-def _expect(
-    minor: int, currency: str, metadata: stripe.StripeObject | None, amount: Money, sale_id: str
-) -> None:
-    same = (minor, currency) == (amount.minor, amount.currency.lower())
-    if not same or _note(metadata, "sale_id") != sale_id:
-        raise IdempotencyMismatch("the key was used for another payment")
-
-
-def _note(metadata: stripe.StripeObject | None, name: str) -> str:
-    return str(metadata[name]) if metadata is not None and name in metadata else ""
-
-
-def _id(found: object) -> str:
-    """Stripe gives an id, or the whole object when it was asked to expand it."""
-    return found if isinstance(found, str) else str(getattr(found, "id", "") or "")

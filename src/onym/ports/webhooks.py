@@ -13,7 +13,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import SplitResult, urlsplit
@@ -75,7 +75,7 @@ def is_public(address: Address) -> bool:
 def post(
     *,
     url: str,
-    secret: str,
+    secrets: Sequence[str],
     id: str,
     timestamp: int,
     message: Mapping[str, object],
@@ -87,7 +87,7 @@ def post(
     Whatever happens is an answer; nothing is raised.
     """
     body = json.dumps(message, ensure_ascii=False, separators=(",", ":")).encode()
-    signed = headers(secret=secret, id=id, timestamp=timestamp, body=body)
+    signed = headers(secrets=secrets, id=id, timestamp=timestamp, body=body)
     try:
         return _ask(target(url, loopback=loopback), body, signed, seconds)
     except Malformed as refusal:

@@ -13,7 +13,7 @@ from django.db import connection
 from onym.core.access import ALLOWED, Action
 from onym.core.area import Area
 from onym.store import area, clock
-from onym.store.models import Document, Event, Namespace, StaffRole
+from onym.store.models import DirectoryImport, Document, Event, Namespace, StaffRole
 
 KINDS = ("policy", "fees", "guidelines")
 
@@ -42,6 +42,13 @@ def market(namespace: str) -> Market | None:
         missing_documents=[kind for kind in KINDS if kind not in known],
         approvers=people.values("member_id").distinct().count(),
     )
+
+
+def directory_age(namespace: str) -> timedelta | None:
+    """Since when the directory in use is; None when there is none."""
+    rows = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id")
+    last = rows.values_list("at", flat=True).first()
+    return clock.now() - last if last else None
 
 
 def leaves() -> int:
@@ -156,6 +163,7 @@ def figures(namespace: str) -> Figures:
     queue, written, unknowns = jobs(), log(), unknown()
     row = Namespace.objects.filter(pk=namespace).first()
     halted = area.stopped(namespace)
+    age = directory_age(namespace)
     return {
         "onym_jobs_waiting": ("Jobs that could run now", ("task",), _grouped(WAITING)),
         "onym_jobs_oldest_seconds": _alone("Age of the oldest of them", queue.oldest_seconds),
@@ -171,6 +179,9 @@ def figures(namespace: str) -> Figures:
         "onym_log_leaves": _alone("Leaves with a place", written.leaves),
         "onym_log_waiting": _alone("Events without one", written.waiting),
         "onym_log_lag_seconds": _alone("Age of the oldest of them", written.oldest_seconds),
+        "onym_directory_seconds": _alone(
+            "Age of the directory in use; -1: none", age.total_seconds() if age else -1
+        ),
         "onym_release_stop": _alone("1 while it is on", bool(row and row.release_stop)),
         "onym_area_stopped": (
             "1 while the area is stopped",

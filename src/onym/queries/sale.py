@@ -109,13 +109,19 @@ def waits_for_buyer(sale_id: str) -> bool:
     return waiting.exists()
 
 
+def is_asked_for(sale_id: str) -> bool:
+    """Whether a payment of the sale is ordered and the provider has not been heard yet."""
+    asked = Payment.objects.filter(sale_id=sale_id, kind="charge", state=PaymentState.PENDING)
+    return asked.exists()
+
+
 def refunded(sale_id: str) -> bool:
     """Whether the buyer's money has left again."""
     return Payment.objects.filter(sale_id=sale_id, kind="refund", state="done").exists()
 
 
-def paying(sale_id: str) -> tuple[str, str] | None:
-    """State and reason of the sale's last charge, as its page tells of it; None before any."""
+def paying(sale_id: str) -> tuple[str, str, str] | None:
+    """State, reason and method of the sale's last charge, as its page tells; None before any."""
     rows = Payment.objects.filter(sale_id=sale_id, kind="charge").order_by("-id")
-    found: tuple[str, str] | None = rows.values_list("state", "reason").first()
+    found: tuple[str, str, str] | None = rows.values_list("state", "reason", "method").first()
     return found

@@ -25,7 +25,7 @@ class Message:
 
     id: str
     url: str
-    secret: str
+    secrets: tuple[str, ...]
     timestamp: int
     message: Mapping[str, Any]
     attempt: int
@@ -66,7 +66,11 @@ def _counted() -> Any:
 
 
 def view(row: Any) -> dict[str, Any]:
-    """The shape of a webhook; `deliveries` counts its messages by state."""
+    """The shape of a webhook; `deliveries` counts its messages by state, as far as they are kept.
+
+    `secret_before_until`: until when the secret before still signs beside the present one.
+    """
+    until = row.secret_before_until
     counts = {state.value: getattr(row, f"count_{state.value}", 0) for state in core.State}
     return {
         "id": row.id,
@@ -76,6 +80,7 @@ def view(row: Any) -> dict[str, Any]:
         "made_at": row.made_at,
         "verified_at": row.verified_at,
         "ended_at": row.ended_at,
+        "secret_before_until": until if until and until > clock.machine() else None,
         "deliveries": counts,
     }
 
@@ -148,11 +153,12 @@ def ping(webhook_id: str) -> Message | None:
 def _message(
     row: Webhook, id_: str, type_: str, data: Mapping[str, Any], *, at: datetime, attempt: int
 ) -> Message:
+    now = clock.machine()
     return Message(
         id=id_,
         url=row.url,
-        secret=row.secret,
-        timestamp=int(clock.machine().timestamp()),
+        secrets=row.secrets_at(now),
+        timestamp=int(now.timestamp()),
         message={"type": type_, "timestamp": at, "data": data},
         attempt=attempt,
     )

@@ -13,10 +13,14 @@ from django.core.exceptions import ImproperlyConfigured
 from onym import ports
 from onym.core import bank as core_bank
 from onym.ports.bank import Bank
+from onym.ports.openid import OpenId
 from onym.ports.platform import Platform, SignedHttp
 from onym.ports.screening import NameList, TierFile
 from onym.site import keys, restoring
 from onym.site.counted import Counted
+
+BACK = "/sign-in/platform/back"
+"""Where the platform leads back to whoever has signed in there."""
 
 
 class Site(AppConfig):
@@ -33,8 +37,8 @@ class Site(AppConfig):
             _install_platform()
         if settings.HOOKS:
             _install_hooks()
-        if settings.OIDC_ISSUER:
-            _install_openid()
+        if settings.OIDC_ISSUER or settings.ATPROTO_ISSUER:
+            _install_sign_in()
         if settings.PAYMENTS_KEY:
             _install_payments()
         if settings.BANK_IBAN:
@@ -125,18 +129,46 @@ def _install_hooks() -> None:
     ports.install(hooks={settings.NAMESPACE: hooks})
 
 
-def _install_openid() -> None:
+def _install_sign_in() -> None:
+    """One way to sign in with the platform; two are a fault at start."""
+    if settings.OIDC_ISSUER and settings.ATPROTO_ISSUER:
+        raise ImproperlyConfigured("set ONYM_OIDC_ISSUER or ONYM_ATPROTO_ISSUER, not both")
+    provider = _openid() if settings.OIDC_ISSUER else _atproto_oauth()
+    ports.install(openid={settings.NAMESPACE: provider})
+
+
+def _atproto_oauth() -> OpenId:
+    from onym.ports import atproto_oauth
+    from onym.store import clock
+
+    if not settings.PLATFORM_URL or settings.PLATFORM_KIND != "atproto":
+        raise ImproperlyConfigured("ONYM_ATPROTO_ISSUER goes with ONYM_PLATFORM_KIND=atproto")
+    client = atproto_oauth.client(
+        settings.BASE_URL,
+        name=settings.BRAND.name("en") or "Handle Marketplace",
+        back=BACK,
+        key=lambda: keys.sign_in_key(settings.DATA),
+    )
+    return atproto_oauth.AtprotoOAuth(
+        pds=settings.PLATFORM_URL,
+        issuer=settings.ATPROTO_ISSUER,
+        client=client,
+        now=clock.now,
+        timeout=settings.PLATFORM_TIMEOUT,
+    )
+
+
+def _openid() -> OpenId:
     from onym.ports.openid import Provider
 
-    provider = Provider(
+    return Provider(
         issuer=settings.OIDC_ISSUER,
         client_id=settings.OIDC_CLIENT_ID,
         client_secret=settings.OIDC_CLIENT_SECRET,
-        redirect_uri=f"{settings.BASE_URL}/sign-in/platform/back",
+        redirect_uri=f"{settings.BASE_URL}{BACK}",
         claim=settings.OIDC_ACCOUNT_CLAIM,
         timeout=settings.PLATFORM_TIMEOUT,
     )
-    ports.install(openid={settings.NAMESPACE: provider})
 
 
 def _install_payments() -> None:

@@ -81,7 +81,9 @@ def live(
     steps.once("listed", lambda: _list(members))
     steps.once("stopped", lambda: history.stop_releases(people_["team2"]["member"]))
     steps.once("plan", lambda: _announce(data, people_, file))
-    return people_, [{k: one[k] for k in one if k != "handle"} for one in members]
+    there = {role: {"platform_password": text} for role, text in told["passwords"].items()}
+    known = {role: person | there.get(role, {}) for role, person in people_.items()}
+    return known, [{k: one[k] for k in one if k != "handle"} for one in members]
 
 
 def rules() -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 from onym.core.errors import Refusal
 from onym.site.findings import Finding, fail, ok, warn
 
 NOBODY = "onym-doctor-nobody"
 """An account that no platform has: what is asked about it changes nothing."""
-
-
+LATE = 2
+"""How many intervals old a directory may be before somebody should look."""
 INSTALL = "install DATA/keys/platform.pem on the platform, and compare both clocks"
 
 
@@ -41,6 +42,7 @@ def _platform() -> Iterator[Finding]:
     if not can.atomic_move:
         todo = "in between somebody may take the name: keep sign-up by invitation"
         yield warn("platform", "it moves a handle in two steps", todo)
+    yield from _directory(settings.IMPORT_HOURS)
     said = platform.notify(
         account_id=NOBODY, kind="doctor", text="-", href=None, key=secrets.token_hex(16)
     )
@@ -48,6 +50,23 @@ def _platform() -> Iterator[Finding]:
         yield fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
     else:
         yield ok("platform", "it accepts our signature")
+
+
+def _directory(every: int) -> Iterator[Finding]:
+    """How old the directory is, where it is read by itself."""
+    from django.conf import settings
+
+    from onym.queries import health
+
+    if not every:
+        return
+    age = health.directory_age(settings.NAMESPACE)
+    told = f"{age.total_seconds() / 3600:.0f} h old" if age else "not there yet"
+    if age is None or age > LATE * timedelta(hours=every):
+        todo = "see the jobs process's log; onym import platform says why it fails"
+        yield warn("platform", f"the directory is {told}, to be read every {every} h", todo)
+    else:
+        yield ok("platform", f"the directory is {told}, read every {every} h")
 
 
 def _payments() -> Iterator[Finding]:
@@ -66,9 +85,28 @@ def _payments() -> Iterator[Finding]:
     else:
         kind = "a test key" if settings.PAYMENTS_KEY.startswith(("sk_test_", "rk_test_")) else "it"
         yield ok("payments", f"the provider takes our key ({kind})".replace(" (it)", ""))
+        yield from _card_entry(settings.CARD_ENTRY, settings.CHECKOUT_ORIGIN)
     if not settings.PAYMENTS_WEBHOOK_SECRET:
         todo = "set ONYM_PAYMENTS_WEBHOOK_SECRET: without it outcomes are only found by asking"
         yield warn("payments", "its messages cannot be checked", todo)
+
+
+def _card_entry(entry: str, origin: str) -> Iterator[Finding]:
+    from django.conf import settings
+
+    from onym import ports
+
+    if entry != "checkout" and not settings.DEMO:
+        todo = "set ONYM_CARD_ENTRY=checkout: no real card has a test method's name"
+        yield warn("payments", "the page offers the provider's test methods", todo)
+    if entry == "methods":
+        return
+    why = ports.payments(settings.NAMESPACE).refused_checkout()
+    if why:
+        todo = "let the key write Checkout Sessions; docs/guides/payments.md"
+        yield fail("payments", f"no page for cards can be opened: {why}", todo)
+    else:
+        yield ok("payments", f"cards are entered at {origin}")
 
 
 def _witnesses() -> Iterator[Finding]:

@@ -80,6 +80,11 @@ OUTSIDE = (
     Setting("ONYM_PLATFORM_CUSTODIAN", "", "A PDS's account that keeps handles: its handle or DID"),
     Setting("ONYM_PLATFORM_MAIL", "off", "The PDS sends mail, so holders are told by it"),
     Setting("ONYM_PLATFORM_HAND_OVER", "off", "Whole accounts of a PDS may change hands"),
+    Setting(
+        "ONYM_IMPORT_HOURS",
+        "0",
+        "Every how many hours the platform's list is read for what changed; 0: by command only",
+    ),
     Setting("ONYM_PLATFORM_TIMEOUT", "10", "Seconds to wait for it"),
     Setting(
         "ONYM_OIDC_ISSUER", "", "The platform as an OpenID provider: *Sign in with the platform*"
@@ -87,11 +92,22 @@ OUTSIDE = (
     Setting("ONYM_OIDC_CLIENT_ID", "`onym`", "What it knows this market by"),
     Setting("ONYM_OIDC_CLIENT_SECRET", "", "With which secret"),
     Setting("ONYM_OIDC_ACCOUNT_CLAIM", "`sub`", "The claim that holds the permanent account id"),
+    Setting("ONYM_ATPROTO_ISSUER", "", "A PDS's public address: *Sign in with Bluesky*"),
     Setting("ONYM_HOOKS", "", "A TOML file: what is called once a handle has changed hands"),
     Setting("ONYM_PAYMENTS_URL", "the provider's", "The payment provider's address"),
     Setting("ONYM_PAYMENTS_KEY", "", "Its secret key"),
     Setting("ONYM_PAYMENTS_WEBHOOK_SECRET", "", "What its messages are signed with"),
     Setting("ONYM_PAYMENTS_TIMEOUT", "20", "Seconds to wait for it"),
+    Setting(
+        "ONYM_CARD_ENTRY",
+        "`checkout`; in the demo `both`",
+        "Where a buyer enters a card: `checkout` at the provider, `methods` by name, `both`",
+    ),
+    Setting(
+        "ONYM_CHECKOUT_ORIGIN",
+        "the provider's",
+        "The one other site that a form may lead to: where cards are entered",
+    ),
     Setting("ONYM_WALLET", "off", "Members may keep money with the market and pay from it"),
     Setting("ONYM_BANK_IBAN", "", "The operator's bank account; without it no bank transfers"),
     Setting("ONYM_BANK_BIC", "", "Its bank, for payment files and for buyers abroad"),

@@ -1,4 +1,4 @@
-"""The key that signs requests to the platform; made at first use, its public half beside it."""
+"""The keys that sign for the market at its platform, made at first use: requests, and sign-in."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from onym.site import embedded
@@ -17,6 +18,14 @@ def platform_key(data_dir: Path) -> Ed25519PrivateKey:
     """The private key; its seed lies in DATA/keys/platform, readable by the owner alone."""
     kept = embedded.kept_secret(data_dir / "keys" / "platform")
     return Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(kept + "=")[:32])
+
+
+def sign_in_key(data_dir: Path) -> EllipticCurvePrivateKey:
+    """The market's own as a client of a PDS, from the secret in DATA/keys/sign-in."""
+    from onym.ports import atproto_oauth
+
+    kept = embedded.kept_secret(data_dir / "keys" / "sign-in")
+    return atproto_oauth.derived(kept.encode(), info=b"onym atproto client")
 
 
 def public_key_file(data_dir: Path) -> Path:

@@ -112,7 +112,7 @@ def environment(
     """What both sides must agree on: addresses and shared secrets, one set a DATA."""
     keys = data_dir / "keys"
     platform = f"http://127.0.0.1:{where['platform']}"
-    told = _pds(keys) if kind == "pds" else _plaza(data_dir, platform, base)
+    told = _pds(keys, where, base) if kind == "pds" else _plaza(data_dir, platform, base)
     return (
         told
         | demo_lists.begin(data_dir)
@@ -159,8 +159,11 @@ def _hooks(data_dir: Path, platform: str) -> Path:
     return file
 
 
-def _pds(keys: Path) -> dict[str, str]:
+def _pds(keys: Path, where: Mapping[str, int], base: str) -> dict[str, str]:
+    """The PDS calls itself localhost, and signs in to a market at 127.0.0.1 or at https only."""
+    signs_in = base.startswith(("http://127.0.0.1:", "https://"))
     return {
+        "ONYM_ATPROTO_ISSUER": f"http://localhost:{where['platform']}" if signs_in else "",
         "ONYM_PLATFORM_KIND": "atproto",
         "ONYM_PLATFORM_PASSWORD": embedded.kept_secret(keys / "pds"),
         "ONYM_PLATFORM_CUSTODIAN": "custodian",

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from onym.core import retention
 from onym.core.errors import Malformed
-from onym.site import branding, embedded, files, hooks
+from onym.site import branding, embedded, files, hooks, origins, schedule
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -236,11 +236,18 @@ PLATFORM_PASSWORD = os.environ.get("ONYM_PLATFORM_PASSWORD", "")
 PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
 PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"
 PLATFORM_HAND_OVER = os.environ.get("ONYM_PLATFORM_HAND_OVER") == "1"
+# Every how many hours the platform's list is read for what changed; 0: only by command.
+IMPORT_HOURS = schedule.hours(os.environ.get("ONYM_IMPORT_HOURS", ""))
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
 PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
+# How a buyer pays by card, and the one other site that a form of ours may lead to for it.
+CARD_ENTRY = os.environ.get("ONYM_CARD_ENTRY") or ("both" if DEMO else "checkout")
+if CARD_ENTRY not in ("checkout", "methods", "both"):
+    raise Malformed("ONYM_CARD_ENTRY is checkout, methods or both")
+CHECKOUT_ORIGIN = origins.checkout(os.environ.get("ONYM_CHECKOUT_ORIGIN", ""), PAYMENTS_URL)
 PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
 # The operator's account at a bank; without an IBAN no sale is paid by transfer.
 BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
@@ -261,6 +268,8 @@ OIDC_ISSUER = os.environ.get("ONYM_OIDC_ISSUER", "").rstrip("/")
 OIDC_CLIENT_ID = os.environ.get("ONYM_OIDC_CLIENT_ID", "onym")
 OIDC_CLIENT_SECRET = os.environ.get("ONYM_OIDC_CLIENT_SECRET", "")
 OIDC_ACCOUNT_CLAIM = os.environ.get("ONYM_OIDC_ACCOUNT_CLAIM", "sub")
+# A PDS as the place to sign in: how its authorization server calls itself.
+ATPROTO_ISSUER = os.environ.get("ONYM_ATPROTO_ISSUER", "").rstrip("/")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 
 from onym.core import sale as core
+from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.money import Money
 from onym.core.term import Term
 from onym.store.desk import Namespace
@@ -132,6 +133,8 @@ class Payment(models.Model):
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
     action_url = models.TextField(default="", db_default="")
+    checkout_id = models.CharField(max_length=120, default="", db_default="")
+    checkout_until = models.DateTimeField(null=True)
     made_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 
@@ -139,6 +142,10 @@ class Payment(models.Model):
         constraints = (
             CheckConstraint(name="payment_kind", condition=Q(kind__in=("charge", "refund"))),
             CheckConstraint(name="payment_state", condition=Q(state__in=list(core.PaymentState))),
+            CheckConstraint(
+                name="checkout_has_an_end",
+                condition=~Q(method=CHECKOUT) | Q(checkout_until__isnull=False),
+            ),
             UniqueConstraint(
                 name="one_open_charge_per_sale",
                 fields=("sale",),

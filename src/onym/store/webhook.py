@@ -5,6 +5,8 @@ Addresses and secrets are sealed; attempts run on the machine's clock.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
@@ -23,6 +25,8 @@ class Webhook(models.Model):
     url_sealed = models.BinaryField()
     url_index = models.CharField(max_length=64)
     secret_sealed = models.BinaryField()
+    secret_before_sealed = models.BinaryField(null=True)
+    secret_before_until = models.DateTimeField(null=True)
     state = models.CharField(max_length=10, default="pending")
     leaf = models.BigIntegerField()
     pings = models.PositiveSmallIntegerField(default=0)
@@ -36,6 +40,11 @@ class Webhook(models.Model):
             CheckConstraint(name="webhook_state", condition=Q(state__in=list(core.Standing))),
             CheckConstraint(
                 name="webhook_ended", condition=Q(state=core.Standing.ENDED) ^ Q(ended_at=None)
+            ),
+            CheckConstraint(
+                name="webhook_secret_before",
+                condition=Q(secret_before_sealed=None, secret_before_until=None)
+                | Q(secret_before_sealed__isnull=False, secret_before_until__isnull=False),
             ),
             UniqueConstraint(
                 name="one_webhook_per_address",
@@ -51,6 +60,13 @@ class Webhook(models.Model):
     @property
     def secret(self) -> str:
         return secrets.open_(self.secret_sealed, place=f"webhook.secret/{self.id}")
+
+    def secrets_at(self, now: datetime) -> tuple[str, ...]:
+        """What messages are signed with: the secret, and the one before while it counts."""
+        if self.secret_before_sealed is None or now >= (self.secret_before_until or now):
+            return (self.secret,)
+        before = secrets.open_(self.secret_before_sealed, place=f"webhook.secret/{self.id}")
+        return self.secret, before
 
 
 class Delivery(models.Model):

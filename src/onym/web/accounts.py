@@ -44,6 +44,7 @@ def _told(request: HttpRequest, who: people.Caller) -> dict[str, Any]:
         ],
         "waiting": queries.waiting(who.id),
         "by_platform": openid.offered(),
+        "refused": request.GET.get("refused") == "platform",
         "typed": form.typed(request),
     }
 
@@ -70,7 +71,7 @@ def _do(request: HttpRequest, who: people.Caller) -> dict[str, Any]:
 
 
 def by_platform(request: HttpRequest) -> HttpResponse:
-    """Link the account that one is signed in with on the platform."""
+    """Link the account that one is signed in with on the platform, or only that of a handle."""
     who = people.signed_in(request)
-    to = openid.begin(request, to=f"/{get_language()}/me/accounts", member=who.id)
-    return HttpResponseRedirect(to)
+    back, handle = f"/{get_language()}/me/accounts", request.GET.get("handle", "")[:500]
+    return HttpResponseRedirect(openid.begin(request, to=back, member=who.id, handle=handle))

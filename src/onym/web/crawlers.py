@@ -1,4 +1,6 @@
-"""What programs ask a site for: robots, sitemap, security contact, icons, manifest."""
+"""What programs ask a site for: robots, sitemap, security contact, icons, manifest,
+and who the market is to its platform.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +8,21 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import (
+    FileResponse,
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    JsonResponse,
+)
 from django.shortcuts import render
 from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.translation import get_language_from_request, override
 from django.views.decorators.http import require_safe
 
+from onym.flows import openid
 from onym.queries import brand, feeds
 from onym.web.page import LOCAL_NAMES
 
@@ -65,6 +75,15 @@ def security(_: HttpRequest) -> HttpResponse:
         f"Canonical: {settings.BASE_URL}/.well-known/security.txt",
     ]
     return _text("\n".join(rows))
+
+
+@require_safe
+def client(_: HttpRequest) -> JsonResponse:
+    """Who the market is to a PDS that it signs in with; 404 where no PDS reads it."""
+    told = openid.document()
+    if told is None:
+        raise Http404("no PDS reads it here")
+    return JsonResponse(dict(told))
 
 
 @require_safe

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, cast
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
 from onym.core.sale import Kind
-from onym.flows import bank, form, payments, wallet
+from onym.flows import bank, checkout, form, payments, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
+from onym.queries import checkout as checkouts
 from onym.queries import hook, people
 from onym.queries import invoice as invoices
 from onym.queries import sale as queries
@@ -49,9 +51,32 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "steps": steps.of_sale(view),
         "is_first": view["kind"] == Kind.PRIMARY,
         "hooks": hook.of_sale(id),
+        "checkout": checkouts.offered(),
+        "methods": checkouts.methods_offered(),
         "refusal": refusal,
     }
-    return render(request, "sale.html", told, status=refusal.status if refusal else 200)
+    answer = render(request, "sale.html", told, status=refusal.status if refusal else 200)
+    return _may_lead_on(request, answer)
+
+
+def _may_lead_on(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """The form of this page alone may lead to the provider's page, by its exact origin."""
+    if not checkouts.offered():
+        return answer
+    led = csp_update({"form-action": [settings.CHECKOUT_ORIGIN]})
+    return cast(HttpResponse, led(lambda _: answer)(request))
+
+
+def onward(request: HttpRequest, id: str) -> HttpResponse:
+    """On to the provider's page once there is one, if the browser lets our form lead there."""
+    who = people.signed_in(request)
+    queries.sale(id, viewer=who.id)
+    until = time.monotonic() + RETURN_SECONDS
+    while queries.is_asked_for(id) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    url = checkouts.address(id, buyer=who.id)
+    may = url.startswith(f"{settings.CHECKOUT_ORIGIN}/")
+    return HttpResponseRedirect(url if may else f"/{request.LANGUAGE_CODE}/sales/{id}")
 
 
 def _covered(view: dict[str, Any], member: str) -> bool:
@@ -75,6 +100,11 @@ def back(request: HttpRequest, id: str) -> HttpResponse:
     return page.led_to(request, f"/sales/{id}/returned")
 
 
+def left(request: HttpRequest, id: str) -> HttpResponse:
+    """Back from the provider's page without having paid; it stays open for another try."""
+    return page.led_to(request, f"/sales/{id}")
+
+
 def _once(request: HttpRequest, id_: str, by: str) -> str:
     fields = request.POST.dict()
     if fields.get("do") == "wallet":
@@ -86,6 +116,9 @@ def _do(fields: dict[str, str], id_: str, by: str) -> str:
     match fields.get("do", ""):
         case "pay":
             payments.pay(sale_id=id_, by=by, method=fields.get("payment_method", ""))
+        case "checkout":
+            checkout.begin(sale_id=id_, by=by)
+            return f"/sales/{id_}/onward"
         case "wallet":
             wallet.pay(sale_id=id_, by=by)
         case "transfer":

@@ -59,7 +59,7 @@ def platform_back(request: HttpRequest) -> HttpResponse:
     """The platform's answer: signed in, linked, or back to the page with a no."""
     said = {name: request.GET.get(name, "")[:2_000] for name in ("state", "code", "iss")}
     if not said["code"]:
-        return HttpResponseRedirect(f"/{get_language()}/sign-in?refused=platform")
+        return HttpResponseRedirect(openid.refused(request, state=said["state"]))
     to = openid.finish(request, state=said["state"], code=said["code"], issuer=said["iss"])
     return HttpResponseRedirect(to)
 

@@ -1,4 +1,4 @@
-"""My market → webhooks: subscribe an address, end it, and send again what was given up."""
+"""My market → webhooks: subscribe an address, change its secret, end it, send again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST = 100
 
 
 def webhooks(request: HttpRequest) -> HttpResponse:
-    """What is subscribed and what became of it; a new one's secret is shown this once."""
+    """What is subscribed and what became of it; a new secret is shown this once."""
     who = people.signed_in(request)
     told: dict[str, Any] = {}
     if request.method == "POST":
@@ -54,7 +54,7 @@ def _shown(request: HttpRequest, who: people.Caller, told: dict[str, Any]) -> Ht
 
 
 def _once(request: HttpRequest, by: str) -> str:
-    """The id of a webhook that was made; nothing if something else was done."""
+    """The id of a webhook that has a new secret to show; nothing if something else was done."""
     fields = request.POST.dict()
     if fields.get("do") == "subscribe":
         outside.target(fields.get("url", "").strip(), loopback=settings.DEMO)
@@ -66,10 +66,12 @@ def _do(fields: dict[str, str], by: str) -> str:
         case "subscribe":
             url = fields.get("url", "").strip()
             return flow.subscribe(namespace=settings.NAMESPACE, by=by, url=url).id
+        case "rotate":
+            return flow.rotate(webhook_id=fields.get("webhook", ""), by=by).id
         case "end":
             flow.end(webhook_id=fields.get("webhook", ""), by=by)
         case "send":
             flow.send_again(delivery_id=fields.get("delivery", ""), by=by)
         case _:
-            raise Malformed("subscribe, end or send again")
+            raise Malformed("subscribe, change the secret, end or send again")
     return ""

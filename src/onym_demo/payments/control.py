@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -14,6 +13,7 @@ from onym_demo.payments import (
     accounts,
     answers,
     books,
+    checkout,
     disputes,
     faults,
     intents,
@@ -142,6 +142,9 @@ def routes(provider: Provider) -> list[Route]:
     async def holder(request: Request) -> Response:
         return await _holder(provider, request)
 
+    async def enter_card(request: Request) -> Response:
+        return await checkout.serve(provider, request)
+
     return [
         Route("/", overview),
         Route("/style.css", page.style),
@@ -149,6 +152,7 @@ def routes(provider: Provider) -> list[Route]:
         Route("/demo/books", show_books),
         Route("/demo/pending", show_pending),
         Route("/demo/faults", show_faults, methods=["GET"]),
+        Route("/c/pay/{id}", enter_card, methods=["GET", "POST"]),
         Route("/demo/authenticate/{id}", buyer, methods=["GET", "POST"]),
         Route("/demo/onboard/{id}", holder, methods=["GET", "POST"]),
         *(Route(path, _lever(provider, lever), methods=[m]) for m, path, lever in LEVERS),
@@ -163,7 +167,7 @@ async def _buyer(provider: Provider, request: Request) -> Response:
     action = intent["next_action"] or {}
     back = (action.get("redirect_to_url") or {}).get("return_url", "")
     if request.method == "POST":
-        if _foreign(request):
+        if page.foreign(request):
             return page.show("nothing.html", 403)
         form = wire.read_form((await request.body()).decode(errors="replace"))
         with provider.state.transaction():
@@ -178,18 +182,12 @@ async def _holder(provider: Provider, request: Request) -> Response:
     if account is None:
         return page.show("nothing.html", 404)
     if request.method == "POST":
-        if _foreign(request):
+        if page.foreign(request):
             return page.show("nothing.html", 403)
         with provider.state.transaction():
             account = accounts.complete(provider, account["id"])
     back = provider.state.any(f"back_{account['id']}") or {}
     return page.show("onboard.html", account=account, back=_safe(back.get("url", "")))
-
-
-def _foreign(request: Request) -> bool:
-    """Was this form sent by another site's page?"""
-    origin = request.headers.get("origin", "")
-    return bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 def _safe(url: str) -> str:

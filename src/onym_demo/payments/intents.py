@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from onym_demo.payments import charges, events, methods, wire
+from onym_demo.payments import charges, events, methods, sessions, wire
 from onym_demo.payments.provider import Call, Provider
 from onym_demo.payments.wire import JSON, Answer, WireError
 
@@ -43,9 +43,6 @@ def _new(provider: Provider, params: JSON) -> JSON:
     method = wire.word(params, "payment_method", default="")
     if method:
         methods.find(method)
-    capture = wire.word(params, "capture_method", default="automatic")
-    if capture not in ("automatic", "automatic_async", "manual"):
-        raise WireError("Invalid capture_method", param="capture_method", kept=False)
     identity = wire.new_id("pi")
     return {
         "id": identity,
@@ -55,7 +52,7 @@ def _new(provider: Provider, params: JSON) -> JSON:
         "amount_received": 0,
         "canceled_at": None,
         "cancellation_reason": None,
-        "capture_method": capture,
+        "capture_method": wire.capture_method(params),
         "client_secret": f"{identity}_secret_{secrets.token_hex(12)}",
         "confirmation_method": "automatic",
         "created": provider.now(),
@@ -169,6 +166,7 @@ def _settle(provider: Provider, intent: JSON, *, paid: bool) -> JSON | Answer:
         kind = "payment_intent.succeeded"
     provider.state.put(intent)
     events.record(provider, kind, intent)
+    sessions.agreed(provider, intent)
     return intent
 
 
@@ -215,6 +213,7 @@ def cancel(provider: Provider, call: Call) -> JSON:
     wire.only(call.params, ["cancellation_reason"])
     intent = retrieve(provider, call)
     _expect(intent, CANCELABLE, "cancel")
+    sessions.expect_free(provider, intent)
     intent |= {
         "status": "canceled",
         "canceled_at": provider.now(),

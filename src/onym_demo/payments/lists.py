@@ -11,6 +11,7 @@ from onym_demo.payments.wire import JSON, WireError
 
 FILTERS = {
     "payment_intent": ("payment_method", "transfer_group"),
+    "checkout.session": ("payment_intent", "status"),
     "charge": ("payment_intent", "transfer_group"),
     "refund": ("payment_intent", "charge"),
     "transfer": ("destination", "transfer_group"),

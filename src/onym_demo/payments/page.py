@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import jinja2
 from starlette.requests import Request
@@ -51,6 +52,12 @@ def show(template: str, status: int = 200, **facts: Any) -> HTMLResponse:
 
 async def style(_request: Request) -> Response:
     return Response((FOLDER / "style.css").read_text(), media_type="text/css")
+
+
+def foreign(request: Request) -> bool:
+    """Was this form sent by another site's page?"""
+    origin = request.headers.get("origin", "")
+    return bool(origin) and urlsplit(origin).netloc != request.headers.get("host", "")
 
 
 def overview(provider: Provider) -> HTMLResponse:

@@ -16,6 +16,7 @@ from onym_demo.payments import (
     lists,
     methods,
     refunds,
+    sessions,
     transfers,
     wire,
 )
@@ -57,6 +58,8 @@ def _list(kind: str) -> Verb:
 
 PI, PIS = "/v1/payment_intents/{id}", "/v1/payment_intents"
 
+CS, CSS = "/v1/checkout/sessions/{id}", "/v1/checkout/sessions"
+
 ROUTES = [
     _route(
         "GET",
@@ -71,6 +74,10 @@ ROUTES = [
     _route("POST", f"{PI}/confirm", "payment_intents.confirm", intents.confirm),
     _route("POST", f"{PI}/capture", "payment_intents.capture", intents.capture),
     _route("POST", f"{PI}/cancel", "payment_intents.cancel", intents.cancel),
+    _route("POST", CSS, "checkout.sessions.create", sessions.create),
+    _route("GET", CSS, "checkout.sessions.list", _list("checkout.session")),
+    _route("GET", CS, "checkout.sessions.retrieve", sessions.retrieve),
+    _route("POST", f"{CS}/expire", "checkout.sessions.expire", sessions.expire),
     _route("GET", "/v1/payment_methods/{id}", "payment_methods.retrieve", _method),
     _route("GET", "/v1/charges", "charges.list", _list("charge")),
     _route("GET", "/v1/charges/{id}", "charges.retrieve", charges.retrieve),

@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, account, seq);
 CREATE INDEX IF NOT EXISTS objects_by_group ON objects (kind, body ->> '$.transfer_group');
 CREATE INDEX IF NOT EXISTS objects_by_intent ON objects (kind, body ->> '$.payment_intent');
+CREATE INDEX IF NOT EXISTS open_sessions ON objects (body ->> '$.expires_at')
+    WHERE kind = 'checkout.session' AND body ->> '$.status' = 'open';
 CREATE TABLE IF NOT EXISTS postings (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, entry TEXT NOT NULL, book TEXT NOT NULL,
     currency TEXT NOT NULL, minor INTEGER NOT NULL CHECK (minor <> 0), why TEXT NOT NULL,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from onym_demo.payments import intents, refunds, transfers
+from onym_demo.payments import intents, refunds, sessions, transfers
 from onym_demo.payments.provider import Provider
 
 TICK = 0.05
@@ -33,4 +33,5 @@ def _act(provider: Provider, identity: str, outcome: str) -> None:
 async def run(provider: Provider) -> None:
     while True:
         run_due(provider)
+        sessions.run_out(provider)
         await asyncio.sleep(TICK)

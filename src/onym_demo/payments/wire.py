@@ -124,6 +124,14 @@ def currency(params: JSON) -> str:
     return text
 
 
+def capture_method(params: JSON) -> str:
+    """When a payment that the bank has agreed to is taken."""
+    found = word(params, "capture_method", default="automatic")
+    if found not in ("automatic", "automatic_async", "manual"):
+        raise WireError("Invalid capture_method", param="capture_method", kept=False)
+    return found
+
+
 def metadata(params: JSON) -> JSON:
     """Up to 50 keys of 40 characters with values of 500, as Stripe allows."""
     given = params.get("metadata") or {}

@@ -10,7 +10,6 @@ import hashlib
 import hmac
 import json
 import os
-import secrets
 import signal
 import sys
 import time
@@ -41,6 +40,7 @@ class Pds:
     def __init__(self, *, data: Path, port: int) -> None:
         self._base = f"http://127.0.0.1:{port}/xrpc/"
         self._key = node.secret(data, "jwt").encode()
+        self._people = node.secret(data, "people").encode()
         self._admin = ("admin", os.environ.get(node.ADMIN, ""))
         self._lines = requests.Session()
         self._lines.mount("http://", HTTPAdapter(pool_maxsize=PARALLEL))
@@ -65,6 +65,11 @@ class Pds:
         method = self._base + "com.atproto.identity.resolveHandle"
         said = self._lines.get(method, params={"handle": handle}, timeout=60)
         return str(said.json()["did"]) if said.ok else None
+
+    def password(self, label: str) -> str:
+        """What the account signs in with; the same again after a sign-up that was cut short."""
+        mark = hmac.digest(self._people, label.encode(), hashlib.sha256)
+        return base64.urlsafe_b64encode(mark[:12]).decode()
 
     def token(self, did: str, now: float) -> str:
         """As the server itself signs them (RFC 9068): 300 sign-ins would take minutes."""
@@ -107,6 +112,7 @@ def _sign_up(pds: Pds, count: int) -> dict[str, Any]:
     return {
         "custodian": ids[people.CUSTODIAN],
         "people": {role: ids.get(label) for role, label in people.ROLES.items()},
+        "passwords": {role: pds.password(label) for role, label in people.ROLES.items()},
         "lively": [ids[one.label] for one in wanted if one.lives and not one.suspended],
         "handles": {ids[one.label]: one.label for one in wanted},
     }
@@ -122,7 +128,7 @@ def _join(pds: Pds, one: people.Person, code: str) -> str:
         return known
     did = pds.resolve(first)
     wish = {"handle": handle, "email": one.email, "inviteCode": code}
-    wish["password"] = secrets.token_urlsafe(12)
+    wish["password"] = pds.password(one.label)
     try:
         if did is None:
             return str(pds.order("com.atproto.server.createAccount", wish, token="")["did"])

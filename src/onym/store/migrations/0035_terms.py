@@ -17,7 +17,7 @@ def is_term(name: str) -> models.CheckConstraint:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0032_bounces"),
+        ("store", "0034_webhook_secrets"),
     ]
 
     operations = [

@@ -4,7 +4,7 @@ from django.db import migrations
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0033_terms"),
+        ("store", "0035_terms"),
     ]
 
     operations = [
