@@ -339,9 +339,25 @@ class World:
         assert row.account_id == held, (sale.state, row.account_id, held)
         if sale.state == "settled":
             assert held == sale.buyer_account_id
+        if sale.term == "account":
+            self._check_account(sale)
         if sale.state in ("settled", "refunded", "expired", "cancelled"):
             assert row.locked_by != id_
             assert not SaleSlot.objects.filter(handle=row, ref=id_).exists()
+
+    def _check_account(self, sale: Sale) -> None:
+        """Whose the account is on the platform agrees with money and links; no address is kept."""
+        account = sale.seller_account_id or ""
+        told = self.out.platform().handed_over(account_id=account)
+        if sale.state in ("settled", "refunded", "expired", "cancelled"):
+            orders = sale.transfer_set.filter(read_back_account_id__isnull=False, state="done")
+            last = orders.order_by("fence").last()
+            assert told.fence == (last.fence if last else 0), (sale.state, told)
+            is_buyers = last is not None and last.hands_to_id == sale.buyer_id
+            assert is_buyers == (sale.state == "settled"), sale.state
+            links = Link.objects.filter(account_id=account, unlinked_at=None)
+            assert links.filter(member_id=sale.buyer_id).exists() == is_buyers
+            assert not sale.transfer_set.exclude(address_sealed=b"").exists()
 
     def check_books(self) -> None:
         for account in BookAccount.objects.filter(balance_minor__isnull=False):

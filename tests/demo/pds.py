@@ -197,7 +197,7 @@ class Outside(worlds.Outside):
 
     def platform(self, timeout: float = 10.0) -> Any:
         pds: Any = self.plaza
-        return pds.platform(timeout)
+        return pds.platform(timeout, hands_over=True)
 
 
 class World(worlds.World):

@@ -45,6 +45,7 @@ COVERED = {
     "src/onym/cli/witness.py": "tests/surfaces/test_verify.py",
     "src/onym/core/listing.py": "tests/flows/test_sale.py",
     "src/onym/core/record_desk.py": "tests/core/test_record_lies.py",
+    "src/onym/flows/term.py": "tests/surfaces/test_whole_accounts.py",
     "src/onym/flows/appraisal.py": "tests/surfaces/test_desk_leaves.py",
     "src/onym/flows/documents.py": "tests/surfaces/test_chain.py",
     "src/onym/flows/part.py": "tests/flows/test_reclaim.py",

@@ -14,11 +14,12 @@ from tests import make
 
 from onym.core.errors import Refusal
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import appeal as appeals
 from onym.flows import listing, payments, record
 from onym.flows import offer as offers
 from onym.flows import sale as sales
-from onym.store.models import Payment, PayoutAccount, Sale
+from onym.store.models import Link, Namespace, Payment, PayoutAccount, Sale
 
 GOOD = "pm_card_visa"
 _numbers = itertools.count(1)
@@ -37,6 +38,7 @@ class Way:
     staff: Any = None
     ends: str = "accept"
     turn: str = ""
+    term: Term = Term.HANDLE
 
     def once(self, step: str, member: Any, run: Callable[[], Any]) -> str:
         """A write under the client's name for it; the id of what it made."""
@@ -58,21 +60,38 @@ class Way:
             )
         made = self.once("list", self.staff or self.seller, self._list)
         return self.once(
-            "buy", self.buyer, lambda: listing.buy(listing_id=made, buyer=self.buyer.id)
+            "buy",
+            self.buyer,
+            lambda: listing.buy(
+                listing_id=made, buyer=self.buyer.id, consents=self.term is Term.ACCOUNT
+            ),
         )
 
     def offer(self) -> Any:
         return offers.make(
-            namespace="demo", handle=self.handle, buyer=self.buyer.id, price=self.price
+            namespace="demo",
+            handle=self.handle,
+            buyer=self.buyer.id,
+            price=self.price,
+            term=self.term,
+            consents=self.term is Term.ACCOUNT,
         )
 
     def _list(self) -> Any:
         if self.staff:
             return listing.open_house(
-                namespace="demo", handle=self.handle, by=self.staff.id, price=self.price
+                namespace="demo",
+                handle=self.handle,
+                by=self.staff.id,
+                price=self.price,
+                term=self.term,
             )
         return listing.open_(
-            namespace="demo", handle=self.handle, seller=self.seller.id, price=self.price
+            namespace="demo",
+            handle=self.handle,
+            seller=self.seller.id,
+            price=self.price,
+            term=self.term,
         )
 
     def pay(self, sale: str, method: str = GOOD) -> str:
@@ -171,3 +190,33 @@ def primary(world: Any, *, price: float = 400) -> Way:
     """A handle of the stock, listed by the team."""
     buyer, _, _ = world.member()
     return Way("listing", world, world.stock(), buyer, None, make.usd(price), world.team[0])
+
+
+def _with_accounts(world: Any) -> Any:
+    """A buyer with an address, where whole accounts are sold."""
+    Namespace.objects.update(whole_accounts=True)
+    buyer, _, _ = world.member(mail=f"buyer{next(_numbers)}@one.example")
+    return buyer
+
+
+def account(world: Any, *, price: float = 400, kind: str = "listing") -> Way:
+    """A member's whole account, one of two that they have."""
+    buyer = _with_accounts(world)
+    seller, _, handle = world.holder(mail=f"seller{next(_numbers)}@one.example")
+    Link.objects.create(
+        namespace=world.place,
+        member=seller,
+        account_id=world.account()[0],
+        linked_at=make.LONG_AGO,
+    )
+    return Way(kind, world, handle, buyer, seller, make.usd(price), term=Term.ACCOUNT)
+
+
+def idle_account(world: Any, *, price: float = 400) -> Way:
+    """A reclaimed handle that the platform sells with the idle account that has it."""
+    buyer = _with_accounts(world)
+    id_, handle = world.account(last_login_at=None, email=f"idle{next(_numbers)}@old.example")
+    make.released(world.place, handle, now=world.now(), account=id_)
+    way = Way("listing", world, handle, buyer, None, make.usd(price), world.team[0])
+    way.term = Term.ACCOUNT
+    return way

@@ -109,12 +109,16 @@ def _wait(started: Starter) -> None:
 
 
 def verdicts(
-    base: str, key: Ed25519PrivateKey, accounts: tuple[str, ...] = (), free: str | None = None
+    base: str,
+    key: Ed25519PrivateKey,
+    accounts: tuple[str, ...] = (),
+    free: str | None = None,
+    mail: str | None = None,
 ) -> tuple[dict[str, tuple[Verdict, str]], list[str]]:
     """({clause: (verdict, detail)}, what could not be put back)."""
     asker = Asker(base=base, key_id="onym", private_key=key, timeout=10)
     ground = Ground(asker, asker.read("/capabilities").facts)
-    ground.name(accounts, free, None)
+    ground.name(accounts, free, mail)
     found = {
         finding.clause.id: (finding.verdict, finding.detail)
         for finding in conformance.judge(ground, conformance.CLAUSES)

@@ -19,6 +19,7 @@ from tests.demo.servers import free_port
 from onym.core import names
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.flows import link
+from onym.ports.account import HandedOver, address_digest
 from onym.ports.platform import Answer, Holding
 from onym.ports.xrpc import written_at
 from onym.store.models import Link, PlatformWrite
@@ -361,7 +362,22 @@ def test_a_whole_account_changes_hands_only_where_that_is_switched_on(
     off = pds.platform()
     wish = {"account_id": did, "email": f"new-{label}@people.example", "fence": 1}
     assert off.hand_over(**wish, key=f"off-{label}").code == "not_supported"
+    before = address_digest(f"{label}@people.example")
+    assert port.handed_over(account_id=did) == HandedOver(0, before)
+    held = wish | {"handle": f"not-{label}"}
+    assert port.hand_over(**held, key=f"held-{label}").code == "stale"
+    taken = wish | {"email": f"{pds.sign_up()[1]}@people.example", "fence": 2}
+    assert port.hand_over(**taken, key=f"taken-{label}").code == "address_taken"
+    kept = pds.order("com.atproto.server.createSession", **sign_in)
+    assert kept.ok, "an address that another account has changes nothing"
+    wish |= {"fence": 3, "handle": label, "last": 0}
     assert port.hand_over(**wish, key=f"on-{label}").done
+    handed = HandedOver(3, address_digest(f"New-{label}@people.example"))
+    assert port.handed_over(account_id=did) == handed
+    bar = {"account_id": did, "email": None}
+    assert port.hand_over(**bar, fence=4, last=0, key=f"bar0-{label}").code == "stale"
+    assert port.hand_over(**bar, fence=5, last=3, key=f"bar3-{label}").done
+    assert port.handed_over(account_id=did) == handed
     for password in ("the-old-one", made["password"]):
         told = pds.order("com.atproto.server.createSession", **sign_in | {"password": password})
         assert told.status_code == 401, told.text
@@ -372,7 +388,7 @@ def test_a_whole_account_changes_hands_only_where_that_is_switched_on(
     )
     assert refresh.status_code == 400, refresh.text
     assert "eset" in world.out.letters(f"new-{label}@people.example")[0]["subject"]
-    assert port.hand_over(**wish | {"fence": 1}, key=f"late-{label}").code == "stale"
+    assert port.hand_over(**wish | {"fence": 4}, key=f"late-{label}").code == "stale"
     assert f"new-{label}" not in str(PlatformWrite.objects.get(key=f"on-{label}").wish)
 
 

@@ -23,6 +23,9 @@ NOT_OFFERED = {
     "reserve.back",
     "reserve.held",
     "hand_over.once",
+    "hand_over.told",
+    "hand_over.bar",
+    "hand_over.handle",
     "notices.told",
     "notices.unknown",
     "notices.batch",
@@ -73,10 +76,21 @@ def test_the_demos_platform_keeps_every_clause_and_gets_back_what_was_changed(pl
     (one, handle), (two, other) = plaza.sign_up(), plaza.sign_up()
     found, astray = starters.verdicts(plaza.program.base, plaza.key, (one, two), "nobody_yet")
     assert whys(found) == {}
-    assert of(found, Verdict.NOT_CHECKED) == {"hand_over.once"}
+    assert of(found, Verdict.NOT_CHECKED) == {
+        f"hand_over.{name}" for name in ("once", "told", "bar", "handle")
+    }
     port = plaza.port()
     assert (astray, port.holder(handle="nobody_yet").account_id) == ([], None)
     assert [port.account(account_id=name)["handle"] for name in (one, two)] == [handle, other]
+
+
+def test_the_demos_platform_keeps_the_clauses_of_a_hand_over_on_an_account_named_for_it(plaza):
+    accounts = tuple(plaza.sign_up()[0] for _ in range(2))
+    found, _ = starters.verdicts(
+        plaza.program.base, plaza.key, accounts, mail="trial@check.example"
+    )
+    kept = {name for name in of(found, Verdict.PASS) if name.startswith("hand_over.")}
+    assert (whys(found), len(kept)) == ({}, 4)
 
 
 def test_without_named_accounts_nothing_is_written(plaza):

@@ -20,7 +20,14 @@ from tests.demo.servers import SOURCE, free_port
 
 from onym import ports
 from onym.core.errors import HandleMalformed, PlatformUnavailable
-from onym.ports.platform import COLUMNS, Answer, Holding, Notice, SignedHttp
+from onym.ports.account import HandedOver, address_digest
+from onym.ports.platform import (
+    COLUMNS,
+    Answer,
+    Holding,
+    Notice,
+    SignedHttp,
+)
 
 
 @pytest.fixture(scope="module")
@@ -220,6 +227,25 @@ def test_a_whole_account_is_handed_over_once(plaza, port):
     assert port.account(account_id="1012")["email"] == "new@mail.example"
     late = port.hand_over(account_id="1012", email="late@mail.example", fence=3, key=fresh_key())
     assert (late.refused, late.code) == (True, "stale")
+
+
+def test_a_whole_accounts_read_back_names_the_hand_over_and_the_address_in_force(plaza, port):
+    account_id, handle = plaza.sign_up(email="old@mail.example")
+    old = address_digest("old@mail.example")
+    assert port.handed_over(account_id=account_id) == HandedOver(0, old)
+    wish = {"account_id": account_id, "email": "new@mail.example", "handle": handle}
+    other = port.hand_over(**wish | {"handle": "some_other"}, fence=4, key=fresh_key())
+    assert (other.refused, other.facts["code"]) == (True, "wrong_handle")
+    assert port.hand_over(**wish, fence=4, key=fresh_key(), last=0).done
+    new = HandedOver(4, address_digest(" New@Mail.example "))
+    assert port.handed_over(account_id=account_id) == new
+    late = port.hand_over(account_id=account_id, email=None, fence=6, key=fresh_key(), last=0)
+    assert (late.refused, late.facts["code"]) == (True, "handed_over")
+    bar = port.hand_over(account_id=account_id, email=None, fence=6, key=fresh_key(), last=4)
+    assert (bar.done, port.handed_over(account_id=account_id)) == (True, new)
+    assert port.hand_over(**wish, fence=5, key=fresh_key()).facts["code"] == "stale_fence"
+    unsigned = requests.get(f"{plaza.program.base}/accounts/{account_id}/hand-over", timeout=5)
+    assert unsigned.status_code == 401
 
 
 def test_a_notice_is_one_notice_however_often_it_is_sent(plaza, port):

@@ -22,6 +22,7 @@ from onym.flows import (
     recovery,
     stop,
     sweep,
+    term,
 )
 from onym.flows import desk as flow
 from onym.queries import desk as queries
@@ -130,6 +131,22 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
         request,
         "desk",
         lambda who: (200, flow.set_phase(namespace=place, phase=wish.phase, by=who.id)),
+    )
+
+
+@router.post("/desk/whole-accounts", auth=MEMBERS)
+def whole_accounts(request: HttpRequest, wish: Stop) -> HttpResponse:
+    """Let whole accounts be sold, or no longer; only where the platform hands them over."""
+    wire.caller(request, "desk")
+    place = wire.place(request)
+    can = wish.on and term.platform_can(place)
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (
+            200,
+            term.set_offered(namespace=place, on=wish.on, by=who.id, platform_can=can),
+        ),
     )
 
 

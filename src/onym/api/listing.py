@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.core.term import Term
 from onym.flows import appraisal, reclaim
 from onym.flows import listing as flow
 from onym.queries import desk, names
@@ -29,6 +30,14 @@ class NewListing(Schema):
     model_config = ConfigDict(extra="forbid")
     handle: str = Field(max_length=500)
     price: wire.Amount
+    term: Term = Term.HANDLE
+
+
+class Consent(Schema):
+    """To what passes over with a whole account; a handle needs none."""
+
+    model_config = ConfigDict(extra="forbid")
+    consent: bool = False
 
 
 @router.get("/listings", auth=None)
@@ -57,11 +66,18 @@ def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
         price = wish.price.money()
         place = wire.place(request)
         if not who.is_staff:
-            row = flow.open_(namespace=place, handle=wish.handle, seller=who.id, price=price)
+            row = flow.open_(
+                namespace=place, handle=wish.handle, seller=who.id, price=price, term=wish.term
+            )
             return 201, queries.view(row)
         shown = appraisal.Shown(**names.beside_price(place, wish.handle))
         made = flow.open_house(
-            namespace=place, handle=wish.handle, by=who.id, price=price, shown=shown
+            namespace=place,
+            handle=wish.handle,
+            by=who.id,
+            price=price,
+            shown=shown,
+            term=wish.term,
         )
         return desk.outcome(made)
 
@@ -69,10 +85,16 @@ def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
 
 
 @router.post("/listings/{id}/buy", auth=MEMBERS)
-def buy(request: HttpRequest, id: str) -> HttpResponse:
-    """Take it at its price: 201 with the sale."""
+def buy(request: HttpRequest, id: str, wish: Consent | None = None) -> HttpResponse:
+    """Take it at its price: 201 with the sale. A whole account needs `{"consent": true}`."""
+    consents = wish is not None and wish.consent
     return wire.write(
-        request, "buy", lambda who: (201, sales.view(flow.buy(listing_id=id, buyer=who.id)))
+        request,
+        "buy",
+        lambda who: (
+            201,
+            sales.view(flow.buy(listing_id=id, buyer=who.id, consents=consents)),
+        ),
     )
 
 

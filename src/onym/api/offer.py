@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.core.term import Term
 from onym.flows import offer as flow
 from onym.queries import offer as queries
 from onym.queries import sale as sales
@@ -21,6 +22,13 @@ class Price(Schema):
     price: wire.Amount
 
 
+class NewOffer(Price):
+    """`consent` is to what passes over with a whole account; a handle needs none."""
+
+    term: Term = Term.HANDLE
+    consent: bool = False
+
+
 class Minimum(Schema):
     model_config = ConfigDict(extra="forbid")
     price: wire.Amount | None
@@ -32,7 +40,7 @@ class Page(Schema):
 
 
 @router.post("/handles/{handle}/offers", auth=MEMBERS)
-def make(request: HttpRequest, handle: str, wish: Price) -> HttpResponse:
+def make(request: HttpRequest, handle: str, wish: NewOffer) -> HttpResponse:
     """Offer a price; the holder is asked by mail or on the platform."""
     return wire.write(
         request,
@@ -45,6 +53,8 @@ def make(request: HttpRequest, handle: str, wish: Price) -> HttpResponse:
                     handle=handle,
                     buyer=who.id,
                     price=wish.price.money(),
+                    term=wish.term,
+                    consents=wish.consent,
                 )
             ),
         ),

@@ -127,8 +127,8 @@ _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_hash: "sha256 root shown criteria_sha256 candidate ticket seed",
     _is_instant: "effective_from as_of deadline starts_at ends_at expires_at closes_at",
     _is_count: "count rejects added removed position previous round stage",
-    _is_flag: "on",
-    _is_words: "reasons winners",
+    _is_flag: "on consent",
+    _is_words: "reasons winners wiped",
     _is_path: "path imported",
     _is_openings: "opens",
     _is_versions: "versions",
@@ -136,7 +136,7 @@ _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_word: (
         "id version policy profile sweep handle campaign sale lot drop mechanism by buyer seller "
         "proposer approver approval action reason outcome before after model tier key "
-        "area previous_key previous_ref reviewer randomness why transfer appeal"
+        "area previous_key previous_ref reviewer randomness why transfer appeal term"
     ),
     _is_amount: " ".join(sorted(AMOUNTS)),
 }
@@ -197,6 +197,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "Retired": _STEP,
     "ReleaseStopSet": (_shape("on", "by reason approval"),),
     "AreaStopSet": (_shape("area on", "by reason approval"),),
+    "WholeAccountsSet": (_shape("on", "by reason approval"),),
     "ReleaseAnnounced": (_shape("starts_at stages", "policy sweep count approval"),),
     "PhaseSet": (_shape("before after", "by reason approval"),),
     "ProtectedListChanged": (_shape("count added removed root", "approval"),),
@@ -210,23 +211,31 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "InvitationClosed": (_shape("campaign position why"),),
     "Appraised": (_shape("model", "", "", "handle tier low mid high"),),
     "PriceSet": (_shape("", "model opens approval", "", "handle price"),),
-    "ListingOpened": (_shape("handle versions", "seller approval", "", "price"),),
-    "OfferAccepted": (_shape("handle versions buyer seller", "", "", "price"),),
+    "ListingOpened": (_shape("handle versions", "seller approval term", "", "price"),),
+    "OfferAccepted": (_shape("handle versions buyer seller", "term", "", "price"),),
     "LotOpened": (
         _shape("lot handle mechanism versions", "seller start_price ends_at", "reserve_price"),
     ),
     "LotClosed": (_shape("lot handle outcome bids versions", "price opens buyer"),),
     "SaleAgreed": (
-        _shape("sale handle mechanism by buyer seller versions", _TERMS, _TERMS, "price"),
+        _shape(
+            "sale handle mechanism by buyer seller versions",
+            f"{_TERMS} term consent",
+            _TERMS,
+            "price",
+        ),
     ),
     "SaleFunded": (_shape("sale handle", "", "", "gross"),),
     "SaleSettled": (
-        _shape(f"sale handle price {_TERMS} versions", "opens mechanism buyer seller by"),
+        _shape(f"sale handle price {_TERMS} versions", "opens mechanism buyer seller by term"),
     ),
     "SaleRefunded": (_shape("sale handle reason", "appeal", "", "refund"),),
     "SaleClosed": (_shape("sale handle outcome", "reason"),),
     "TransferReadBack": (
-        _shape("handle holder_before holder_after", "sale transfer previous previous_ref imported"),
+        _shape(
+            "handle holder_before holder_after",
+            "sale transfer previous previous_ref imported term wiped",
+        ),
     ),
     "Approved": (_shape(f"{_TWO_PEOPLE} action", "handle campaign sale"),),
     "Overridden": (_shape(f"{_TWO_PEOPLE} action", "handle campaign sale"),),

@@ -9,6 +9,7 @@ from enum import StrEnum
 from onym.core.errors import AlreadyClosed, NotAllowed, OwnHandle
 from onym.core.money import Money
 from onym.core.people import Member, is_kin
+from onym.core.term import Term
 
 
 class State(StrEnum):
@@ -26,6 +27,7 @@ class Listing:
     seller: str
     price: Money
     state: State = State.OPEN
+    term: Term = Term.HANDLE
 
 
 def buy(listing: Listing, *, buyer: Member, seller: Member) -> Listing:

@@ -9,6 +9,7 @@ from enum import StrEnum
 
 from onym.core.errors import AlreadyClosed, AmountTooSmall, Expired, NotAllowed, OwnHandle
 from onym.core.money import Money
+from onym.core.term import Term
 
 
 class State(StrEnum):
@@ -41,6 +42,7 @@ class Offer:
     state: State
     turn: Turn
     expires_at: datetime
+    term: Term = Term.HANDLE
 
 
 def make(
@@ -52,13 +54,14 @@ def make(
     price: Money,
     minimum_minor: int | None,
     expires_at: datetime,
+    term: Term = Term.HANDLE,
 ) -> Offer:
     """A new offer. Refuses `own_handle`, and `amount_too_small` without the figure."""
     if holder_account_id in buyer_accounts:
         raise OwnHandle("this handle is your own")
     if minimum_minor is not None and price.minor < minimum_minor:
         raise AmountTooSmall("the holder does not want to see offers this small")
-    return Offer(id_, buyer, holder_account_id, price, State.OPEN, Turn.SELLER, expires_at)
+    return Offer(id_, buyer, holder_account_id, price, State.OPEN, Turn.SELLER, expires_at, term)
 
 
 def side(offer: Offer, *, member: str, accounts: tuple[str, ...]) -> Turn:

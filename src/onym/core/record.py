@@ -93,7 +93,16 @@ def _sales_go_forward(record: Record) -> Iterator[Finding]:
         if leaf.type == "SaleSettled" and not (moves and moves.before(leaf)):
             missing.append("TransferReadBack")
         why = f"{leaf.type} without {missing[0]} before it" if missing else None
+        if leaf.type == "SaleSettled" and moves and _other_term(record, leaf, moves):
+            why = why or "what was handed over is not what was agreed"
         yield leaf, why or _ended_twice(record, leaf) or _unreturned(record, leaf)
+
+
+def _other_term(record: Record, settled: Leaf, moved: Leaf) -> bool:
+    """Whether a handle moved where a whole account was agreed, or the other way round."""
+    agreed = record.about(settled.ref, "SaleAgreed")
+    terms = {one.body.get("term") for one in (*agreed, settled, moved)}
+    return len(terms) > 1
 
 
 def _ended_twice(record: Record, leaf: Leaf) -> str | None:
@@ -174,10 +183,15 @@ def _differs(path: Leaf, sale: Leaf) -> bool:
     keys = ["handle", "seller"]
     keys += ["buyer", "price"] if path.type == "OfferAccepted" else []
     keys += ["price"] if path.type == "ListingOpened" else []
-    return path.namespace != sale.namespace or any(
-        path.body[key] != sale.body[key]
-        for key in keys
-        if path.body.get(key) is not None and sale.body.get(key) is not None
+    is_other = path.type != "Approved" and path.body.get("term") != sale.body.get("term")
+    return (
+        is_other
+        or path.namespace != sale.namespace
+        or any(
+            path.body[key] != sale.body[key]
+            for key in keys
+            if path.body.get(key) is not None and sale.body.get(key) is not None
+        )
     )
 
 

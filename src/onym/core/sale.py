@@ -14,6 +14,7 @@ from enum import StrEnum
 from onym.core.errors import AlreadyClosed, Expired, InProgress, NotAllowed
 from onym.core.guidelines import Guidelines
 from onym.core.money import Money
+from onym.core.term import Term
 
 
 class Kind(StrEnum):
@@ -121,6 +122,7 @@ class Sale:
     inspection_until: datetime | None = None
     read_back_account_id: str | None = None
     frozen: bool = False
+    term: Term = Term.HANDLE
 
 
 def move(sale: Sale, to: State) -> Sale:

@@ -68,6 +68,7 @@ class Look(StrEnum):
     WAIT = "wait"  # no fresh answer: no transfer
     RETURNED = "returned"  # the holder came back before the money was in escrow
     GONE = "gone"  # somebody else holds the handle now
+    UNFIT = "unfit"  # the account that is sold whole may not change hands, see core/term
 
 
 def last_look(
@@ -77,6 +78,7 @@ def last_look(
     last_seen: datetime | None,
     known_last_seen: datetime | None,
     funded_at: datetime | None,
+    unfit: str = "",
 ) -> Look:
     """Decides on fresh answers: the holder now, and its last activity where that matters.
 
@@ -85,6 +87,8 @@ def last_look(
     """
     if holder != expected_holder:
         return Look.GONE
+    if unfit:
+        return Look.UNFIT
     if funded_at is None or last_seen is None:
         return Look.GO
     is_news = known_last_seen is None or last_seen > known_last_seen

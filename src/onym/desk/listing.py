@@ -8,10 +8,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import get_language
 
+from onym.core import term as terms
 from onym.core.access import Action
 from onym.core.errors import Malformed, Refusal
 from onym.core.handle import State
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.desk.page import (
     LEADS_ELSEWHERE,
     Fields,
@@ -79,6 +81,7 @@ def _page(
         "handle": found,
         "mark": stock.marks(looked).get(found["handle"]),
         "may_sell": found["state"] == State.RELEASED and not found["locked"] and not found["sale"],
+        "whole": looked.place.whole_accounts and bool(found["holder"]),
         "way": way if way in ACTIONS else "list",
         "checked": checked,
     }
@@ -97,6 +100,7 @@ def _check(looked: Ground, fields: Fields, way: str, who: Caller) -> dict[str, A
         raise Malformed("name at least one recipient")
     terms["needs_two"] = terms["needs_two"] or way == "house"
     wish = {"criteria": fields.get("criteria", ""), "days": days} if way == "campaign" else {}
+    wish |= {"term": _term(fields)} if way == "list" and fields.get("term") else {}
     return {
         "way": way,
         "action": PROPOSED[way],
@@ -129,7 +133,12 @@ def _do(fields: Fields, name: str, who: Caller) -> str:
         return address(f"handles/{name}", did="unlisted")
     if fields["do"] == "list":
         made: Any = listing.open_house(
-            namespace=place, handle=name, by=who.id, price=_price(fields), shown=_worth(name)
+            namespace=place,
+            handle=name,
+            by=who.id,
+            price=_price(fields),
+            shown=_worth(name),
+            term=_term(fields),
         )
     elif fields["do"] == "house":
         made = flow.propose_house_purchase(
@@ -138,6 +147,10 @@ def _do(fields: Fields, name: str, who: Caller) -> str:
     else:
         made = _offer(fields, name, who)
     return place_of(made)
+
+
+def _term(fields: Fields) -> Term:
+    return terms.read(fields.get("term") or Term.HANDLE)
 
 
 def _offer(fields: Fields, name: str, who: Caller) -> Any:

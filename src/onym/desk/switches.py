@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from onym.core.access import PHASES, Phase, Way
 from onym.core.area import Area
-from onym.core.errors import Malformed
+from onym.core.errors import Malformed, Refusal
 from onym.desk.page import Fields, address, answered, place_of, shown, staff
-from onym.flows import area, stop
+from onym.flows import area, stop, term
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import ground, queue
@@ -19,7 +21,10 @@ from onym.queries.people import Caller
 def switches(request: HttpRequest) -> HttpResponse:
     """Phase and release stop; a change of the phase is confirmed on the page."""
     staff(request)
-    done, refusal = answered(request, _do)
+    can, refusal = _platform_can(request)
+    done = None
+    if refusal is None:
+        done, refusal = answered(request, partial(_do, platform_can=can))
     if done:
         return done
     looked = ground.under(request)
@@ -55,7 +60,17 @@ def _wanted(request: HttpRequest) -> str:
     return wanted if wanted in list(Phase) else ""
 
 
-def _do(fields: Fields, who: Caller) -> str:
+def _platform_can(request: HttpRequest) -> tuple[bool, Refusal | None]:
+    """Whether the platform hands over whole accounts, asked before anything is written."""
+    if request.POST.get("do") != "whole_accounts" or request.POST.get("on") != "1":
+        return False, None
+    try:
+        return term.platform_can(settings.NAMESPACE), None
+    except Refusal as refusal:
+        return False, refusal
+
+
+def _do(fields: Fields, who: Caller, *, platform_can: bool) -> str:
     place, did = settings.NAMESPACE, fields.get("do", "")
     match did:
         case "stop":
@@ -64,6 +79,9 @@ def _do(fields: Fields, who: Caller) -> str:
             return place_of(stop.set_stop(namespace=place, on=False, by=who.id))
         case "phase":
             flow.set_phase(namespace=place, phase=fields.get("phase", ""), by=who.id)
+        case "whole_accounts":
+            on = fields.get("on") == "1"
+            term.set_offered(namespace=place, on=on, by=who.id, platform_can=platform_can)
         case "stop_area":
             area.set_area(namespace=place, area=fields.get("area", ""), stopped=True, by=who.id)
         case "lift_area":

@@ -17,6 +17,7 @@ from onym.core import answer as core
 from onym.core import link as codes
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import limits, people, screening
 from onym.flows import link as links
 from onym.flows import offer as offers
@@ -74,6 +75,8 @@ def order(*, token: str, kind: core.Kind, price: Money) -> OfferAnswer:
         access.expect_phase(phase, access.Way.OFFER)
         core.expect_may(kind, offer=offer.snapshot(), price=price.expect(offer.currency), now=now)
         core.expect_here(way(token=token))
+        if kind is core.Kind.ACCEPT and offer.term == Term.ACCOUNT:
+            raise NotAllowed("a whole account is sold by a member who has signed in")
         _expect_price(offer, price, now=now)
         late = clock.machine() - codes.CODE_LASTS
         OfferAnswer.objects.filter(ordered_at__lt=late).delete()

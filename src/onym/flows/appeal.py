@@ -16,7 +16,7 @@ from onym.core import reclaim as reclaims
 from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, HandleLocked, Malformed, NotAllowed, NotFound
 from onym.core.events import Event
-from onym.flows import names, reclaim, record, remedy, standing, transfer, waiting
+from onym.flows import names, reclaim, record, remedy, standing, term, transfer, waiting
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store import reclaim as store
@@ -45,16 +45,25 @@ def open_by_link(*, token: str, text: str) -> Appeal:
     ).first()
     member = link.member if link else None
     accounts = (claim.account_id,)
-    return _open(claim.namespace, claim.handle, accounts=accounts, member=member, text=text)
+    return _open(
+        claim.namespace, claim.handle, accounts=accounts, member=member, text=text, by_link=True
+    )
 
 
 def _open(
-    namespace: str, handle: str, *, accounts: Sequence[str], member: Member | None, text: str
+    namespace: str,
+    handle: str,
+    *,
+    accounts: Sequence[str],
+    member: Member | None,
+    text: str,
+    by_link: bool = False,
 ) -> Appeal:
     with transaction.atomic():
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         process = _process(row, accounts=accounts)
+        member = _appellant(row, process, member=member, by_link=by_link)
         days = process.plan.periods["appeal_days"]
         decided_at = standing.of(row, process, now=now).deadline_at
         core.expect_openable(text=text, decided_at=decided_at, days=days, now=now)
@@ -82,6 +91,18 @@ def _process(row: Handle, *, accounts: Sequence[str]) -> Reclaim:
     return own
 
 
+def _appellant(
+    row: Handle, process: Reclaim, *, member: Member | None, by_link: bool
+) -> Member | None:
+    """Who appeals; who has bought the account whole is not the one that it was taken from."""
+    sold = term.sold_by_platform(row, account_id=process.account_id)
+    if sold is None or member is None or member.id != sold.buyer_id:
+        return member
+    if by_link:  # the notice's link is as old as the notice, and so is whoever got it
+        return None
+    raise NotAllowed("only whoever had the account before it was sold may appeal")
+
+
 def _create(
     row: Handle, process: Reclaim, *, member: Member | None, text: str, now: datetime
 ) -> Appeal:
@@ -101,6 +122,8 @@ def _create(
 def _bar(row: Handle, process: Reclaim, *, now: datetime) -> None:
     """No release and no sale while it is open; what money in escrow has bought is not undone."""
     if row.locked_by is not None or row.account_id != process.account_id:
+        return
+    if term.sold_by_platform(row, account_id=process.account_id) is not None:
         return
     reclaim.leave_market(row, now=now)
     row.appeal_open = True
@@ -181,6 +204,8 @@ def _uphold(appeal: Appeal, *, now: datetime) -> None:
 
 
 def _sold(appeal: Appeal, sale: Sale | None) -> core.Sold:
+    if term.sold_by_platform(appeal.handle, account_id=appeal.account_id) is not None:
+        return core.Sold.ON  # what was wiped with the account cannot be given back
     if appeal.handle.account_id == appeal.account_id:
         return core.Sold.NOT
     if sale is None:

@@ -16,7 +16,7 @@ from onym.core import chargeback as core
 from onym.core import handle, ledger
 from onym.core import sale as sales
 from onym.core.events import Event
-from onym.flows import dispute, names, record, recovery
+from onym.flows import dispute, names, record, recovery, term
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
@@ -90,7 +90,8 @@ def _book(sale: Sale, entry: ledger.Entry, *, at: datetime) -> None:
 def _hold_handle(sale: Sale) -> None:
     """A handle that was sold and is still with its buyer is not passed on meanwhile."""
     row = sale.handle
-    if sale.state in core.SHARED_OUT and row.account_id == sale.buyer_account_id:
+    with_buyer = row.account_id == sale.buyer_account_id and term.is_still_with_buyer(sale)
+    if sale.state in core.SHARED_OUT and with_buyer:
         row.dispute_open = True
         row.save(update_fields=["dispute_open"])
 
@@ -201,7 +202,8 @@ def _is_with_buyer(sale: Sale) -> bool:
     row = sale.handle
     taken = SaleSlot.objects.filter(handle=row).exclude(ref=sale.id).exists()
     mine = row.locked_by in (None, sale.id) and not row.appeal_open
-    return mine and not taken and row.account_id == sale.buyer_account_id
+    there = row.account_id == sale.buyer_account_id and term.is_still_with_buyer(sale)
+    return mine and not taken and there
 
 
 def _end(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
@@ -212,7 +214,8 @@ def _end(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
     if sale.state == sales.State.COOLING:
         _unlock(sale)
         sale.why, sale.read_back_at = REASON, now
-        sale_flow.write(sale, sales.give_up(sale.snapshot(), holder=sale.handle.account_id))
+        seen = term.with_whom(sale, holder=sale.handle.account_id)
+        sale_flow.write(sale, sales.give_up(sale.snapshot(), holder=seen))
     if sale.state == sales.State.REFUNDING and refund is None:
         _absorb(sale, lost, now=now)
         decided = sales.move(sale.snapshot(), sales.State.REFUNDED)

@@ -13,6 +13,7 @@ from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, Malformed, NotAllowed, ShownChanged
 from onym.core.events import Event, amount
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import (
     area,
     bank,
@@ -158,6 +159,8 @@ def _purchase_terms(row: Handle, *, price: Money) -> tuple[Member, Listing | Non
     if found is None:
         listing.expect_house_may_sell(row)
         return listing.house(row.namespace_id), None
+    if found.term == Term.ACCOUNT:
+        raise NotAllowed("the house buys handles, not whole accounts")
     if found.price_minor != price.minor:
         raise Malformed("the house pays the price of the listing")
     return found.seller, found

@@ -14,7 +14,7 @@ from onym.core import sale as core
 from onym.core import transfer as transfers
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.core.names import placeholder
-from onym.flows import record, transfer
+from onym.flows import record, term, transfer
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Member, Sale, Transfer
@@ -62,10 +62,9 @@ def is_returning(sale: Sale) -> bool:
 
 def order_return(sale: Sale, *, now: datetime) -> None:
     row = sale.handle
-    row.fence += 1
-    row.save(update_fields=["fence"])
+    fence, id_ = term.next_fence(row), ids.new("trf")
     order = Transfer.objects.create(
-        id=ids.new("trf"),
+        id=id_,
         namespace_id=sale.namespace_id,
         handle=row,
         sale=sale,
@@ -73,8 +72,9 @@ def order_return(sale: Sale, *, now: datetime) -> None:
         to=_back_to(sale),
         placeholder=placeholder(sale.namespace.profile, sale.buyer_account_id),
         expected_holder=sale.buyer_account_id,
-        fence=row.fence,
+        fence=fence,
         started_at=now,
+        **term.ordered(id_, sale, to=sale.seller),
     )
     record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
 

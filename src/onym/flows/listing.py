@@ -15,18 +15,22 @@ from onym.core.area import Area
 from onym.core.errors import NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import appraisal, area, names, record, screening
 from onym.flows import sale as sale_flow
+from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Approval, Handle, Listing, Member, Sale
 
 
-def open_(*, namespace: str, handle: str, seller: str, price: Money) -> Listing:
-    """A member lists the handle that one of their accounts holds.
+def open_(
+    *, namespace: str, handle: str, seller: str, price: Money, term: Term = Term.HANDLE
+) -> Listing:
+    """A member lists the handle that one of their accounts holds, or that account whole.
 
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `handle_malformed`,
     `handle_unavailable` (with the rung), `handle_locked`, `sale_slot_taken`,
-    `currency_mismatch`, `amount_too_small`.
+    `currency_mismatch`, `amount_too_small`; for an account also what flows/term does.
     """
     with transaction.atomic():
         area.expect(Area.SALES, namespace=namespace)
@@ -35,7 +39,7 @@ def open_(*, namespace: str, handle: str, seller: str, price: Money) -> Listing:
         member = Member.objects.get(pk=seller)
         _expect_may_sell(row, member=member.snapshot(), now=now)
         id_ = ids.new("lst")
-        return _open(row, id_=id_, seller=member, price=price, approval=None, now=now)
+        return _open(row, id_=id_, seller=member, price=price, term=term, approval=None, now=now)
 
 
 def _expect_may_sell(row: Handle, *, member: people.Member, now: datetime) -> None:
@@ -54,8 +58,10 @@ def open_house(
     by: str,
     price: Money,
     shown: appraisal.Shown | None = None,
+    term: Term = Term.HANDLE,
 ) -> Listing | Approval:
-    """Staff list a released handle; from the published threshold on a second person is asked.
+    """Staff list a released handle, or its idle account whole; from the published threshold on a
+    second person is asked.
 
     `shown` is the appraisal that stood beside the price; both enter the log before the listing.
     Refuses `not_allowed`, `release_stopped`…, and what `open_` refuses of handle and price.
@@ -66,9 +72,11 @@ def open_house(
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.LIST)
         expect_house_may_sell(row)
         _check_price(row, price=price, now=now)
+        terms.expect_sellable(row, term=term, seller=house(namespace))
         if not sale_flow.guidelines_of(namespace, now).needs_two(price):
-            return _open_house(row, price=price, shown=shown, approval=None, now=now)
+            return _open_house(row, price=price, term=term, shown=shown, approval=None, now=now)
         payload = {"handle": row.handle, "price": amount(price), **appraisal.payload(shown)}
+        payload |= {"term": term.value} if term is Term.ACCOUNT else {}
         return record.propose(
             namespace=namespace,
             action="list",
@@ -84,13 +92,15 @@ def open_approved(approval: Approval, *, price: Money, handle: str, now: datetim
     row = names.touch(namespace=approval.namespace_id, handle=handle)
     expect_house_may_sell(row)
     shown = appraisal.read(approval.payload)
-    return _open_house(row, price=price, shown=shown, approval=approval.id, now=now)
+    term = Term(approval.payload.get("term", Term.HANDLE))
+    return _open_house(row, price=price, term=term, shown=shown, approval=approval.id, now=now)
 
 
 def _open_house(
     row: Handle,
     *,
     price: Money,
+    term: Term,
     shown: appraisal.Shown | None,
     approval: str | None,
     now: datetime,
@@ -100,7 +110,7 @@ def _open_house(
         row, ref=id_, price=price, shown=shown, approval=approval, is_public=True
     )
     record.log(*set_, namespace=row.namespace_id, at=now)
-    return _open(row, id_=id_, seller=seller, price=price, approval=approval, now=now)
+    return _open(row, id_=id_, seller=seller, price=price, term=term, approval=approval, now=now)
 
 
 def facts_of(row: Handle) -> dict[str, Any]:
@@ -126,9 +136,17 @@ def _check_price(row: Handle, *, price: Money, now: datetime) -> None:
 
 
 def _open(
-    row: Handle, *, id_: str, seller: Member, price: Money, approval: str | None, now: datetime
+    row: Handle,
+    *,
+    id_: str,
+    seller: Member,
+    price: Money,
+    term: Term,
+    approval: str | None,
+    now: datetime,
 ) -> Listing:
     _check_price(row, price=price, now=now)
+    terms.expect_sellable(row, term=term, seller=seller)
     names.fill_slot(row, kind="listing", ref=id_, instead_of=None, now=now)
     listing = Listing.objects.create(
         id=id_,
@@ -137,6 +155,7 @@ def _open(
         seller=seller,
         price_minor=price.minor,
         currency=price.currency,
+        term=term,
         versions={"guidelines": sale_flow.guidelines_of(row.namespace_id, now).ref},
         opened_at=now,
     )
@@ -145,7 +164,7 @@ def _open(
 
 
 def _opened(listing: Listing, *, approval: str | None) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "handle": listing.handle.handle,
         "versions": listing.versions,
         "seller": listing.seller_id,
@@ -153,12 +172,15 @@ def _opened(listing: Listing, *, approval: str | None) -> Event:
     }
     if approval:
         body["approval"] = approval
+    if listing.term == Term.ACCOUNT:
+        body["term"] = listing.term
     return Event("ListingOpened", listing.id, body)
 
 
-def buy(*, listing_id: str, buyer: str) -> Sale:
+def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
     """Take a listing at its price: the first who does has the sale, the next is told so.
 
+    `consents`: the buyer knows what passes over with a whole account, which is written down.
     Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`,
     `screening_held`, `screening_stale`.
     """
@@ -185,6 +207,8 @@ def buy(*, listing_id: str, buyer: str) -> Sale:
             price=taken.price,
             now=now,
             instead_of=listing.id,
+            term=taken.term,
+            consented_at=now if consents and taken.term is Term.ACCOUNT else None,
         )
         _write(listing, taken, now=now)
         return sale

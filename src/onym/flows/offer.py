@@ -23,9 +23,11 @@ from onym.core.area import Area
 from onym.core.errors import InProgress, NotAllowed, NotFound, SaleSlotTaken
 from onym.core.events import Event, amount
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import area, names, record, screening
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
+from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     Handle,
@@ -44,14 +46,23 @@ MAIL, PLATFORM = "mail", "platform"
 """The two ways by which a holder is asked, each with a link of its own."""
 
 
-def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
-    """Offer a price for a held handle, listed or not.
+def make(
+    *,
+    namespace: str,
+    handle: str,
+    buyer: str,
+    price: Money,
+    term: Term = Term.HANDLE,
+    consents: bool = False,
+) -> Offer:
+    """Offer a price for a held handle, or for the account that holds it; listed or not.
 
     Refuses `phase_closed`, `area_stopped`, `handle_malformed`, `staff_may_not`, `not_linked`,
     `own_handle`,
     `handle_unavailable`, `handle_locked`, `sale_slot_taken` by a live sale, `in_progress` while
     an earlier one is open, `currency_mismatch`,
     `amount_too_small` below the holder's minimum (without the figure; the holder is not told).
+    For an account also `not_allowed`, `malformed` without consent, `handle_unavailable`.
     """
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
@@ -60,7 +71,8 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
         member = Member.objects.get(pk=buyer)
-        offer = _decide(row, member=member, price=price, now=now)
+        offer = _decide(row, member=member, price=price, term=term, now=now)
+        terms.expect_wanted(row, term=term, buyer=member, consents=consents)
         sale_flow.expect_country(member, now=now)
         reach = _reach(namespace, offer.holder_account_id)
         tokens = {PLATFORM: random.token_urlsafe(32)}
@@ -73,6 +85,8 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
             buyer=member,
             price_minor=price.minor,
             currency=price.currency,
+            term=term,
+            consented_at=now if term is Term.ACCOUNT else None,
             token_digest=secrets.digest(tokens[PLATFORM]),
             mail_digest=secrets.digest(tokens[MAIL]) if MAIL in tokens else None,
             made_at=now,
@@ -84,7 +98,7 @@ def make(*, namespace: str, handle: str, buyer: str, price: Money) -> Offer:
         return saved
 
 
-def _decide(row: Handle, *, member: Member, price: Money, now: datetime) -> core.Offer:
+def _decide(row: Handle, *, member: Member, price: Money, term: Term, now: datetime) -> core.Offer:
     snapshot, who = row.snapshot(), member.snapshot()
     people.buying_account(who)
     price.expect(row.namespace.currency)
@@ -96,6 +110,7 @@ def _decide(row: Handle, *, member: Member, price: Money, now: datetime) -> core
         price=price,
         minimum_minor=minimum_of(row),
         expires_at=now + _patience(row.namespace_id, now),
+        term=term,
     )
     handles.expect_tradable(snapshot, now=now)
     _expect_no_sale(row)
@@ -166,7 +181,7 @@ def _tell_holder(
     account = offer.holder_account_id
 
     def facts(way: str) -> dict[str, str]:
-        told = {"offer": offer.id, "handle": offer.handle.display}
+        told = {"offer": offer.id, "handle": offer.handle.display, "term": offer.term}
         return told | ({"token_sealed": links[way]} if way in links else {})
 
     told: dict[str, Any] = {
@@ -254,6 +269,8 @@ def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:
         price=Money(offer.price_minor, offer.currency),
         now=now,
         instead_of=listing.id if listing else None,
+        term=Term(offer.term),
+        consented_at=offer.consented_at,
     )
     listings.close(offer.handle, now=now)
     record.log(_accepted(offer, sale), namespace=offer.namespace_id, at=now)
@@ -261,13 +278,15 @@ def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:
 
 
 def _accepted(offer: Offer, sale: Sale) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "handle": offer.handle.handle,
         "versions": sale.versions,
         "buyer": sale.buyer_id,
         "seller": sale.seller_id,
         "price": amount(sale.money("price")),
     }
+    if offer.term == Term.ACCOUNT:
+        body["term"] = offer.term
     return Event("OfferAccepted", offer.id, body)
 
 

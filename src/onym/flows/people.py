@@ -146,7 +146,7 @@ def _link(row: Member, account_id: str, *, now: datetime) -> None:
     name_primary(row.id)
     lately = Link.objects.filter(
         namespace=row.namespace, account_id=account_id, unlinked_at__gt=now - links.KIN_AFTER
-    )
+    ).exclude(passed_on=True)  # who sold it whole is not one with whoever has it now
     for other in set(lately.values_list("member_id", flat=True)) - {row.id}:
         kin(one=row.id, other=other, reason="same_account")
 

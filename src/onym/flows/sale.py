@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 
@@ -17,9 +18,11 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
 from onym.core.events import Event, amount, published
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import appraisal, area, names, outgoing, record, recovery, screening
 from onym.flows import ledger as books
 from onym.flows import share as displaced
+from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks
 from onym.store.desk import document
 from onym.store.models import Handle, Member, Namespace, Payment, Sale
@@ -42,32 +45,35 @@ def agree(
     now: datetime,
     private: bool = False,
     instead_of: str | None = None,
+    term: Term = Term.HANDLE,
+    consented_at: datetime | None = None,
 ) -> Sale:
     """Fix buyer, seller and price of a handle whose row the caller has locked.
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
-    Refuses `area_stopped`, `staff_may_not`, `not_linked`, `own_handle`, `handle_locked`,
-    `sale_slot_taken`, `currency_mismatch`, `amount_too_small`, `country_needed`,
-    `amount_too_large`, `screening_held` and `screening_stale`: whoever agrees has asked for these
-    before, outside this transaction, so that a case stays written.
+    Refuses `area_stopped`, `staff_may_not`, `own_handle`, `sale_slot_taken`, `currency_mismatch`,
+    `amount_too_small`, `country_needed`, `amount_too_large`, what flows/term refuses, and
+    `screening_held` and `screening_stale`: whoever agrees has asked for these before, outside this
+    transaction, so that a case stays written.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
     price = price.expect(place.currency)
-    account = _buying_account(kind=kind, buyer=buyer, seller=seller, row=row)
+    _expect_strangers(kind=kind, buyer=buyer, seller=seller, row=row)
     handle.expect_unlocked(row.snapshot())
+    terms.expect_sellable(row, term=term, seller=seller)
+    account = terms.buying_account(row, term=term, buyer=buyer, consents=bool(consented_at))
     rules, schedule = guidelines_of(place.id, now), schedule_of(place.id, now)
     for party in (buyer, seller):
         screening.expect_within(party, price, what="price")
         screening.expect_clear(party)
     kind_: fees.Kind = "trade" if kind is core.Kind.TRADE else "primary"
-    loser = kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
     split, told = fees.whole(
         price=price,
         schedule=schedule,
         kind=kind_,
         due=_tax_on(buyer, kind=kind_, now=now),
-        displaces=loser,
+        displaces=term is Term.HANDLE and _displaces(row, kind=kind, seller=seller),
     )
     id_ = ids.new("sal")
     names.fill_slot(row, kind="sale", ref=id_, instead_of=instead_of, now=now)
@@ -89,6 +95,8 @@ def agree(
         tax_facts=told.facts,
         state=core.State.FUNDING,
         private=private,
+        term=term,
+        consented_at=consented_at,
         agreed_at=now,
         funding_until=now + rules.periods["payment_hours"],
     )
@@ -127,14 +135,18 @@ def expect_country(buyer: Member, *, now: datetime) -> None:
         tax.parse(table.text).rate(country=buyer.country, kind="trade")
 
 
-def _buying_account(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> str:
+def _displaces(row: Handle, *, kind: core.Kind, seller: Member) -> bool:
+    """Whether the platform takes the handle from an account that will have another one."""
+    return kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
+
+
+def _expect_strangers(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> None:
     if kind is core.Kind.HOUSE:
-        return row.namespace.custodian_account_id
+        return
     one, other = buyer.snapshot(), seller.snapshot()
-    account = people.buying_account(one)
+    people.buying_account(one)
     if people.is_kin(one, other) or row.account_id in one.accounts:
         raise OwnHandle("nobody buys from themselves")
-    return account
 
 
 def schedule_of(namespace: str, now: datetime) -> fees.Schedule:
@@ -168,7 +180,7 @@ def _policy(place: Namespace, now: datetime) -> dict[str, str]:
 
 
 def _agreed(sale: Sale) -> Event:
-    body = {
+    body: dict[str, Any] = {
         "sale": sale.id,
         "handle": sale.handle.handle,
         "mechanism": sale.mechanism,
@@ -177,6 +189,8 @@ def _agreed(sale: Sale) -> Event:
         "seller": sale.seller_id,
         "versions": sale.versions,
     }
+    if sale.term == Term.ACCOUNT:
+        body |= {"term": sale.term, "consent": True}
     figures = {name: amount(sale.money(name)) for name in ("price", *TERMS)}
     if sale.private:
         return Event("SaleAgreed", sale.id, body, figures)
@@ -266,6 +280,7 @@ def settled_event(sale: Sale) -> Event:
         "buyer": sale.buyer_id,
         "seller": sale.seller_id,
     }
+    body |= {"term": sale.term} if sale.term == Term.ACCOUNT else {}
     body |= {name: amount(sale.money(name)) for name in ("price", *TERMS)}
     if sale.private:
         opening = record.opening("SaleAgreed", sale.id, "price")
@@ -333,7 +348,8 @@ def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
     sale.why = why
     if sale.read_back_at is None:
         sale.read_back_at = now
-    write(sale, core.give_up(sale.snapshot(), holder=holder))
+    seen = terms.with_whom(sale, holder=holder)
+    write(sale, core.give_up(sale.snapshot(), holder=seen))
     sale.handle.locked_by = None
     sale.handle.save(update_fields=["locked_by"])
     order_refund(sale, now=now)

@@ -9,9 +9,11 @@ from django.db.models import F, Q
 
 from onym.core import handle
 from onym.core import sale as sales
+from onym.core import term as core_term
 from onym.core import transfer as core
 from onym.core.events import Event
 from onym.core.names import placeholder
+from onym.core.term import Term
 from onym.flows import (
     hook,
     invitation,
@@ -21,6 +23,7 @@ from onym.flows import (
     record,
     remedy,
     standing,
+    term,
     waiting,
     watch,
 )
@@ -34,10 +37,9 @@ SIGNS = ("last_login_at", "last_post_at", "last_api_at", "last_payment_at")
 
 def start(sale: Sale, *, row: Handle, to: str, now: datetime) -> Transfer:
     """Order the move of `row` (locked by the caller) to account `to`, for whom the sale waits."""
-    row.fence += 1
-    row.save(update_fields=["fence"])
+    fence, id_ = term.next_fence(row), ids.new("trf")
     transfer = Transfer.objects.create(
-        id=ids.new("trf"),
+        id=id_,
         namespace_id=sale.namespace_id,
         handle=row,
         sale=sale,
@@ -45,8 +47,9 @@ def start(sale: Sale, *, row: Handle, to: str, now: datetime) -> Transfer:
         to=to,
         placeholder=placeholder(sale.namespace.profile, row.account_id or to),
         expected_holder=row.account_id,
-        fence=row.fence,
+        fence=fence,
         started_at=now,
+        **term.ordered(id_, sale, to=sale.buyer),
     )
     record.defer("transfer.move", lock=transfer.id, transfer_id=transfer.id)
     return transfer
@@ -71,9 +74,10 @@ def hand_over(transfer: Transfer, *, holder: str, now: datetime) -> None:
     """A read-back shows the new holder: row, tenure and log say so from this transaction on."""
     row = transfer.handle
     before = row.account_id
-    if before == holder:
+    if before == holder and transfer.hands_to is None:
         return
     change_holder(row, to=holder, cause=_cause(transfer), now=now)
+    term.hand(transfer, now=now)
     hook.order(row, before=before, about=transfer.id, now=now)
     record.log(
         _read_back_event(transfer, before=before, after=holder),
@@ -136,12 +140,22 @@ def _read_back_event(transfer: Transfer, *, before: str | None, after: str) -> E
     }
     if transfer.sale_id:
         body["sale"] = transfer.sale_id
+    if transfer.hands_to_id is not None:
+        body |= {"term": Term.ACCOUNT.value, "wiped": list(wiped(transfer))}
     last = _last_delivered(transfer)
     if last is not None:
         body["previous_ref"] = last.id
     else:
         body |= _import_path(transfer)
     return Event("TransferReadBack", transfer.id, body)
+
+
+def wiped(order: Transfer) -> tuple[str, ...]:
+    """What the platform destroys with this hand-over of an account, beside its sessions."""
+    sale = order.sale
+    if sale is None or order.hands_to_id != sale.buyer_id:
+        return ()
+    return core_term.wiped(is_primary=sale.kind == sales.Kind.PRIMARY)
 
 
 def _last_delivered(transfer: Transfer) -> Transfer | None:
@@ -162,11 +176,17 @@ def _import_path(transfer: Transfer) -> dict[str, object]:
 
 
 def look(
-    *, transfer_id: str, holder: str | None, last_seen: datetime | None, vacated: str | None
+    *,
+    transfer_id: str,
+    holder: str | None,
+    last_seen: datetime | None,
+    vacated: str | None,
+    unfit: str = "",
 ) -> core.Look:
     """The last look's answers: mark the transfer as sent, or give the sale up.
 
-    `vacated` is the handle that the buyer's account holds now and gives up.
+    `vacated` is the handle that the buyer's account holds now and gives up; `unfit` why an account
+    that is sold whole may not change hands.
     """
     with transaction.atomic():
         row = rowlocks.transfer(transfer_id)
@@ -180,16 +200,18 @@ def look(
             last_seen=last_seen,
             known_last_seen=last_known(sale),
             funded_at=sale.funded_at if _may_return(sale) else None,
+            unfit="" if row.hands_to is None else unfit,
         )
         if verdict is core.Look.GO and _gives_up_a_locked_one(row):
             return core.Look.WAIT
         if verdict is core.Look.GO:
-            row.vacated = vacated
+            row.vacated = None if row.hands_to else vacated
             set_state(row, core.State.SENT, now=now)
         else:
             set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
             _end(row, sale, holder=holder, why=f"holder_{verdict.value}", now=now)
-            _recognise(sale.handle, holder=holder, now=now)
+            if verdict is not core.Look.UNFIT:
+                _recognise(sale.handle, holder=holder, now=now)
         return verdict
 
 
@@ -200,6 +222,7 @@ def _may_return(sale: Sale) -> bool:
 
 def _end(row: Transfer, sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
     """The move will not happen: the buyer's money goes back, or stays where it was settled."""
+    term.forget_address(row)
     if not _is_return(sale):
         sale_flow.give_up(sale, holder=holder, why=why, now=now)
     elif holder == row.to:  # somebody has given it back already
@@ -214,6 +237,8 @@ def _gives_up_a_locked_one(row: Transfer) -> bool:
     """Whether the buyer's account holds a handle in escrow, or is about to be given one, which
     would then go with this move (H6). Moves to one account are looked at one after the other.
     """
+    if row.hands_to is not None:
+        return False
     rowlocks.account(namespace=row.namespace_id, account_id=row.to)
     held = Handle.objects.filter(namespace_id=row.namespace_id, account_id=row.to)
     if held.filter(locked_by__isnull=False).exists():
@@ -292,7 +317,7 @@ def record_read_back(*, transfer_id: str, holder: str | None) -> bool:
             _order_bar(row, holder=holder)
         elif follows is core.Next.GIVE_UP:
             _end(row, sale, holder=holder, why=_why(row), now=now)
-            if holder != row.expected_holder:
+            if row.hands_to is None and holder != row.expected_holder:
                 _recognise(sale.handle, holder=holder, now=now)
         return follows in (core.Next.DELIVERED, core.Next.GIVE_UP)
 
@@ -304,9 +329,7 @@ def _why(row: Transfer) -> str:
 
 def _order_bar(row: Transfer, *, holder: str | None) -> None:
     """A fence above the move's, for the job to raise on the platform before it reads again."""
-    row.handle.fence += 1
-    row.handle.save(update_fields=["fence"])
-    row.bar_fence, row.bar_holder, row.bar_done = row.handle.fence, holder, None
+    row.bar_fence, row.bar_holder, row.bar_done = term.next_fence(row.handle), holder, None
     row.save(update_fields=["bar_fence", "bar_holder", "bar_done"])
 
 

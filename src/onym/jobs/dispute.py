@@ -7,6 +7,7 @@ from onym.core.errors import PlatformUnavailable
 from onym.core.transfer import State
 from onym.flows import dispute
 from onym.jobs.queue import again, task
+from onym.jobs.transfer import ask, read
 from onym.queries import transfer as orders
 
 
@@ -17,18 +18,10 @@ def take_back(*, transfer_id: str, attempt: int = 0) -> None:
         return
     order = orders.read(transfer_id)
     platform = ports.platform(order.namespace)
-    said = platform.move(
-        handle=order.handle,
-        source=order.source,
-        to=order.to,
-        placeholder=order.placeholder,
-        expected_holder=order.expected_holder,
-        fence=order.fence,
-        key=order.id,
-    )
+    said = ask(order, platform)
     state = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
     try:
-        holder = platform.holder(handle=order.handle).account_id
+        holder = read(order, platform)
     except PlatformUnavailable:
         holder, state = None, State.UNKNOWN
     if not dispute.record_return(transfer_id=transfer_id, state=state, holder=holder):

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 
 from onym import ports
+from onym.core import term
 from onym.core.errors import PlatformUnavailable
 from onym.core.transfer import Look, State
+from onym.flows import term as terms
 from onym.flows import transfer
 from onym.jobs.queue import again, task
-from onym.ports.platform import Platform
+from onym.ports.account import address_digest
+from onym.ports.platform import (
+    Outcome,
+    Platform,
+)
 from onym.queries import transfer as orders
 
 
@@ -35,16 +41,7 @@ def _step(order: orders.Order, platform: Platform) -> bool:
             return verdict is not Look.WAIT
         order = orders.read(order.id)  # it knows by now what the receiving account gives up
     if order.state in (State.PENDING, State.SENT, State.UNKNOWN):
-        said = platform.move(
-            handle=order.handle,
-            source=order.source,
-            to=order.to,
-            placeholder=order.placeholder,
-            expected_holder=order.expected_holder,
-            fence=order.fence,
-            key=order.id,
-            retain=order.retain,
-        )
+        said = ask(order, platform)
         answered = State.DONE if said.done else State.REFUSED if said.refused else State.UNKNOWN
         transfer.record_move(transfer_id=order.id, state=answered, reason=said.code or "")
     if _read_back(order, platform):
@@ -52,8 +49,46 @@ def _step(order: orders.Order, platform: Platform) -> bool:
     return _bar(order.id, platform) and _read_back(order, platform)
 
 
+def ask(order: orders.Order, platform: Platform) -> Outcome:
+    """The one write that the order is about: the handle moves, or its account is handed over."""
+    if order.account is not None:
+        return platform.hand_over(
+            account_id=order.to,
+            email=order.account.address,
+            fence=order.fence,
+            key=order.id,
+            wipe=order.account.wipe,
+            handle=order.handle,
+        )
+    return platform.move(
+        handle=order.handle,
+        source=order.source,
+        to=order.to,
+        placeholder=order.placeholder,
+        expected_holder=order.expected_holder,
+        fence=order.fence,
+        key=order.id,
+        retain=order.retain,
+    )
+
+
+def read(order: orders.Order, platform: Platform) -> str | None:
+    """Who has what was ordered: the handle's holder, or the account once it is handed over."""
+    if order.account is None:
+        return platform.holder(handle=order.handle).account_id
+    told = platform.handed_over(account_id=order.to)
+    is_handed = term.is_handed(
+        fence=order.fence,
+        told_fence=told.fence,
+        address=address_digest(order.account.address),
+        told_address=told.address,
+        is_over=order.account.is_over,
+    )
+    return order.to if is_handed else None
+
+
 def _read_back(order: orders.Order, platform: Platform) -> bool:
-    holder = platform.holder(handle=order.handle).account_id
+    holder = read(order, platform)
     return transfer.record_read_back(transfer_id=order.id, holder=holder)
 
 
@@ -62,16 +97,22 @@ def _bar(transfer_id: str, platform: Platform) -> bool:
     order = orders.order(transfer_id)
     if order is None or order.bar is None or order.bar.done is not None:
         return False
-    bar = order.bar
-    said = platform.move(
-        handle=order.handle,
-        source=bar.holder,
-        to=bar.holder,
-        placeholder=None,
-        expected_holder=bar.holder,
-        fence=bar.fence,
-        key=f"{order.id}-bar-{bar.fence}",
-    )
+    bar, key = order.bar, f"{order.id}-bar-{order.bar.fence}"
+    if order.account is not None:
+        last = platform.handed_over(account_id=order.to).fence
+        said = platform.hand_over(
+            account_id=order.to, email=None, fence=bar.fence, key=key, last=last
+        )
+    else:
+        said = platform.move(
+            handle=order.handle,
+            source=bar.holder,
+            to=bar.holder,
+            placeholder=None,
+            expected_holder=bar.holder,
+            fence=bar.fence,
+            key=key,
+        )
     if not said.unknown:
         transfer.record_bar(transfer_id=order.id, fence=bar.fence, done=said.done)
     return not said.unknown
@@ -85,6 +126,7 @@ def _look(order: orders.Order, platform: Platform) -> Look:
         holder=holder,
         last_seen=last_seen(platform, order.source),
         vacated=buyer["handle"] if buyer else None,
+        unfit=terms.unfit(buyer or {}),
     )
 
 

@@ -8,17 +8,28 @@ from __future__ import annotations
 import hashlib
 import html
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver, address_digest
 from onym.ports.atproto_accounts import PROFILE, Accounts, checked
 from onym.ports.atproto_moves import Moves
 from onym.ports.journal import PATIENCE, Book, Journal, Write
-from onym.ports.platform import AccountRow, Answer, Capabilities, Holding, Notice, Outcome
+from onym.ports.platform import (
+    AccountRow,
+    Answer,
+    Capabilities,
+    Holding,
+    Notice,
+    Outcome,
+)
 from onym.ports.xrpc import Said, Xrpc
 
 SIGNALS = ("created_at", "last_post_at", "status")
+ADDRESS = "email_sha256"
+_EMAIL = "com.atproto.admin.updateAccountEmail"
+_PASSWORD = "com.atproto.admin.updateAccountPassword"  # noqa: S105 - the name of an order
 WIPED: Sequence[str] = ()
 """What a hand-over destroys: a PDS holds neither messages nor contacts."""
 
@@ -127,7 +138,15 @@ class Atproto:
         return self._keep("unreserve", handle, key)
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Hand the whole account to whoever reads `email`; refused unless it is switched on.
 
@@ -135,15 +154,25 @@ class Atproto:
         """
         if not self._hands_over:
             return Outcome(Answer.REFUSED, "not_supported", "whole accounts stay where they are")
-        address = hashlib.sha256(email.encode()).hexdigest()
-        wish = {"verb": "hand_over", "account_id": account_id, "email_sha256": address}
+        wish: dict[str, Any] = {"verb": "hand_over", "account_id": account_id, "fence": fence}
+        wish |= {"wipe": list(wipe), "handle": handle, "last": last}
+        if email is not None:
+            wish[ADDRESS] = address_digest(email)
         return self._book.once(
             key=key,
             subject=f"account:{account_id}",
-            wish=wish | {"fence": fence, "wipe": list(wipe)},
+            wish=wish,
+            names=() if handle is None else {f"handle:{handle}"},
             fence=fence,
-            beside={"email": email},
+            beside={} if email is None else {"email": email},
         )
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """The fence is the market's own note, the address the PDS's word."""
+        done = self._book.last(f"account:{account_id}", having=ADDRESS)
+        info = self._accounts.info(account_id)
+        address = address_digest(info.email) if info is not None and info.email else None
+        return HandedOver(int(done["fence"]) if done else 0, address)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str
@@ -208,28 +237,42 @@ class Atproto:
             return Outcome(Answer.UNKNOWN, "no_answer", trouble.detail)
 
     def _handed_over(self, write: Write) -> Outcome:
-        """Password and sessions first, so that the former holder cannot ask by the old address."""
+        """The address first: the PDS takes none that another of its accounts has, and then nothing
+        is done. Once it is changed, the order is taken up again until all is.
+        """
         did, email = str(write.wish["account_id"]), write.beside.get("email")
+        refusal = "" if write.progress else self._unfit(write)
+        if refusal:
+            return Outcome(Answer.REFUSED, refusal)
+        if ADDRESS not in write.wish:
+            return Outcome(Answer.DONE, facts={"account_id": did})
         if email is None:
             return Outcome(Answer.UNKNOWN, "in_progress")
-        if self._accounts.info(did) is None:
-            return Outcome(Answer.REFUSED, "account_unknown")
-        password = secrets.token_urlsafe(32)
-        orders: Sequence[tuple[str, Mapping[str, Any]]] = (
-            ("com.atproto.admin.updateAccountPassword", {"did": did, "password": password}),
-            ("com.atproto.admin.updateAccountEmail", {"account": did, "email": email}),
-        )
-        for method, wish in orders:
-            said = self._xrpc.order(method, wish)
-            if not said.sure:
-                return Outcome(Answer.UNKNOWN, "no_answer", said.message)
-            if said.error:
-                return Outcome(Answer.REFUSED, "address_refused", said.message)
-        ended = self._end_app_passwords(did, password)
-        if not ended.done:
+        write.note(began=True)
+        said = self._xrpc.order(_EMAIL, {"account": did, "email": email})
+        if not said.done and self._accounts.is_anothers(email, than=did):
+            return Outcome(Answer.REFUSED, "address_taken", "another account has this address")
+        ended = self._shut_out(did, secrets.token_urlsafe(32)) if said.done else said
+        info = self._accounts.info(did) if ended.done else None
+        if info is None or address_digest(info.email) != write.wish[ADDRESS]:
             return Outcome(Answer.UNKNOWN, "no_answer", ended.message)
         self._xrpc.order("com.atproto.server.requestPasswordReset", {"email": email}, token="")
         return Outcome(Answer.DONE, facts={"account_id": did, "wiped": list(WIPED)})
+
+    def _unfit(self, write: Write) -> str:
+        """Why the account is not the one that was meant, before anything is changed."""
+        info = self._accounts.info(str(write.wish["account_id"]))
+        if info is None:
+            return "account_unknown"
+        handle, last = write.wish.get("handle"), write.wish.get("last")
+        if handle is not None and info.handle != self._accounts.full(handle):
+            return "stale"
+        return "stale" if last not in (None, self.handed_over(account_id=info.did).fence) else ""
+
+    def _shut_out(self, did: str, password: str) -> Said:
+        """A password that nobody knows, and no session or app password beside it."""
+        said = self._xrpc.order(_PASSWORD, {"did": did, "password": password})
+        return self._end_app_passwords(did, password) if said.done else said
 
     def _end_app_passwords(self, did: str, password: str) -> Said:
         """They outlive a new password, and only the account itself may end them: so sign in."""

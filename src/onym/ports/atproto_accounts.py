@@ -125,6 +125,23 @@ class Accounts:
             return self._among_inactive(full)
         raise PlatformUnavailable(f"the PDS does not say who holds {full}: {told.message}")
 
+    def is_anothers(self, email: str, *, than: str) -> bool:
+        """Whether another account has this mail address, which the PDS gives to one alone.
+
+        It can be told only by looking at all of them: for an order that failed, not for each.
+        """
+        cursor: str | None = None
+        while True:
+            more = {"cursor": cursor} if cursor else {}
+            told = self._xrpc.read("com.atproto.sync.listRepos", limit=PAGE, **more)
+            dids = [str(one["did"]) for one in told["repos"] if one["did"] != than]
+            wanted = email.strip().lower()
+            if any(info.email.strip().lower() == wanted for info in self.infos(dids)):
+                return True
+            cursor = told.get("cursor")
+            if not cursor or not told["repos"]:
+                return False
+
     def owner(self, info: Info | None) -> str | None:
         """The account as the market knows it: all of the custodian's are the custodian."""
         if info is None:

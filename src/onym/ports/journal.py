@@ -34,6 +34,8 @@ class Journal(Protocol):
 
     def highest_fence(self, subject: str) -> int: ...
 
+    def last_done(self, subject: str, *, having: str) -> Mapping[str, Any] | None: ...
+
     def begin(
         self, *, key: str, subject: str, fence: int | None, wish: Mapping[str, Any]
     ) -> Mapping[str, Any]: ...
@@ -100,6 +102,10 @@ class Book:
             if _text(known["wish"]) != _text(wish):
                 return Outcome(Answer.REFUSED, "idempotency_mismatch", "another wish had this key")
             return self._go(known, beside)
+
+    def last(self, subject: str, *, having: str) -> Mapping[str, Any] | None:
+        """The last write about `subject` that was done and whose wish has the field `having`."""
+        return self._journal.last_done(subject, having=having)
 
     def _first(
         self,

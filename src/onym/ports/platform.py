@@ -24,6 +24,7 @@ import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.signatures import Signer
 
 
@@ -78,9 +79,8 @@ class Answer(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """`code` and `detail` say why; `facts` is what the platform answered beside them.
-
-    `retry_after` is for how many seconds it asked to be left alone.
+    """`code` and `detail` say why, `facts` is what the platform answered beside them, `retry_after`
+    for how many seconds it asked to be left alone.
     """
 
     answer: Answer
@@ -182,8 +182,18 @@ class Platform(Protocol):
     def unreserve(self, *, handle: str, key: str) -> Outcome: ...
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome: ...
+
+    def handed_over(self, *, account_id: str) -> HandedOver: ...
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str
@@ -313,14 +323,31 @@ class SignedHttp:
         return self._write(f"/handles/{quote(handle, safe='')}/unreserve", {}, key)
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Hand the whole account to whoever reads `email`: its credentials are void at once.
 
-        `wipe` names what is destroyed beside them: messages, contacts. Sessions always end.
+        `wipe` names what goes, too: messages, contacts. `stale` unless the account holds `handle`
+        and its last hand-over had the fence `last`, where named. Without `email`, a bar.
         """
-        wish = {"email": email, "fence": fence, "wipe": list(wipe)}
+        wish = {"email": email, "fence": fence, "wipe": list(wipe), "handle": handle, "last": last}
         return self._write(f"/accounts/{quote(account_id, safe='')}/hand-over", wish, key)
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """The read-back of `hand_over`: which one is in force, and whose address."""
+        found = self._read(f"/accounts/{quote(account_id, safe='')}/hand-over") or {}
+        fence, address = found.get("fence"), found.get("address")
+        if type(fence) is not int or not isinstance(address, str | None):
+            raise PlatformUnavailable("the platform does not say to whom the account was handed")
+        return HandedOver(fence, address)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.journal import Book, Journal, Write
 from onym.ports.platform import (
     AccountRow,
@@ -144,10 +145,23 @@ class Scim:
         return _not_supported(handle, key)
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Refused: SCIM cannot end sessions, so the former holder would stay signed in."""
-        return _not_supported(account_id, email, fence, key, wipe)
+        return _not_supported(account_id, email, fence, key, wipe, handle, last)
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """No account ever was."""
+        del account_id
+        return HandedOver(0, None)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str

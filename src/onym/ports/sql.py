@@ -22,6 +22,7 @@ from psycopg.rows import dict_row
 
 from onym.core import names
 from onym.core.errors import HandleMalformed, Malformed, PlatformUnavailable
+from onym.ports.account import HandedOver
 from onym.ports.platform import (
     COLUMNS,
     INSTANTS,
@@ -200,11 +201,24 @@ class Sql:
         return self._once(key, {"unreserve": handle}, lambda db: self._unreserve(db, handle))
 
     def hand_over(
-        self, *, account_id: str, email: str, fence: int, key: str, wipe: Sequence[str] = ()
+        self,
+        *,
+        account_id: str,
+        email: str | None,
+        fence: int,
+        key: str,
+        wipe: Sequence[str] = (),
+        handle: str | None = None,
+        last: int | None = None,
     ) -> Outcome:
         """Refused: whoever may write to the table of handles may not read or end credentials."""
-        del account_id, email, fence, key, wipe
+        del account_id, email, fence, key, wipe, handle, last
         return Outcome(Answer.REFUSED, "not_supported", "whole accounts stay where they are")
+
+    def handed_over(self, *, account_id: str) -> HandedOver:
+        """No account ever was."""
+        del account_id
+        return HandedOver(0, None)
 
     def notify(
         self, *, account_id: str, kind: str, text: str, href: str | None, key: str

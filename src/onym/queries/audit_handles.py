@@ -82,6 +82,20 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         select id || ' is ' || state || ', but the buyer holds it' from store_sale
         where state in ('refunding', 'refunded') and read_back_account_id = buyer_account_id
         union all
+        select s.id || ' is ' || s.state || ', but the account is its buyer''s'
+        from store_sale s join store_transfer t on t.sale_id = s.id
+        where s.term = 'account' and s.state in ('refunding', 'refunded')
+          and t.hands_to_id = s.buyer_id and t.read_back_account_id is not null
+          and not exists (
+            select from store_transfer back where back.sale_id = s.id and back.fence > t.fence
+              and back.hands_to_id = s.seller_id and back.read_back_account_id is not null)
+        union all
+        select s.id || ' sold an account whole, and ' || k.member_id || ' has it'
+        from store_sale s join store_link k
+          on k.namespace_id = s.namespace_id and k.account_id = s.seller_account_id
+        where s.term = 'account' and s.state in ('inspection', 'settled')
+          and k.member_id = s.seller_id and k.linked_at < s.agreed_at and k.unlinked_at is null
+        union all
         select o.id || ' is paid for ' || s.id || ', which is ' || s.state
         from store_payout o join store_sale s on s.id = o.sale_id
         where s.state <> 'settled' and o.state <> 'withheld'
@@ -89,7 +103,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         select s.id || ' is settled without a read-back of its transfer' from store_sale s
         where s.state = 'settled' and not exists (
             select from store_transfer t where t.sale_id = s.id and t.state = 'done'
-              and t.read_back_account_id = s.buyer_account_id)
+              and t.read_back_account_id = s.buyer_account_id
+              and (s.term = 'handle' or t.hands_to_id = s.buyer_id))
         """,
     ),
     (
@@ -110,6 +125,12 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         from store_transfer late join store_transfer early
           on early.handle_id = late.handle_id and early.fence < late.fence
         where early.state in ('pending', 'sent', 'unknown')
+        union all
+        select one.id || ' uses the fence of ' || other.id || ' for account ' || one."to"
+        from store_transfer one join store_transfer other
+          on other.namespace_id = one.namespace_id and other."to" = one."to" and other.id > one.id
+        where one.hands_to_id is not null and other.hands_to_id is not null
+          and other.fence in (one.fence, one.bar_fence)
         """,
     ),
     (
@@ -213,7 +234,8 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         group by sale_id, kind having count(*) > 1
         union all
         select sale_id || ': ' || count(*) || ' moves' from store_transfer
-        where state = 'done' and sale_id is not null group by sale_id, "to" having count(*) > 1
+        where state = 'done' and sale_id is not null
+        group by sale_id, "to", hands_to_id having count(*) > 1
         union all
         select 'job ' || id || ' (' || task_name || ') failed for good'
         from procrastinate_jobs where status = 'failed'

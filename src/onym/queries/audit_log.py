@@ -40,7 +40,7 @@ with first_price as (
     union all select t.id, 'TransferReadBack' from store_transfer t
               join store_sale s on s.id = t.sale_id
               where t.state = 'done' and t.read_back_account_id = s.buyer_account_id
-                and t.source is distinct from s.buyer_account_id
+                and (t.source is distinct from s.buyer_account_id or t.hands_to_id is not null)
     union all select id, 'DirectoryImported' from store_directoryimport
     union all select id, 'AppealDecided' from store_appeal where state in ('upheld', 'rejected')
     union all select l.id, 'PriceSet' from store_listing l

@@ -136,11 +136,13 @@ def guidelines_of(looked: Ground) -> guidelines.Guidelines:
     return guidelines.parse(row.text)
 
 
+TURNS = ("PhaseSet", "ReleaseStopSet", "AreaStopSet", "WholeAccountsSet")
+"""Events that tell of a switch."""
+
+
 def turned(looked: Ground) -> list[dict[str, Any]]:
     """Every turn of a switch, the latest first, with its leaf and who did it."""
-    rows = Event.objects.filter(
-        namespace=looked.place, type__in=("PhaseSet", "ReleaseStopSet", "AreaStopSet")
-    ).order_by("-seq")[:SHOWN]
+    rows = Event.objects.filter(namespace=looked.place, type__in=TURNS).order_by("-seq")[:SHOWN]
     found = [(row, json.loads(bytes(row.entry))["body"]) for row in rows]
     people = Member.objects.in_bulk({body["by"] for _, body in found if "by" in body})
     return [
@@ -151,6 +153,7 @@ def turned(looked: Ground) -> list[dict[str, Any]]:
             "before": body.get("before"),
             "on": body.get("on"),
             "area": body.get("area"),
+            "whole": row.type == "WholeAccountsSet",
             "who": name_of(people.get(body.get("by", ""))),
             "approved": "approval" in body,
         }
@@ -190,6 +193,7 @@ def switches(namespace: str | Ground) -> dict[str, Any]:
         "title": row.title,
         "phase": row.phase,
         "release_stop": row.release_stop,
+        "whole_accounts": row.whole_accounts,
         "stopped": list(looked.stopped),
         "currency": row.currency,
         "now": looked.now,

@@ -123,6 +123,8 @@ def _sales(row: Member) -> list[dict[str, Any]]:
             "id": one.id,
             "as": "buyer" if one.buyer_id == row.id else "seller",
             "handle": one.handle.handle,
+            "term": one.term,
+            "consented_at": one.consented_at if one.buyer_id == row.id else None,
             "state": one.state,
             "agreed_at": one.agreed_at,
             "gross": one.money("gross"),

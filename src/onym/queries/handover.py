@@ -56,4 +56,5 @@ def _view(row: Event, *, vacated: str | None) -> dict[str, Any]:
         "vacated": vacated,
         "transfer": row.ref,
         "sale": body.get("sale"),
+        "term": body.get("term", "handle"),
     }

@@ -46,6 +46,7 @@ def view(row: Listing) -> dict[str, Any]:
         "handle": row.handle.handle,
         "seller": row.seller_id,
         "price": Money(row.price_minor, row.currency),
+        "term": row.term,
         "state": row.state,
         "opened_at": row.opened_at,
         "closed_at": row.closed_at,

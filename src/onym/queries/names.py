@@ -156,6 +156,7 @@ def sale_of(row: Any) -> dict[str, Any] | None:
     }
     if slot.kind == "listing":
         brief["price"] = Money(row.price_minor, row.price_currency)
+        brief["term"] = row.listing_term
     return brief
 
 

@@ -112,6 +112,7 @@ def view(row: Offer) -> dict[str, Any]:
         "buyer": row.buyer_id,
         "holder": {"account_id": row.holder_account_id},
         "price": Money(row.price_minor, row.currency),
+        "term": row.term,
         "state": row.state,
         "turn": row.turn,
         "made_at": row.made_at,

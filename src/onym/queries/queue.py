@@ -85,7 +85,7 @@ def wish(payload: Mapping[str, Any]) -> dict[str, Any]:
     """What is proposed, without who the candidates are."""
     said = {
         name: payload[name]
-        for name in ("list", "add", "remove", "criteria", "area")
+        for name in ("list", "add", "remove", "criteria", "area", "term")
         if name in payload
     }
     if "starts_at" in payload:

@@ -75,6 +75,8 @@ def view(row: Sale) -> dict[str, Any]:
         "handle": row.handle.handle,
         "kind": row.kind,
         "mechanism": row.mechanism,
+        "term": row.term,
+        "consented_at": row.consented_at,
         "state": row.state,
         "frozen": row.frozen,
         "buyer": row.buyer_id,

@@ -126,6 +126,7 @@ def touched(found: Ground) -> Any:
         .select_related("saleslot")
         .annotate(
             price_minor=Subquery(listing.values("price_minor")[:1]),
+            listing_term=Subquery(listing.values("term")[:1]),
             price_currency=Subquery(listing.values("currency")[:1]),
             mechanism=Subquery(Sale.objects.filter(pk=slot).values("mechanism")[:1]),
             tenures=ArraySubquery(tenures.values_list(JSONObject(**{f: f for f in TENURE}))),

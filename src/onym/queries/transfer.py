@@ -6,8 +6,19 @@ from dataclasses import dataclass
 
 from onym.core import sale as sales
 from onym.core.names import placeholder
+from onym.core.term import wiped
 from onym.core.transfer import Bar, State, is_kept
+from onym.store import clock
 from onym.store.models import Handle, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A whole account on its way: to whom, what is destroyed, whether the time for it is over."""
+
+    address: str
+    wipe: tuple[str, ...]
+    is_over: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +36,7 @@ class Order:
     fence: int
     retain: bool
     bar: Bar | None
+    account: Account | None = None
 
 
 def order(transfer_id: str) -> Order | None:
@@ -39,7 +51,9 @@ def order(transfer_id: str) -> Order | None:
 
 def read(transfer_id: str) -> Order:
     """The order as it was written, whatever became of its sale."""
-    return _order(Transfer.objects.select_related("handle", "namespace").get(pk=transfer_id))
+    return _order(
+        Transfer.objects.select_related("handle", "sale", "namespace").get(pk=transfer_id)
+    )
 
 
 def _order(row: Transfer) -> Order:
@@ -55,6 +69,18 @@ def _order(row: Transfer) -> Order:
         fence=row.fence,
         retain=is_kept(row.vacated, placeholder=placeholder(row.namespace.profile, row.to)),
         bar=row.bar(),
+        account=_account(row),
+    )
+
+
+def _account(row: Transfer) -> Account | None:
+    if row.hands_to_id is None or row.sale is None:
+        return None
+    is_first, until = row.hands_to_id == row.sale.buyer_id, row.sale.delivery_until
+    return Account(
+        address=row.address if row.address_sealed else "",
+        wipe=wiped(is_primary=is_first and row.sale.kind == sales.Kind.PRIMARY),
+        is_over=not is_first or (until is not None and clock.now() >= until),
     )
 
 

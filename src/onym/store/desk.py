@@ -17,6 +17,7 @@ class Namespace(models.Model):
     release_stop = models.BooleanField(default=True)
     minimum_offer_minor = models.BigIntegerField(default=0)
     custodian_account_id = models.TextField(default="custodian")
+    whole_accounts = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
 
     class Meta:

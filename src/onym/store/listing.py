@@ -7,6 +7,7 @@ from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from onym.core import listing as core
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.store.desk import Namespace
 from onym.store.names import Handle
 from onym.store.people import Member
@@ -22,6 +23,7 @@ class Listing(models.Model):
     price_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=10, default="open")
+    term = models.CharField(max_length=7, default="handle", db_default="handle")
     versions = models.JSONField(default=dict)
     opened_at = models.DateTimeField()
     closed_at = models.DateTimeField(null=True)
@@ -32,6 +34,7 @@ class Listing(models.Model):
                 name="one_open_listing", fields=("handle",), condition=Q(state="open")
             ),
             CheckConstraint(name="listing_state", condition=Q(state__in=list(core.State))),
+            CheckConstraint(name="listing_term", condition=Q(term__in=list(Term))),
             CheckConstraint(name="listing_price", condition=Q(price_minor__gt=0)),
         )
 
@@ -41,4 +44,5 @@ class Listing(models.Model):
             seller=self.seller_id,
             price=Money(self.price_minor, self.currency),
             state=core.State(self.state),
+            term=Term(self.term),
         )

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint, Index, Q, UniqueConstraint
 from onym.core import answer
 from onym.core import offer as core
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.store.desk import Namespace
 from onym.store.names import Handle
 from onym.store.people import Member
@@ -28,6 +29,8 @@ class Offer(models.Model):
     price_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     state = models.CharField(max_length=10, default="open")
+    term = models.CharField(max_length=7, default="handle", db_default="handle")
+    consented_at = models.DateTimeField(null=True)
     turn = models.CharField(max_length=6, default="seller")
     token_digest = models.CharField(max_length=64, unique=True)
     mail_digest = models.CharField(max_length=64, null=True)
@@ -44,6 +47,11 @@ class Offer(models.Model):
             ),
             CheckConstraint(name="offer_state", condition=Q(state__in=list(core.State))),
             CheckConstraint(name="offer_turn", condition=Q(turn__in=list(core.Turn))),
+            CheckConstraint(
+                name="offer_term",
+                condition=Q(term=Term.HANDLE, consented_at=None)
+                | Q(term=Term.ACCOUNT, consented_at__isnull=False),
+            ),
             CheckConstraint(name="offer_price", condition=Q(price_minor__gt=0)),
         )
         indexes = (Index(name="offer_by_letter", fields=("mail_digest",)),)
@@ -56,6 +64,7 @@ class Offer(models.Model):
             price=Money(self.price_minor, self.currency),
             state=core.State(self.state),
             turn=core.Turn(self.turn),
+            term=Term(self.term),
             expires_at=self.expires_at,
         )
 

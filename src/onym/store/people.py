@@ -87,7 +87,7 @@ class MailAddress(models.Model):
 
 
 class Link(models.Model):
-    """A member's proven hold on an account of the platform."""
+    """A member's proven hold on an account of the platform; `passed_on`: it was sold whole."""
 
     namespace = models.ForeignKey(Namespace, models.PROTECT)
     member = models.ForeignKey(Member, models.CASCADE)
@@ -96,6 +96,7 @@ class Link(models.Model):
     linked_at = models.DateTimeField()
     unlinks_at = models.DateTimeField(null=True)
     unlinked_at = models.DateTimeField(null=True)
+    passed_on = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = (

@@ -74,6 +74,11 @@ class Writes:
         found = self._rows().filter(subject=subject).aggregate(highest=Max("fence"))
         return int(found["highest"] or 0)
 
+    def last_done(self, subject: str, *, having: str) -> dict[str, Any] | None:
+        """The write with the highest fence that was done and whose wish has the field `having`."""
+        rows = self._rows().filter(subject=subject, answer="done", fence__isnull=False)
+        return _columns(rows.filter(wish__has_key=having).order_by("-fence"))
+
     def begin(
         self, *, key: str, subject: str, fence: int | None, wish: Mapping[str, Any]
     ) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from django.db.models import CheckConstraint, F, Index, Q, UniqueConstraint
 from onym.core import sale as core
 from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.store.desk import Namespace
 from onym.store.names import Handle
 from onym.store.people import Member
@@ -37,6 +38,8 @@ class Sale(models.Model):
     versions = models.JSONField(default=dict)
     tax_facts = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     state = models.CharField(max_length=16)
+    term = models.CharField(max_length=7, default="handle", db_default="handle")
+    consented_at = models.DateTimeField(null=True)
     private = models.BooleanField(default=False)
     frozen = models.BooleanField(default=False, db_default=False)
     agreed_at = models.DateTimeField()
@@ -71,6 +74,11 @@ class Sale(models.Model):
             ),
             CheckConstraint(
                 name="not_with_oneself", condition=~Q(buyer=F("seller")) | Q(kind=core.Kind.HOUSE)
+            ),
+            CheckConstraint(
+                name="sale_term",
+                condition=Q(term=Term.HANDLE, consented_at=None)
+                | Q(term=Term.ACCOUNT, consented_at__isnull=False),
             ),
             UniqueConstraint(
                 name="one_live_sale_per_handle",
@@ -108,6 +116,7 @@ class Sale(models.Model):
             inspection_until=self.inspection_until,
             read_back_account_id=self.read_back_account_id,
             frozen=self.frozen,
+            term=Term(self.term),
         )
 
 

@@ -6,13 +6,19 @@ from django.db import models
 from django.db.models import CheckConstraint, Q, UniqueConstraint
 
 from onym.core import transfer as core
+from onym.store import secrets
 from onym.store.desk import Namespace
 from onym.store.names import Handle
+from onym.store.people import Member
 from onym.store.sale import Sale
 
 
 class Transfer(models.Model):
-    """One ordered write to the platform; the fence makes a late one harmless."""
+    """One ordered write to the platform; the fence makes a late one harmless.
+
+    `hands_to` is who gets the whole account that holds the handle, at an address that is kept as
+    long as it is needed; null where the handle alone moves.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     namespace = models.ForeignKey(Namespace, models.PROTECT)
@@ -33,12 +39,23 @@ class Transfer(models.Model):
     bar_fence = models.BigIntegerField(null=True)
     bar_holder = models.TextField(null=True)
     bar_done = models.BooleanField(null=True)
+    hands_to = models.ForeignKey(Member, models.PROTECT, null=True)
+    address_sealed = models.BinaryField(default=b"", db_default=b"")
 
     class Meta:
         constraints = (
             CheckConstraint(name="transfer_state", condition=Q(state__in=list(core.State))),
             UniqueConstraint(name="one_transfer_per_fence", fields=("handle", "fence")),
         )
+
+    @property
+    def address(self) -> str:
+        return secrets.open_(self.address_sealed, place=self.place(self.id))
+
+    @staticmethod
+    def place(id_: str) -> str:
+        """The associated data under which an order's address is sealed."""
+        return f"transfer.address/{id_}"
 
     def bar(self) -> core.Bar | None:
         """The last bar that was ordered before a refund."""

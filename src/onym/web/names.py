@@ -10,7 +10,9 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core.errors import Refusal
+from onym.core.handle import State
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import form, listing, offer
 from onym.flows import reclaim as reclaims
 from onym.queries import fees, ground, names, people, plan, trend
@@ -73,6 +75,7 @@ def _handle(request: HttpRequest, name: str, refusal: Refusal | None) -> HttpRes
     holder = told["handle"]["holder"]
     told |= {
         "prices": [(sold["at"], sold["price"]) for sold in reversed(told["history"])],
+        "sells_idle": told["handle"]["state"] == State.RELEASED,
         "is_mine": bool(who and holder and holder["account_id"] in who.accounts),
         "led_from": _led_from(request, told["handle"]["handle"]),
         "refusal": refusal,
@@ -113,13 +116,24 @@ def _do(fields: dict[str, str], name: str, who: people.Caller) -> str:
     place, by = settings.NAMESPACE, who.id
     match fields.get("do", ""):
         case "offer":
-            made = offer.make(namespace=place, handle=name, buyer=by, price=_price(fields))
+            whole = fields.get("term") == Term.ACCOUNT
+            made = offer.make(
+                namespace=place,
+                handle=name,
+                buyer=by,
+                price=_price(fields),
+                term=Term.ACCOUNT if whole else Term.HANDLE,
+                consents=whole,
+            )
             return f"/offers/{made.id}"
         case "list":
             people.expect_fresh_factor(who)
             listing.open_(namespace=place, handle=name, seller=by, price=_price(fields))
         case "buy":
-            return f"/sales/{listing.buy(listing_id=fields.get('listing', ''), buyer=by).id}"
+            bought = listing.buy(
+                listing_id=fields.get("listing", ""), buyer=by, consents="consent" in fields
+            )
+            return f"/sales/{bought.id}"
         case "withdraw":
             listing.withdraw(listing_id=fields.get("listing", ""), by=by)
         case "minimum":

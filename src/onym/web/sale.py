@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
+from onym.core.sale import Kind
 from onym.flows import bank, checkout, form, payments, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
@@ -48,6 +49,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfers": transfers.offered(settings.NAMESPACE),
         "covered": _covered(view, who.id),
         "steps": steps.of_sale(view),
+        "is_first": view["kind"] == Kind.PRIMARY,
         "hooks": hook.of_sale(id),
         "checkout": checkouts.offered(),
         "methods": checkouts.methods_offered(),

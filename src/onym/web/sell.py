@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -10,8 +11,10 @@ from django.shortcuts import render
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as said
 
+from onym.core import term as terms
 from onym.core.errors import NotAllowed, NotFound, Refusal, StaffMayNot
 from onym.core.money import Money
+from onym.core.term import Term
 from onym.flows import form
 from onym.flows import listing as flow
 from onym.queries import appraisal, fees, ground, holding, names, payments, people, trend
@@ -66,12 +69,14 @@ def _handle(
     if held is None:
         raise NotAllowed("only its holder sells a handle")
     typed = (form.typed(request) or request.GET).get("price", "")
+    term = _term(form.typed(request) or request.GET)
     sums, wrong = _sums(place, typed)
     help_ = _help(place, held)
     told = {
         "held": held,
         "picks": [(gettext(words), help_[name]) for name, words in PICKS.items()],
         "typed": typed,
+        "term": term if place.place.whole_accounts else Term.HANDLE,
         "sums": sums,
         "wrong": wrong,
         "help": help_,
@@ -80,6 +85,10 @@ def _handle(
         "refusal": refusal,
     }
     return render(request, "sell_handle.html", told, status=refusal.status if refusal else 200)
+
+
+def _term(fields: Mapping[str, str]) -> Term:
+    return terms.read(fields.get("term", Term.HANDLE))
 
 
 def _sums(place: Ground, typed: str) -> tuple[fees.Sums | None, Refusal | None]:
@@ -117,7 +126,9 @@ def _do(fields: dict[str, str], name: str, who: people.Caller) -> str:
     if fields.get("do") == "list":
         people.expect_fresh_factor(who)
         price = _price(fields.get("price", ""), names.namespace(place).currency)
-        made = flow.open_(namespace=place, handle=name, seller=who.id, price=price)
+        made = flow.open_(
+            namespace=place, handle=name, seller=who.id, price=price, term=_term(fields)
+        )
         return f"/sell/{made.handle.handle}/listed"
     return f"/sell/{name}"
 

@@ -10,6 +10,8 @@ from typing import Any
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as said
 
+from onym.core.term import Term
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -31,6 +33,11 @@ STEPS = (
 )
 """State that a step stands for, its name, what happens in it, and its clock."""
 
+WHOLE = {
+    "delivering": (said("Handed over"), said("The platform hands over the whole account.")),
+}
+"""What a step is called, and what happens in it, where a whole account is sold."""
+
 STANDS_AT = {
     "agreed": "funding",
     "funding_unknown": "funding",
@@ -50,6 +57,8 @@ def of_sale(view: Mapping[str, Any]) -> list[Step]:
     """The steps of this sale, in order; cooling-off only where the sale has one."""
     state, clocks = view["state"], view["clocks"]
     shown = [s for s in STEPS if s[0] != "cooling" or clocks["cooling"] or state == "cooling"]
+    if view["term"] == Term.ACCOUNT:
+        shown = [(s[0], *WHOLE.get(s[0], s[1:3]), s[3]) for s in shown]
     here = [s[0] for s in shown].index(STANDS_AT.get(state, state))
     return [
         Step(

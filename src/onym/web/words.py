@@ -82,6 +82,7 @@ WORDS = {
     # why a sale ended
     "cancelled": said("cancelled by a party"),
     "holder_returned": said("its holder came back"),
+    "holder_unfit": said("the account may not change hands"),
     "appeal_upheld": said("an appeal was right"),
     "not_delivered": said("the platform could not move the handle"),
     "taken_between": said("somebody else took the handle while it moved; it was given back"),
@@ -218,6 +219,7 @@ EVENTS = {
     "Released": said("Handles released"),
     "ReleaseStopSet": said("Release stop switched"),
     "AreaStopSet": said("Area stopped or started"),
+    "WholeAccountsSet": said("Sale of whole accounts switched"),
     "LogResumed": said("Log resumed after a restore"),
     "Resting": said("Handles at rest"),
     "Restored": said("Handles given back"),

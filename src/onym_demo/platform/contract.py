@@ -255,6 +255,13 @@ async def handed_over(request: Request) -> Response:
     )
 
 
+async def handed_over_to(request: Request) -> Response:
+    """For the market alone: a digest of an address can be guessed."""
+    plaza(request).verifier.asker(request)
+    name = request.path_params["account_id"]
+    return await _read(request, "handed-over", lambda db, _: json.dumps(handover.told(db, name)))
+
+
 async def noticed(request: Request) -> Response:
     name = request.path_params["account_id"]
     return await _write(
@@ -287,6 +294,7 @@ ROUTES: Final = (
     Route("/capabilities", capabilities),
     Route("/accounts", accounts),
     Route("/accounts/{account_id}", one_account),
+    Route("/accounts/{account_id}/hand-over", handed_over_to, methods=["GET"]),
     Route("/accounts/{account_id}/hand-over", handed_over, methods=["POST"]),
     Route("/accounts/{account_id}/notices", noticed, methods=["POST"]),
     Route("/notices", noticed_many, methods=["POST"]),

@@ -5,6 +5,7 @@ things go wrong. No part of the contract; nothing here is signed.
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -49,8 +50,13 @@ async def log_in(request: Request) -> Response:
 async def sign_up(request: Request) -> Response:
     here, asked = plaza(request), wish(await signed.read_body(request))
     now = here.clock.now()
-    found = await here.writer.do(lambda db: account.sign_up(db, asked, now=now))
-    return _told(found, 201)
+
+    def joined(db: sqlite3.Connection) -> dict[str, Any]:
+        made = account.sign_up(db, asked, now=now)
+        handover.furnish(db, int(made["account_id"]))
+        return made
+
+    return _told(await here.writer.do(joined), 201)
 
 
 async def private(request: Request) -> Response:

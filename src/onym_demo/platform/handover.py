@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from hashlib import sha256
 from typing import Any, Final
 
 from onym_demo import sample
@@ -33,16 +34,22 @@ def hand_over(
 ) -> dict[str, Any]:
     """New credentials for a new person: the old password, sessions and address are void.
 
-    Refused: an unknown account, a fence not above the last, something unknown to wipe.
+    Without an address only the fence rises. Refused: an unknown account, a fence not above the
+    highest used, another handle or another last hand-over than named, something unknown to wipe.
     """
     found = need(db, account_id, status=404)
     fence, email, wipe = wish.get("fence"), wish.get("email"), wish.get("wipe", [])
-    if not isinstance(email, str) or "@" not in email or not isinstance(wipe, list):
-        raise Problem(422, "malformed", "email is an address, wipe a list")
-    if not set(wipe) <= set(_BELONGINGS):
+    if not _is_address(email) or not isinstance(wipe, list):
+        raise Problem(422, "malformed", "email is an address or null, wipe a list")
+    if not set(map(str, wipe)) <= set(_BELONGINGS):
         raise Problem(422, "malformed", f"wipe takes {', '.join(_BELONGINGS)}")
-    if not isinstance(fence, int) or fence <= found["fence"]:
+    if type(fence) is not int or fence <= found["fence"]:
         raise Problem(412, "stale_fence", fence=found["fence"])
+    _expect_as_named(db, found, wish)
+    if email is None:
+        db.execute("UPDATE accounts SET fence = ? WHERE id = ?", (fence, found["id"]))
+        return {"account_id": str(found["id"]), "fence": fence}
+    db.execute("INSERT OR REPLACE INTO handed_over VALUES (?, ?)", (found["id"], fence))
     db.execute(
         "UPDATE accounts SET email = ?, fence = ?, credentials = credentials + 1, "
         "handed_over_at = ? WHERE id = ?",
@@ -50,6 +57,36 @@ def hand_over(
     )
     gone = _destroy(db, found["id"], {*wipe, "sessions"})
     return {"account_id": str(found["id"]), "wiped": gone, "at": instant(now)}
+
+
+def _is_address(email: object) -> bool:
+    return email is None or (isinstance(email, str) and "@" in email)
+
+
+def _expect_as_named(db: sqlite3.Connection, found: sqlite3.Row, wish: Mapping[str, Any]) -> None:
+    """Refused: 412 for an account that holds another handle, or was handed over since."""
+    handle, last = wish.get("handle"), wish.get("last")
+    if handle is not None and str(handle).lower() != found["handle"].lower():
+        raise Problem(412, "wrong_handle", handle=found["handle"])
+    if last is not None and last != _last(db, found["id"]):
+        raise Problem(412, "handed_over", fence=_last(db, found["id"]))
+
+
+def _last(db: sqlite3.Connection, account_id: int) -> int:
+    """The fence of the hand-over that is in force, 0 before any."""
+    done = db.execute(
+        "SELECT fence FROM handed_over WHERE account_id = ?", (account_id,)
+    ).fetchone()
+    return int(done["fence"]) if done else 0
+
+
+def told(db: sqlite3.Connection, account_id: object) -> dict[str, Any]:
+    """The read-back: which hand-over is in force, and the digest of the address now."""
+    found = need(db, account_id, status=404)
+    email = found["email"]
+    address = sha256(email.strip().lower().encode()).hexdigest() if email else None
+    name = str(found["id"])
+    return {"account_id": name, "fence": _last(db, found["id"]), "address": address}
 
 
 def _destroy(db: sqlite3.Connection, account_id: int, kinds: Iterable[str]) -> dict[str, int]:

@@ -18,6 +18,8 @@ TITLES = {
     "not_reserved": "The custodian does not hold the handle",
     "stale_fence": "A later write was already made",
     "wrong_holder": "Somebody else holds the handle",
+    "wrong_handle": "The account does not hold this handle",
+    "handed_over": "The account was handed over since",
     "too_large": "The request is too large",
     "busy": "Too many requests at a time",
     "not_from_here": "Only from this machine",

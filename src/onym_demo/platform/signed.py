@@ -61,6 +61,12 @@ class Verifier:
         if "signature" in request.headers:
             self._check(request, _READ, None)
 
+    def asker(self, request: Request) -> None:
+        """A read that nobody else may make. Refused: 401 signature_missing, signature_invalid."""
+        if "signature" not in request.headers:
+            raise Problem(401, "signature_missing")
+        self._check(request, _READ, None)
+
     def _check(self, request: Request, needed: frozenset[str], body: bytes | None) -> str:
         message = _Message(request.method, _target(request), request.headers)
         try:

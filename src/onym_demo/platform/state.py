@@ -28,6 +28,10 @@ CREATE TABLE IF NOT EXISTS accounts (
     credentials INTEGER NOT NULL DEFAULT 1,
     handed_over_at INTEGER
 );
+CREATE TABLE IF NOT EXISTS handed_over (
+    account_id INTEGER PRIMARY KEY REFERENCES accounts (id),
+    fence INTEGER NOT NULL
+);
 CREATE TABLE IF NOT EXISTS handles (
     canonical TEXT PRIMARY KEY,
     display TEXT NOT NULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from typing import Final
 from urllib.parse import quote
 
@@ -54,18 +55,73 @@ def moved(ground: Ground) -> None:
     "hand_over",
 )
 def hand_over(ground: Ground) -> None:
+    expect_refusal(_hand(ground, _hand_high(ground)), 412, STALE)
+
+
+@_hand_over.clause(
+    "hand_over.told",
+    "`GET /accounts/{id}/hand-over` names the fence of the last one and the digest of the address",
+    "accounts",
+    "mail",
+    "hand_over",
+)
+def told(ground: Ground) -> None:
+    fence = _hand_high(ground)
+    now = ground.asker.read(_path(ground))
+    address = sha256(str(ground.mail).strip().lower().encode()).hexdigest()
+    expect(now.facts.get("fence") == fence, f"after a hand-over with fence {fence} says {now}")
+    expect(now.facts.get("address") == address, f"the address is not that of {ground.mail}: {now}")
+
+
+@_hand_over.clause(
+    "hand_over.bar",
+    "Without an address nothing changes but the fence, and only after the hand-over that is named",
+    "accounts",
+    "mail",
+    "hand_over",
+)
+def bar(ground: Ground) -> None:
+    fence = _hand_high(ground)
+    barred = _hand(ground, fence + 2, email=None, last=fence)
+    expect(barred.status in (200, 201), f"a bar answers {barred}")
+    now = ground.asker.read(_path(ground)).facts.get("fence")
+    expect(now == fence, f"a bar is told as the hand-over {now}")
+    expect_refusal(_hand(ground, fence + 1), 412, STALE)
+    other = _hand(ground, fence + 3, email=None, last=fence + 1)
+    expect(other.status == 412, f"a bar after another hand-over answers {other}")
+
+
+@_hand_over.clause(
+    "hand_over.handle",
+    "An account that does not hold `handle` is not handed over: 412",
+    "accounts",
+    "mail",
+    "hand_over",
+)
+def wrong_handle(ground: Ground) -> None:
+    one, _ = ground.pair
+    fence = _hand_high(ground)
+    refused = _hand(ground, fence + 1, handle=one.handle)
+    expect(refused.status == 412, f"with the handle of another account answers {refused}")
+
+
+def _hand_high(ground: Ground) -> int:
+    """Hand the account over with a fence that was not used before: that fence."""
     fence = 1
-    while (told := _hand(ground, fence)).code == STALE and fence < 2**62:
+    while (said := _hand(ground, fence)).code == STALE and fence < 2**62:
         fence *= 2
-    expect(told.status in (200, 201), f"answers {told}")
-    expect_refusal(_hand(ground, fence), 412, STALE)
+    expect(said.status in (200, 201), f"answers {said}")
+    return fence
 
 
-def _hand(ground: Ground, fence: int) -> Reply:
-    _, two = ground.pair
-    path = f"/accounts/{quote(two.account_id, safe='')}/hand-over"
+def _hand(ground: Ground, fence: int, **changes: object) -> Reply:
     wish: dict[str, object] = {"email": ground.mail, "fence": fence, "wipe": []}
-    return ground.asker.write(path, wish, key=fresh_key())
+    return ground.asker.write(_path(ground), wish | changes, key=fresh_key())
+
+
+def _path(ground: Ground) -> str:
+    _, two = ground.pair
+    return f"/accounts/{quote(two.account_id, safe='')}/hand-over"
 
 
 CLAUSES: Final = (*_list.clauses, *_since.clauses, *_hand_over.clauses)
