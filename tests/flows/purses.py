@@ -54,18 +54,17 @@ def agreed(sale: str) -> Sale:
 
 @transaction.atomic
 def lived_in(member: Any, now: datetime) -> None:
-    """Deposits, one that the bank still asks about, and a payout that has not left."""
+    """Deposits, one that the provider has not answered, and a payout that has not left."""
     for n in range(60):
         made = Deposit.objects.create(
             id=f"dep_00{n:02d}",
             namespace=member.namespace,
             member=member,
-            state="action" if n == 59 else "paid",
+            state="unknown" if n == 59 else "paid",
             method="pm_card_visa",
             amount_minor=2_000,
             currency="USD",
             provider_id=f"pi_wallet{n}",
-            action_url="https://bank.example/ask" if n == 59 else "",
             made_at=now,
             gives_up_at=now + DAY,
         )
