@@ -50,15 +50,15 @@ def lever(world: worlds.World, way: Way, what: str) -> None:
     assert world.out.provider.pull(f"/demo/accounts/{account(way).account}/{what}").ok
 
 
-def browser(member: Any) -> Any:
-    """Signed in as the member."""
+def browser(member: Any, *, confirmed: bool = True) -> Any:
+    """Signed in as the member, a second factor just confirmed."""
     from django.contrib.auth.models import User
 
     client = Client()
     member.user = User.objects.create_user(f"payout{next(_numbers)}")
     member.save()
     client.force_login(member.user)
-    return make.confirmed(client)
+    return make.confirmed(client) if confirmed else client
 
 
 def test_proceeds_wait_for_an_account_and_leave_by_themselves_once_it_is_ready(
@@ -205,6 +205,16 @@ def test_the_page_leads_from_no_account_to_the_providers_pages_and_back(
     world.drain(hurry=True)
     seen["ready"] += "Change your details" in client.get("/en/me/payout").content.decode()
     assert seen == {"none": 1, "making": 1, "missing": 1, "ready": 1}
+
+
+def test_whoever_leads_money_elsewhere_has_confirmed_a_second_factor(world: worlds.World) -> None:
+    way, _ = seller(world)
+    client = browser(way.seller, confirmed=False)
+    begins = client.post("/en/me/payout", {"do": "begin", "key": "form-1-of-mine"})
+    onward = client.get("/en/me/payout/onward")
+    for told in (begins, onward):
+        assert told.status_code == 302
+        assert told["Location"].startswith("/en/confirm?next=")
 
 
 def test_a_refused_payout_waits_at_the_desk_and_is_sent_again_from_there(

@@ -20,11 +20,15 @@ LOOK_SECONDS = 0.05
 
 
 def account(request: HttpRequest) -> HttpResponse:
-    """How the account stands; one press has one made, a link leads to the provider's pages."""
+    """How the account stands; one press has one made, a link leads to the provider's pages.
+
+    Whoever leads money elsewhere has confirmed a second factor: `second_factor_needed`.
+    """
     refusal = None
     who = people.signed_in(request)
     if request.method == "POST":
         try:
+            people.expect_fresh_factor(who)
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, who.id)}")
         except (NotFound, *form.LEADS_ELSEWHERE):
             raise
@@ -53,9 +57,10 @@ def _do(fields: dict[str, str], by: str) -> str:
 def onward(request: HttpRequest) -> HttpResponse:
     """To the provider's own pages, by a link that it makes for this visit alone.
 
-    Refuses `not_linked` to a member who has no account there.
+    Refuses `second_factor_needed`, and `not_linked` to a member who has no account there.
     """
     who = people.signed_in(request)
+    people.expect_fresh_factor(who)
     place = queries.payout_place(who.id)
     if place is None or not place.made:
         raise NotLinked("no payout account is linked to this member")
