@@ -21,6 +21,7 @@ from onym.core.errors import Refusal
 from onym.flows import appeal, dispute, log
 from onym.flows import sale as sales
 from onym.flows.people import link
+from onym.jobs import notice
 from onym.ports.account import address_digest
 from onym.queries import export
 from onym.store.models import (
@@ -451,3 +452,13 @@ def test_the_desk_switches_it_and_lists_an_idle_account(world: worlds.World) -> 
     assert '<input type="hidden" name="term" value="account">' in checked
     assert posted(team, page, do="list", price="400", term="account").status_code == 302
     assert Listing.objects.get().term == "account"
+
+
+@pytest.mark.parametrize(("lang", "whole"), [("en", "whole account"), ("fr", "compte entier")])
+@pytest.mark.parametrize("kind", ["offer_made", "sale_agreed", "sale_delivered"])
+def test_a_letter_about_an_account_does_not_speak_of_its_handle_alone(
+    kind: str, lang: str, whole: str
+) -> None:
+    for term in ("handle", "account"):
+        _, text, _ = notice.render(kind, language=lang, facts={"handle": "moon", "term": term})
+        assert (whole in text) == (term == "account")

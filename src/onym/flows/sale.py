@@ -407,7 +407,7 @@ def tell_before(sale: Sale, kind: str, *, now: datetime) -> None:
             address=row.address,
             language=sale.seller.language,
             now=now,
-            facts={"sale": sale.id, "handle": sale.handle.display},
+            facts={"sale": sale.id, "handle": sale.handle.display, "term": sale.term},
         )
 
 
@@ -422,7 +422,7 @@ def tell_account(sale: Sale, kind: str, *, now: datetime) -> None:
             account_id=sale.seller_account_id,
             language=sale.seller.language,
             now=now,
-            facts={"sale": sale.id, "handle": sale.handle.display},
+            facts={"sale": sale.id, "handle": sale.handle.display, "term": sale.term},
         )
 
 
@@ -435,5 +435,5 @@ def tell(sale: Sale, kind: str, *, now: datetime) -> None:
                 about=sale.id,
                 member=member.id,
                 now=now,
-                facts={"sale": sale.id, "handle": sale.handle.display},
+                facts={"sale": sale.id, "handle": sale.handle.display, "term": sale.term},
             )
