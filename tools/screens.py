@@ -146,6 +146,7 @@ def pages(made: dict[str, str]) -> dict[str, tuple[str, str]]:
         "settings": ("buyer", "/me/settings"),
         "accounts": ("seller", "/me/accounts"),
         "payouts": ("seller", "/me/payout"),
+        "wallet": ("buyer", "/wallet"),
         "webhooks": ("seller", "/me/webhooks"),
         "leave": ("seller", "/me/leave"),
         "mail-address": ("seller", "/security/mail"),
