@@ -97,6 +97,7 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "my-bank": [("leila", "me/bank")],
     "wallet": [("leila", "wallet"), ("leila", "wallet?after=x")],
     "wallet-returned": [("", "wallet/returned")],
+    "wallet-onward": [("leila", "wallet/deposits/dep_x/onward")],
     "desk-bank": [("ines", "desk/bank")],
     "home": [("", "")],
     "search": [("", "search?q=mo")],

@@ -39,6 +39,7 @@ WITHOUT_PAGE = {
     "sale-onward",
     "sale-returned",
     "wallet-returned",
+    "wallet-onward",
     "sign-in-demo",
     "sign-in-factor",
     "sign-in-options",

@@ -97,6 +97,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "my-bank": ("me/bank",),
     "wallet": ("wallet", "wallet?after=9999"),
     "wallet-returned": ("wallet/returned",),
+    "wallet-onward": ("wallet/deposits/dep_0059/onward",),
     "sell": ("sell",),
     "sell-handle": ("sell/nadia", "sell/nadia?price=1250"),
     "sell-listed": ("sell/nadia/listed",),

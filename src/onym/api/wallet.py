@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import ledger, wire
 from onym.api.auth import MEMBERS
+from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.errors import PaymentDeclined
 from onym.flows import deposit as deposits_
 from onym.flows import record
@@ -87,7 +88,8 @@ def deposit(request: HttpRequest, id: str) -> HttpResponse:
 @router.post("/wallet/deposits", auth=MEMBERS)
 def put_in(request: HttpRequest, wish: Deposit) -> HttpResponse:
     """201 with the deposit once it is paid, 202 while the provider has not answered or the bank
-    wants to ask (`action_url`), 402 if it says no.
+    wants to ask (`action_url`), 402 if it says no. With the `payment_method` `checkout` a card is
+    entered on the provider's own page: 202 with its `url`, open until `expires_at`.
     """
     who = wire.caller(request, "buy")
     name = {"member": who.id, "route": wire.route(request), "key": wire.key(request)}
@@ -102,7 +104,8 @@ def put_in(request: HttpRequest, wish: Deposit) -> HttpResponse:
     state, reason = _wait(answer.body["deposit"])
     if state in NO:
         raise PaymentDeclined("the provider declined the payment", reason=reason)
-    body = wire.plain(queries.deposit(answer.body["deposit"], member=who.id))
+    shape = queries.opened if wish.payment_method == CHECKOUT else queries.deposit
+    body = wire.plain(shape(answer.body["deposit"], member=who.id))
     status = 201 if state == "paid" else 202
     if status == 201:
         record.answer(**name, answer=record.Answer(201, body))

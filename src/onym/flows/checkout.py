@@ -24,8 +24,7 @@ def begin(*, sale_id: str, by: str) -> Payment:
 
     Refuses what `payments.pay` refuses, and `malformed` where no card is entered at the provider.
     """
-    if settings.CARD_ENTRY == "methods":
-        raise Malformed("this market leads nobody to the provider's own page")
+    expect_offered()
     payments.expect_may_pay(sale_id=sale_id, by=by, method=checkout.METHOD)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
@@ -45,6 +44,12 @@ def begin(*, sale_id: str, by: str) -> Payment:
         )
         record.defer("sale.charge", lock=payment.id, payment_id=payment.id)
         return payment
+
+
+def expect_offered() -> None:
+    """Refuses `malformed` where no card is entered at the provider."""
+    if settings.CARD_ENTRY == "methods":
+        raise Malformed("this market leads nobody to the provider's own page")
 
 
 def _is_open(payment: Payment) -> bool:

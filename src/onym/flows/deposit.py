@@ -5,19 +5,20 @@ The provider is only ever asked by a job; what it said is recorded here, each an
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Sum
 
 from onym.core import chargeback as chargebacks
-from onym.core import ledger, people
+from onym.core import checkout, ledger, people
 from onym.core import wallet as core
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.money import Money
 from onym.core.sale import PaymentState
+from onym.flows import checkout as pages
 from onym.flows import ledger as books
-from onym.flows import record, screening, wallet
+from onym.flows import payments, record, screening, wallet
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock, ids, rowlocks
@@ -28,7 +29,8 @@ LONGEST_METHOD = 60
 
 
 def begin(*, member: str, amount: Money, method: str) -> Deposit:
-    """Order one charge of `amount` at the provider, for the member's wallet.
+    """Order one charge of `amount` at the provider, for the member's wallet; with the method
+    `checkout` its own page, where the member enters a card.
 
     Refuses `not_found` where wallets are off, `malformed`, `staff_may_not`, `not_linked`,
     `currency_mismatch`, `amount_too_large` (above the limit of a card, of a deposit, or of what may
@@ -39,6 +41,8 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
     wallet.expect_on(who.namespace_id)
     if not method or len(method) > LONGEST_METHOD or method == core.METHOD:
         raise Malformed("payment_method is missing")
+    if method == checkout.METHOD:
+        pages.expect_offered()
     people.buying_account(who.snapshot())
     amount.expect(who.namespace.currency)
     _expect_within(who, amount)
@@ -54,10 +58,16 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
             amount_minor=amount.minor,
             currency=amount.currency,
             made_at=now,
-            gives_up_at=now + rules.periods["payment_hours"],
+            gives_up_at=_until(method, rules.periods["payment_hours"], now=now),
         )
         record.defer("deposit.charge", lock=row.id, deposit_id=row.id)
         return row
+
+
+def _until(method: str, hours: timedelta, *, now: datetime) -> datetime:
+    if method == checkout.METHOD:
+        return checkout.until(funding_until=now + hours, now=now)
+    return now + hours
 
 
 def _expect_within(who: Member, amount: Money) -> None:
@@ -85,8 +95,12 @@ def record_charge(
     provider_id: str | None,
     reason: str = "",
     action_url: str = "",
+    checkout_id: str = "",
 ) -> None:
-    """What the provider said of a deposit. A known outcome is never overwritten."""
+    """What the provider said of a deposit. A known outcome is never overwritten.
+
+    `action_url` is where the member must go, to the bank or to the provider's page `checkout_id`.
+    """
     with transaction.atomic():
         row = rowlocks.deposit(deposit_id)
         now = clock.now()
@@ -95,6 +109,7 @@ def record_charge(
         row.state, row.reason, row.answered_at = state, reason[:80], now
         row.provider_id = provider_id or row.provider_id
         row.action_url = action_url
+        row.checkout_id = checkout_id or row.checkout_id
         row.save()
         if state is PaymentState.PAID:
             entry = ledger.deposited(
@@ -110,7 +125,7 @@ def record_charge(
 def _is_silence(row: Deposit, state: PaymentState, reason: str) -> bool:
     """Whether the member still has to confirm, as far as anybody knows."""
     waits = row.state == PaymentState.ACTION and state is PaymentState.UNKNOWN
-    return waits and reason != "processing"
+    return waits and reason not in payments.UNDER_WAY
 
 
 def over(*, deposit_id: str) -> None:
@@ -122,7 +137,7 @@ def over(*, deposit_id: str) -> None:
 
 
 def give_up(*, deposit_id: str, by: str) -> Deposit:
-    """Its member gives up a deposit that waits for the bank. Refuses `not_found` to others,
+    """Its member gives up a deposit that waits for a word elsewhere. Refuses `not_found` to others,
     `already_closed` for one that does not wait.
     """
     with transaction.atomic():

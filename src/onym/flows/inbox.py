@@ -79,6 +79,7 @@ def _ask(row: ProviderEvent) -> str:
         *(_ask_chargebacks(row, sale) if sale else ()),
         *(_ask_strays(row, sale) if sale else ()),
         *(_ask_deposit(row, put) if put else ()),
+        *(_ask_strays(row, put.id) if put else ()),
         *(_ask_account(found.pk) for found in account),
     ]
     if asked:

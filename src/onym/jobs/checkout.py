@@ -1,4 +1,7 @@
-"""Asking about the provider's own page: open it, look what the buyer did, take or release it."""
+"""Asking about the provider's own page: open it, look what the buyer did, take or release it.
+
+A deposit is asked about as a sale is: its member is the buyer.
+"""
 
 from __future__ import annotations
 
@@ -6,40 +9,40 @@ from onym import ports
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge, Checkout
 from onym.queries import checkout as pages
-from onym.queries.payments import Order
+from onym.queries.checkout import Page
 
 
-def ask(order: Order) -> Charge:
+def ask(page: Page) -> Charge:
     """Where the buyer stands; what was agreed to is taken, if the sale still waits for it."""
-    if order.provider_id is not None:
-        return _take(order, order.provider_id)
-    said = _look(order)
-    if said.state == "open" and not pages.is_wanted(order.key):
-        said = _end(order, said)
-    return _followed(order, said)
+    if page.provider_id is not None:
+        return _take(page, page.provider_id)
+    said = _look(page)
+    if said.state == "open" and not page.is_wanted():
+        said = _end(page, said)
+    return _followed(page, said)
 
 
-def give_up(order: Order) -> Charge:
+def give_up(page: Page) -> Charge:
     """Close the page; a buyer who has agreed before that has paid."""
-    if order.provider_id is not None:
-        return _take(order, order.provider_id)
-    said = _look(order)
-    return _followed(order, _end(order, said) if said.state == "open" else said)
+    if page.provider_id is not None:
+        return _take(page, page.provider_id)
+    said = _look(page)
+    return _followed(page, _end(page, said) if said.state == "open" else said)
 
 
-def _look(order: Order) -> Checkout:
-    provider = ports.payments(order.namespace)
-    return provider.check_out(visit=pages.visit(order.key), checkout_id=order.checkout_id)
+def _look(page: Page) -> Checkout:
+    provider = ports.payments(page.namespace)
+    return provider.check_out(visit=page.visit, checkout_id=page.checkout_id)
 
 
-def _end(order: Order, said: Checkout) -> Checkout:
-    provider = ports.payments(order.namespace)
-    return provider.end_checkout(visit=pages.visit(order.key), checkout_id=said.id)
+def _end(page: Page, said: Checkout) -> Checkout:
+    provider = ports.payments(page.namespace)
+    return provider.end_checkout(visit=page.visit, checkout_id=said.id)
 
 
-def _followed(order: Order, said: Checkout) -> Charge:
+def _followed(page: Page, said: Checkout) -> Charge:
     if said.state == "complete" and said.intent_id:
-        return _take(order, said.intent_id)
+        return _take(page, said.intent_id)
     if said.state == "open":
         return Charge("action_needed", action_url=said.url, checkout_id=said.id)
     if said.state == "expired":
@@ -47,23 +50,24 @@ def _followed(order: Order, said: Checkout) -> Charge:
     return Charge("unknown", reason=said.reason, checkout_id=said.id)
 
 
-def _take(order: Order, intent: str) -> Charge:
+def _take(page: Page, intent: str) -> Charge:
     """Capture for a sale that waits, release for any other; a payment ends only once."""
-    provider = ports.payments(order.namespace)
-    said = provider.ask(key=order.key, amount=order.amount, sale_id=order.sale, intent_id=intent)
+    provider, visit = ports.payments(page.namespace), page.visit
+    said = provider.ask(key=visit.key, amount=visit.amount, sale_id=visit.sale_id, intent_id=intent)
     if said.state != "authorised":
         return said
-    if not pages.is_wanted(order.key):
-        return provider.cancel(key=order.key, intent_id=intent)
+    if not page.is_wanted():
+        return provider.cancel(key=visit.key, intent_id=intent)
     taken = provider.capture(
-        key=order.key, amount=order.amount, sale_id=order.sale, intent_id=intent
+        key=visit.key, amount=visit.amount, sale_id=visit.sale_id, intent_id=intent
     )
     return taken if taken.state != "unknown" else Charge("unknown", intent, "capturing")
 
 
 @task("sale.void_stray")
 def void_stray(*, sale_id: str, intent_id: str, attempt: int = 0) -> None:
-    """Release what was agreed to on a page of ours that no payment of the sale stands for.
+    """Release what was agreed to on a page of ours that no payment of the sale (or no deposit)
+    stands for.
 
     At most one payment of a sale is captured: a second page, or one that a restored database has
     forgotten, never takes anything.

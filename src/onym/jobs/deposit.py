@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from onym import ports
+from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.sale import PaymentState
 from onym.flows import deposit, payments
+from onym.jobs import checkout
 from onym.jobs.payments import A_PERSONS_WAIT, CHARGES, HINTED
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge
+from onym.queries import checkout as pages
 from onym.queries import wallet as orders
 
 
@@ -17,7 +20,17 @@ def charge(*, deposit_id: str, attempt: int = 0) -> None:
     order = orders.order(deposit_id)
     if order.state not in deposit.OPEN:
         return
-    said = ports.payments(order.namespace).charge(
+    by_page = order.method == CHECKOUT
+    said = checkout.ask(pages.of_deposit(deposit_id)) if by_page else _charge(order)
+    _record(order, said)
+    if said.state in ("unknown", "action_needed") and attempt != HINTED:
+        patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
+        wait = max(attempt, patience)
+        again("deposit.charge", lock=order.key, attempt=wait, deposit_id=deposit_id)
+
+
+def _charge(order: orders.Order) -> Charge:
+    return ports.payments(order.namespace).charge(
         key=order.key,
         amount=order.amount,
         method=order.method,
@@ -26,11 +39,6 @@ def charge(*, deposit_id: str, attempt: int = 0) -> None:
         intent_id=order.provider_id,
         return_url=order.return_url,
     )
-    _record(order, said)
-    if said.state in ("unknown", "action_needed") and attempt != HINTED:
-        patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
-        wait = max(attempt, patience)
-        again("deposit.charge", lock=order.key, attempt=wait, deposit_id=deposit_id)
 
 
 @task("deposit.give_up")
@@ -39,16 +47,22 @@ def give_up(*, deposit_id: str, attempt: int = 0) -> None:
     order = orders.order(deposit_id)
     if order.state not in deposit.OPEN:
         return
+    by_page = order.method == CHECKOUT
+    said = checkout.give_up(pages.of_deposit(deposit_id)) if by_page else _give_up(order)
+    _record(order, said)
+    if said.state == "unknown":
+        lock = deposit.end(order.key)
+        again("deposit.give_up", lock=lock, attempt=attempt, deposit_id=deposit_id)
+
+
+def _give_up(order: orders.Order) -> Charge:
     provider = ports.payments(order.namespace)
     said = provider.ask(
         key=order.key, amount=order.amount, sale_id=order.key, intent_id=order.provider_id
     )
     if said.state in ("unknown", "action_needed") and said.intent_id:
         said = provider.cancel(key=order.key, intent_id=said.intent_id)
-    _record(order, said)
-    if said.state == "unknown":
-        lock = deposit.end(order.key)
-        again("deposit.give_up", lock=lock, attempt=attempt, deposit_id=deposit_id)
+    return said
 
 
 def _record(order: orders.Order, said: Charge) -> None:
@@ -59,6 +73,7 @@ def _record(order: orders.Order, said: Charge) -> None:
         provider_id=said.intent_id,
         reason=said.reason,
         action_url=said.action_url,
+        checkout_id=said.checkout_id,
     )
 
 

@@ -9,6 +9,7 @@ from onym.flows import ledger, payments
 from onym.jobs import checkout
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge, Effect
+from onym.queries import checkout as pages
 from onym.queries import payments as orders
 
 CHARGES = {
@@ -41,7 +42,8 @@ def charge(*, payment_id: str, attempt: int = 0) -> None:
     order = orders.order(payment_id)
     if order.state not in OPEN:
         return
-    said = checkout.ask(order) if order.method == CHECKOUT else _charge(order)
+    by_page = order.method == CHECKOUT
+    said = checkout.ask(pages.of_sale(payment_id)) if by_page else _charge(order)
     _record(order, said)
     if said.state in ("unknown", "action_needed") and attempt != HINTED:
         patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
@@ -66,7 +68,8 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
     order = orders.order(payment_id)
     if order.state not in OPEN:
         return
-    said = checkout.give_up(order) if order.method == CHECKOUT else _give_up(order)
+    by_page = order.method == CHECKOUT
+    said = checkout.give_up(pages.of_sale(payment_id)) if by_page else _give_up(order)
     _record(order, said)
     if said.state == "unknown":
         again(

@@ -27,7 +27,6 @@ class Order:
     method: str
     provider_id: str | None
     return_url: str = ""
-    checkout_id: str = ""
 
 
 def order(payment_id: str) -> Order:
@@ -43,7 +42,6 @@ def order(payment_id: str) -> Order:
         method=row.method,
         provider_id=row.provider_id,
         return_url=f"{settings.BASE_URL}/sales/{row.sale_id}/returned",
-        checkout_id=row.checkout_id,
     )
 
 

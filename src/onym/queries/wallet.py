@@ -162,6 +162,15 @@ def deposit_view(row: Deposit) -> dict[str, Any]:
     }
 
 
+def opened(deposit_id: str, *, member: str) -> dict[str, Any]:
+    """A deposit by the provider's own page: its shape, the page's `url` while it is open, and when
+    it closes. Refuses `not_found`.
+    """
+    found = deposit(deposit_id, member=member)
+    until = Deposit.objects.values_list("gives_up_at", flat=True).get(pk=deposit_id)
+    return found | {"url": found["action_url"], "expires_at": until}
+
+
 def payout_view(row: Payout) -> dict[str, Any]:
     """The shape of a payout out of the wallet."""
     return {
@@ -180,8 +189,13 @@ def charged(deposit_id: str) -> tuple[str, str]:
     return row.state, row.reason
 
 
-def waits_for_bank(member: str) -> bool:
-    """Whether a deposit still waits for its member's word at the bank."""
+def is_asked_for(deposit_id: str, *, member: str) -> bool:
+    """Whether the provider has not answered yet."""
+    return Deposit.objects.filter(pk=deposit_id, member_id=member, state="pending").exists()
+
+
+def waits_for_word(member: str) -> bool:
+    """Whether a deposit still waits for its member's word at the bank or at the provider."""
     return Deposit.objects.filter(member_id=member, state="action").exists()
 
 

@@ -29,7 +29,8 @@ class Wallet(models.Model):
 class Deposit(models.Model):
     """One attempt to bring money in; its id names it at the provider for ever.
 
-    What nobody confirmed at the bank before `gives_up_at` is given up.
+    What nobody confirmed at the bank before `gives_up_at` is given up; the provider's own page,
+    `checkout_id`, closes then.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -42,6 +43,7 @@ class Deposit(models.Model):
     provider_id = models.CharField(max_length=80, null=True)
     reason = models.CharField(max_length=80, default="")
     action_url = models.TextField(default="")
+    checkout_id = models.CharField(max_length=120, default="", db_default="")
     made_at = models.DateTimeField()
     gives_up_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)

@@ -6,9 +6,10 @@ import logging
 import re
 import secrets
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
+from csp.decorators import csp_update
 from django.conf import settings
 from django.db import InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
@@ -22,7 +23,7 @@ from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
 from onym.flows import form
-from onym.queries import brand, desk, ground, people
+from onym.queries import brand, checkout, desk, ground, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
@@ -155,6 +156,20 @@ def led_to(request: HttpRequest, path: str) -> HttpResponseRedirect:
     answer = HttpResponseRedirect(f"/{preferred(request)}{path}")
     patch_vary_headers(answer, ["Accept-Language", "Cookie"])
     return answer
+
+
+def may_lead_on(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
+    """The forms of this page may lead to the provider's page for cards, by its exact origin."""
+    if not checkout.offered():
+        return answer
+    led = csp_update({"form-action": [settings.CHECKOUT_ORIGIN]})
+    return cast(HttpResponse, led(lambda _: answer)(request))
+
+
+def led_on(request: HttpRequest, url: str, *, otherwise: str) -> HttpResponseRedirect:
+    """On to the provider's page, if the browser lets our form lead there; else to one of ours."""
+    may = url.startswith(f"{settings.CHECKOUT_ORIGIN}/")
+    return HttpResponseRedirect(url if may else f"/{request.LANGUAGE_CODE}{otherwise}")
 
 
 def lost(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: ARG001 - Django's

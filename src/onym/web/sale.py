@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Any, cast
+from typing import Any
 
-from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -56,15 +55,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "refusal": refusal,
     }
     answer = render(request, "sale.html", told, status=refusal.status if refusal else 200)
-    return _may_lead_on(request, answer)
-
-
-def _may_lead_on(request: HttpRequest, answer: HttpResponse) -> HttpResponse:
-    """The form of this page alone may lead to the provider's page, by its exact origin."""
-    if not checkouts.offered():
-        return answer
-    led = csp_update({"form-action": [settings.CHECKOUT_ORIGIN]})
-    return cast(HttpResponse, led(lambda _: answer)(request))
+    return page.may_lead_on(request, answer)
 
 
 def onward(request: HttpRequest, id: str) -> HttpResponse:
@@ -75,8 +66,7 @@ def onward(request: HttpRequest, id: str) -> HttpResponse:
     while queries.is_asked_for(id) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
     url = checkouts.address(id, buyer=who.id)
-    may = url.startswith(f"{settings.CHECKOUT_ORIGIN}/")
-    return HttpResponseRedirect(url if may else f"/{request.LANGUAGE_CODE}/sales/{id}")
+    return page.led_on(request, url, otherwise=f"/sales/{id}")
 
 
 def _covered(view: dict[str, Any], member: str) -> bool:

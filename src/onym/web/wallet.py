@@ -9,10 +9,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.utils.translation import get_language
 
+from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.errors import Malformed, NotFound, Refusal
 from onym.core.money import Money
 from onym.flows import deposit, form
 from onym.flows import wallet as flow
+from onym.queries import checkout as checkouts
 from onym.queries import ground, people
 from onym.queries import wallet as queries
 from onym.queries.ground import Ground
@@ -27,8 +29,8 @@ OPEN = ("pending", "unknown", "action")
 
 
 def wallet(request: HttpRequest) -> HttpResponse:
-    """`do` is deposit, payout, stop, otherwise or proceeds; what takes money out, or changes where
-    it goes, needs a fresh second factor.
+    """`do` is deposit, checkout, payout, stop, otherwise or proceeds; what takes money out, or
+    changes where it goes, needs a fresh second factor.
     """
     refusal = None
     who, looked = people.signed_in(request), ground.under(request)
@@ -41,7 +43,8 @@ def wallet(request: HttpRequest) -> HttpResponse:
         except Refusal as error:
             refusal = error
     told = _told(request, who, looked) | {"refusal": refusal}
-    return render(request, "wallet.html", told, status=refusal.status if refusal else 200)
+    answer = render(request, "wallet.html", told, status=refusal.status if refusal else 200)
+    return page.may_lead_on(request, answer)
 
 
 def _told(request: HttpRequest, who: Caller, looked: Ground) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def _told(request: HttpRequest, who: Caller, looked: Ground) -> dict[str, Any]:
         "coming": [one for one in put if one["state"] in OPEN],
         "failed": next((one for one in put[:1] if one["state"] in ("declined", "cancelled")), None),
         "payouts": queries.payouts(who.id, after="", limit=LATEST)["items"],
+        "checkout": checkouts.offered(),
+        "methods": checkouts.methods_offered(),
         "is_on": flow.is_on(looked.id),
         "currency": looked.place.currency,
         "typed": form.typed(request),
@@ -80,6 +85,9 @@ def _do(fields: dict[str, str], by: str, currency: str) -> str:
         case "deposit":
             method = fields.get("payment_method", "")
             deposit.begin(member=by, amount=_amount(fields, currency), method=method)
+        case "checkout":
+            made = deposit.begin(member=by, amount=_amount(fields, currency), method=CHECKOUT)
+            return f"/wallet/deposits/{made.id}/onward"
         case "otherwise":
             deposit.give_up(deposit_id=fields.get("about", ""), by=by)
         case "payout":
@@ -98,12 +106,23 @@ def _amount(fields: dict[str, str], currency: str) -> Money:
     return form.amount(fields.get("amount", ""), currency=currency, language=language)
 
 
+def onward(request: HttpRequest, id: str) -> HttpResponse:
+    """On to the provider's page once there is one, if the browser lets our form lead there."""
+    who = people.signed_in(request)
+    queries.deposit(id, member=who.id)
+    until = time.monotonic() + RETURN_SECONDS
+    while queries.is_asked_for(id, member=who.id) and time.monotonic() < until:
+        time.sleep(LOOK_SECONDS)
+    url = checkouts.address_of_deposit(id, member=who.id)
+    return page.led_on(request, url, otherwise="/wallet")
+
+
 def returned(request: HttpRequest) -> HttpResponse:
-    """Back from the bank: what became of deposits that waited is asked for, then shown."""
+    """Back from bank or provider: what became of deposits that waited is asked, then shown."""
     who = people.signed_in(request)
     deposit.look_again(by=who.id)
     until = time.monotonic() + RETURN_SECONDS
-    while queries.waits_for_bank(who.id) and time.monotonic() < until:
+    while queries.waits_for_word(who.id) and time.monotonic() < until:
         time.sleep(LOOK_SECONDS)
     return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/wallet")
 
@@ -111,3 +130,8 @@ def returned(request: HttpRequest) -> HttpResponse:
 def back(request: HttpRequest) -> HttpResponse:
     """The address that the bank leads to knows no language: the member's own is taken."""
     return page.led_to(request, "/wallet/returned")
+
+
+def left(request: HttpRequest) -> HttpResponse:
+    """Back from the provider's page without having paid; it stays open for another try."""
+    return page.led_to(request, "/wallet")
