@@ -67,7 +67,11 @@ def test_a_sale_that_is_undone_leaves_no_trace_in_any_balance(
 @given(amounts)
 def test_a_payout_empties_the_payable(minor: int) -> None:
     entry = ledger.paid_out(
-        payout="o", amount=Money(minor, "USD"), member="m", provider="p", provider_id="1"
+        payout="o",
+        amount=Money(minor, "USD"),
+        out_of="member:m:payable",
+        provider="p",
+        provider_id="1",
     )
     assert entry.postings == {"member:m:payable": -minor, "world:p": minor}
 

@@ -42,7 +42,6 @@ from onym.store.screening import ScreeningCase
 
 pytestmark = pytest.mark.usefixtures("database")
 LISTED = "Aleksandr Sample Petrov"
-TODAY = datetime.now(UTC).date()
 
 
 @pytest.fixture
@@ -66,15 +65,18 @@ def people(place: Any) -> tuple[Any, Any]:
     return seller, buyer
 
 
-def lists(folder: Path, *names: str, as_of: Any = TODAY) -> Path:
+def lists(folder: Path, *names: str, days_old: int | str = 0) -> Path:
     file = folder / "list.csv"
+    today = datetime.now(UTC).date()
+    as_of = today - timedelta(days=days_old) if isinstance(days_old, int) else days_old
     file.write_text("\n".join([f"as_of,{as_of}", *names]) + "\n", encoding="utf-8")
     ports.install(screenings={"demo": NameList(file, 7)})
     return file
 
 
-def tiers(folder: Path, *rows: str, as_of: Any = TODAY) -> None:
+def tiers(folder: Path, *rows: str, days_old: int = 0) -> None:
     file = folder / "tiers.csv"
+    as_of = datetime.now(UTC).date() - timedelta(days=days_old)
     file.write_text("\n".join([f"as_of,{as_of}", *rows]) + "\n")
     ports.install(identities={"demo": TierFile(file, 7)})
 
@@ -114,8 +116,8 @@ def test_a_name_like_a_listed_one_is_held_until_a_person_says_it_is_another(
 
 
 STALE: dict[str, Any] = {
-    "eight days old": TODAY - timedelta(days=8),
-    "of tomorrow": TODAY + timedelta(days=1),
+    "eight days old": 8,
+    "of tomorrow": -1,
     "of no day": "soon",
 }
 
@@ -126,7 +128,7 @@ def test_a_stale_list_stops_every_payment_and_payout(
 ) -> None:
     Banking(place).install()
     made = sold(place, people)
-    file = lists(tmp_path, LISTED, as_of=STALE.get(what, TODAY))
+    file = lists(tmp_path, LISTED, days_old=STALE.get(what, 0))
     if what == "missing":
         file.unlink()
     with pytest.raises(ScreeningStale):
@@ -139,13 +141,13 @@ def test_a_stale_list_stops_every_payment_and_payout(
     moved(paid(made))
     sale.accept(sale_id=made.id, by=made.buyer_id)
     step(24 * 3600)
-    lists(tmp_path, LISTED, as_of=TODAY - timedelta(days=8))
+    lists(tmp_path, LISTED, days_old=8)
     ledger.pay_out(payout_id=Payout.objects.get().id)
     assert (Payout.objects.get().state, Payout.objects.get().reason) == ("due", "screening_stale")
 
 
 def test_a_list_of_a_week_ago_still_counts(place: Any, people: Any, tmp_path: Path) -> None:
-    lists(tmp_path, LISTED, as_of=TODAY - timedelta(days=7))
+    lists(tmp_path, LISTED, days_old=7)
     pay(sold(place, people))
 
 
@@ -199,7 +201,7 @@ def test_stale_tiers_stop_payments_where_limits_are_in_force(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     made = sold(place, people)
-    tiers(tmp_path, "*,verified", as_of=TODAY - timedelta(days=8))
+    tiers(tmp_path, "*,verified", days_old=8)
     documents.publish(namespace="demo", kind="limits", text=TABLE)
     with pytest.raises(ScreeningStale):
         pay(made)

@@ -55,6 +55,13 @@ def update(model: type[models.Model], **changes: Any) -> Callable[[], Any]:
     return lambda: model._default_manager.all().update(**changes)
 
 
+def paying(id_: str) -> BankOrder:
+    """Its payout is looked for at the commit only."""
+    told = {"namespace_id": "demo", "kind": "payout", "state": "waiting", "minor": 5, "text": ""}
+    told |= {"currency": "USD", "payout_id": "out_1", "made_at": make.NOW}
+    return BankOrder.objects.create(id=id_, **told)
+
+
 REFUSED: dict[str, Callable[[], Any]] = {
     "one_import_per_file": twin(BankStatement, id="bst_2", number="S2"),
     "one_import_per_statement": twin(BankStatement, id="bst_2", sha256="1" * 64),
@@ -65,6 +72,7 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "bank_order_state": update(BankOrder, state="lost"),
     "bank_order_positive": update(BankOrder, minor=0),
     "bank_order_done_has_reference": update(BankOrder, state="done"),
+    "one_bank_order_per_payout": lambda: [paying(id_) for id_ in ("bor_2", "bor_3")],
 }
 TABLES = (BankAccount, BankFile, BankLine, BankOrder, BankReference, BankStatement)
 

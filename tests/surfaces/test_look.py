@@ -82,14 +82,16 @@ CLOCKS = {"funding": 1, "cooling": None, "delivery": 2, "inspection": 3}
     ],
 )
 def test_a_sale_shows_what_is_done_and_what_comes(state: str, marks: str) -> None:
-    drawn = steps.of_sale({"state": state, "clocks": CLOCKS})
+    drawn = steps.of_sale({"state": state, "clocks": CLOCKS, "term": "handle"})
     assert " ".join(step.mark or "-" for step in drawn) == marks
 
 
 def test_every_state_of_a_sale_can_be_drawn_with_and_without_cooling_off() -> None:
     for state in State:
         for cooling in (None, 9):
-            drawn = steps.of_sale({"state": state.value, "clocks": CLOCKS | {"cooling": cooling}})
+            drawn = steps.of_sale(
+                {"state": state.value, "clocks": CLOCKS | {"cooling": cooling}, "term": "handle"}
+            )
             assert len(drawn) == (6 if cooling or state is State.COOLING else 5), state
 
 

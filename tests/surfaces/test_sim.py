@@ -11,7 +11,7 @@ STEPS = 20
 
 
 def test_seeded_days_end_without_a_fault_and_a_replay_is_the_same() -> None:
-    seeds = [f"--seed={seed}" for seed in (3, 8, 3)]
+    seeds = [f"--seed={seed}" for seed in (6, 9, 6)]
     ran = subprocess.run(
         [sys.executable, "-m", "onym.site.command", "sim", *seeds, f"--steps={STEPS}", "--json"],
         capture_output=True,

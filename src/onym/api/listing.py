@@ -16,6 +16,7 @@ from onym.flows import listing as flow
 from onym.queries import desk, names
 from onym.queries import listing as queries
 from onym.queries import sale as sales
+from onym.queries.people import Caller
 
 router = Router(tags=["listings"])
 
@@ -84,18 +85,15 @@ def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
     return wire.write(request, "desk" if who.is_staff else "sell", run, binds=True)
 
 
-@router.post("/listings/{id}/buy", auth=MEMBERS)
-def buy(request: HttpRequest, id: str, wish: Consent | None = None) -> HttpResponse:
+@router.post("/listings/{id}/buy", auth=MEMBERS, openapi_extra=wire.may_send(Consent))
+def buy(request: HttpRequest, id: str) -> HttpResponse:
     """Take it at its price: 201 with the sale. A whole account needs `{"consent": true}`."""
-    consents = wish is not None and wish.consent
-    return wire.write(
-        request,
-        "buy",
-        lambda who: (
-            201,
-            sales.view(flow.buy(listing_id=id, buyer=who.id, consents=consents)),
-        ),
-    )
+
+    def run(who: Caller) -> tuple[int, object]:
+        consents = wire.sent(request, Consent).consent
+        return 201, sales.view(flow.buy(listing_id=id, buyer=who.id, consents=consents))
+
+    return wire.write(request, "buy", run)
 
 
 @router.delete("/listings/{id}", auth=MEMBERS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Schema
-from pydantic import ConfigDict, StrictInt
+from pydantic import BaseModel, ConfigDict, StrictInt
 
 from onym.core.errors import IdempotencyKeyMissing, Malformed, NotAllowed, NotSignedIn, Refusal
 from onym.core.money import Money
@@ -21,6 +21,7 @@ from onym.queries import people
 from onym.queries.people import Caller
 
 LONGEST_KEY = 200
+Body = TypeVar("Body", bound=BaseModel)
 
 
 class Amount(Schema):
@@ -135,6 +136,20 @@ def payload(request: HttpRequest) -> Any:
     except (ValueError, RecursionError) as error:
         raise Malformed("the body is not JSON") from error
     return json.dumps(body, sort_keys=True)
+
+
+def may_send(model: type[BaseModel]) -> dict[str, Any]:
+    """What OpenAPI says of a body that may be left out."""
+    schema = {"application/json": {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": False, "content": schema}}
+
+
+def sent(request: HttpRequest, model: type[Body]) -> Body:
+    """The body, or the model's defaults where there is none. Refuses `malformed`."""
+    try:
+        return model.model_validate(json.loads(request.body or b"null") or {})
+    except ValueError as error:
+        raise Malformed("the request cannot be read") from error
 
 
 def cursor(after: str | None) -> str | None:

@@ -39,7 +39,7 @@ select c.instant, c.ahead,
   (select array_agg(e.list::text) from store_listentry e
     where e.namespace_id = n.id and e.handle = %(handle)s),
   exists (select from store_reclaim r where r.handle_id = h.id),
-  t.kind, t.ref, t.filled_at, l.price_minor, l.currency, b.mechanism,
+  t.kind, t.ref, t.filled_at, l.price_minor, l.currency, l.term, b.mechanism,
   (select json_agg(json_build_object('account_id', u.account_id, 'held_from', u.held_from,
       'held_to', u.held_to, 'cause', u.cause) order by u.held_from)
     from store_tenure u where u.handle_id = h.id),
@@ -83,13 +83,14 @@ def look(*, namespace: str, handle: str) -> Look | None:
 
 
 def _row(kind: str, ref: str, filled_at: datetime, *rest: Any) -> Handle | None:
-    price_minor, price_currency, mechanism, tenures, demand, *columns = rest
+    price_minor, price_currency, term, mechanism, tenures, demand, *columns = rest
     if columns[0] is None:
         return None
     row: Any = Handle.from_db("default", _COLUMNS, columns)
     slot = SaleSlot(handle_id=row.pk, kind=kind, ref=ref, filled_at=filled_at) if kind else None
     row._state.fields_cache["saleslot"] = slot
     row.price_minor, row.price_currency, row.mechanism = price_minor, price_currency, mechanism
+    row.listing_term = term
     row.tenures, row.demand = tenures or [], demand or None
     found: Handle = row
     return found

@@ -21,8 +21,8 @@ from onym.queries.ground import Ground
 from onym.queries.people import Caller
 from onym.web import page
 
-RETURN_SECONDS = 4.0
-LOOK_SECONDS = 0.05
+RETURN_SECONDS = 2.0
+LOOK_SECONDS = 0.5  # each look is a question, and a page may ask twelve
 LINES = 50
 LATEST = 10
 OPEN = ("pending", "unknown", "action")
