@@ -20,6 +20,7 @@ from onym.store.models import Payment, PayoutAccount, Sale
 
 @pytest.fixture
 def world(database: str, settings: Any) -> worlds.World:
+    settings.CARD_ENTRY = "both"
     return worlds.market(settings)
 
 
@@ -54,7 +55,6 @@ def window(
     told: list[str] = []
     with live.served() as port, working(world), live.chromium() as chromium:
         settings.BASE_URL = base = f"http://127.0.0.1:{port}"
-        settings.CARD_ENTRY = "both"
         context = chromium.new_context()
         context.add_cookies([{"name": "sessionid", "value": cookie, "url": base}])
         page = context.new_page()
