@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from tests.demo.servers import Program
 
-from onym.ports.platform import SignedHttp
+from onym.ports.signed_http import SignedHttp
 
 CLIENT_SECRET = "a secret: of/the site"
 BACK = "http://testserver/sign-in/platform/back"

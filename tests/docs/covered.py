@@ -68,7 +68,7 @@ COVERED = {
     "src/onym/sweep/counts.py": "tests/surfaces/test_demo_history.py",
     "src/onym/ports/__init__.py": "tests/flows/test_reclaim.py",
     "src/onym/ports/inbox.py": "tests/ports/test_payments_out.py",
-    "src/onym/ports/signatures.py": "tests/ports/test_platform.py",
+    "src/onym/ports/signatures.py": "tests/ports/test_signed_http.py",
     "src/onym/queries/appraisal.py": "tests/surfaces/test_api.py",
     "src/onym/queries/audit_handles.py": "tests/surfaces/test_audit.py",
     "src/onym/queries/audit_log.py": "tests/surfaces/test_audit.py",

@@ -32,7 +32,7 @@ from onym.jobs import notice as notice_jobs
 from onym.jobs import payments as payment_jobs  # noqa: F401 - registers its tasks
 from onym.jobs import reclaim as reclaim_jobs
 from onym.ports.mail import DjangoMail
-from onym.ports.platform import SignedHttp
+from onym.ports.signed_http import SignedHttp
 from onym.queries import due, standing
 from onym.store import clock as store_clock
 from onym.store.models import Event, Handle, Plan

@@ -17,7 +17,7 @@ from onym.core.sale import State
 from onym.core.transfer import State as TransferState
 from onym.flows import dispute, sale
 from onym.jobs import dispute as jobs
-from onym.ports.platform import SignedHttp
+from onym.ports.signed_http import SignedHttp
 from onym.queries import audit
 from onym.store.models import Handle, Payment, Sale, Tenure, Transfer
 

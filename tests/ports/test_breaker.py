@@ -19,7 +19,8 @@ from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.core.money import Money
 from onym.ports.breaker import Gate, Guarded, shut_mail, shut_payments, shut_platform
 from onym.ports.mail import DjangoMail, Message
-from onym.ports.platform import Notice, SignedHttp
+from onym.ports.platform import Notice
+from onym.ports.signed_http import SignedHttp
 from onym.ports.stripe import StripePayments
 
 NOBODY = b'{"account_id": null}'

@@ -6,35 +6,14 @@ import dataclasses
 import time
 
 import pytest
-import requests
 from tests.demo import checkout
 from tests.demo.checkout import ASKS, DECLINED
-from tests.demo.servers import Program
 from tests.ports.paying import USD, charged, make_port, names, plan
 
 from onym.ports.breaker import NOT_ASKED, Gate, Guarded, Heard, shut_payments
 from onym.ports.payments import Checkout, Visit
 
-
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("payments")
-    program = Program("onym_demo.payments", folder, ["--settle-seconds", "0.3"]).start()
-    yield program
-    program.stop()
-
-
-@pytest.fixture(scope="module")
-def port(provider):
-    return make_port(provider)
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(provider):
-    yield
-    if provider.process.poll() is not None:
-        provider.start()
-    requests.delete(provider.base + "/demo/faults", timeout=10)
+pytestmark = pytest.mark.usefixtures("calm")
 
 
 def visit(**changes) -> Visit:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
-from tests.demo.servers import Program, until
+from tests.demo.servers import until
 from tests.ports.paying import USD, charge, charged, make_port, names, plan
 
 from onym.core.errors import IdempotencyMismatch, PlatformUnavailable
@@ -14,27 +14,7 @@ from onym.core.money import Money
 from onym.ports.payments import Charge
 from onym.ports.stripe import StripePayments
 
-
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory):
-    program = Program(
-        "onym_demo.payments", tmp_path_factory.mktemp("payments"), ["--settle-seconds", "0.3"]
-    ).start()
-    yield program
-    program.stop()
-
-
-@pytest.fixture(scope="module")
-def port(provider):
-    return make_port(provider)
-
-
-@pytest.fixture(autouse=True)
-def _no_faults_left(provider):
-    yield
-    if provider.process.poll() is not None:
-        provider.start()
-    requests.delete(provider.base + "/demo/faults", timeout=10)
+pytestmark = pytest.mark.usefixtures("calm")
 
 
 # ---- what a card says

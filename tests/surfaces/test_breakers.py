@@ -16,7 +16,7 @@ from tests.surfaces.test_refusals import CHEAP, Scene, scene
 
 from onym import ports
 from onym.core.breaker import FAULTS, State
-from onym.ports.platform import SignedHttp
+from onym.ports.signed_http import SignedHttp
 from onym.site import breakers
 from onym.store import breaker, clock
 from onym.store.models import BreakerState

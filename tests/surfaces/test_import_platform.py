@@ -20,7 +20,8 @@ from onym import ports
 from onym.cli import import_
 from onym.core.errors import InProgress, PlatformUnavailable, Refusal
 from onym.flows import contacts, names, refresh
-from onym.ports.platform import Page, SignedHttp
+from onym.ports.platform import Page
+from onym.ports.signed_http import SignedHttp
 from onym.store.models import DirectoryImport
 from onym.sweep.directory import Directory
 

@@ -28,8 +28,8 @@ from onym import ports
 from onym.core import errors
 from onym.core.sale import PaymentState
 from onym.flows import clock, payments
-from onym.ports.platform import SignedHttp
 from onym.ports.screening import NameList
+from onym.ports.signed_http import SignedHttp
 from onym.site import embedded
 from onym.store import clock as store_clock
 from onym.store import secrets

@@ -30,6 +30,7 @@ from onym.api import (
     wire,
 )
 from onym.core.errors import DatabaseUnavailable, Malformed, NotSignedIn, Refusal
+from onym.queries import health
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,8 @@ def http(_: HttpRequest, error: HttpError) -> HttpResponse:
 @api.exception_handler(InternalError)
 @api.exception_handler(OperationalError)
 def no_database(_: HttpRequest, error: DatabaseError) -> HttpResponse:
-    """Or one that takes no writes (an internal error, 25006): a standby, a primary replaced."""
+    """What is no fault of the database itself is left to whoever shows faults."""
+    if not health.is_away(error):
+        raise error
     log.error("the database does not answer: %s", error)
     return wire.problem(DatabaseUnavailable("the database does not answer; try again"))

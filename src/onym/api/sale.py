@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
@@ -24,8 +21,6 @@ from onym.queries.people import Caller
 
 router = Router(tags=["sales"])
 
-WAIT_SECONDS = 8.0
-LOOK_SECONDS = 0.02
 NO = ("declined", "cancelled")
 
 
@@ -85,7 +80,7 @@ def pay(request: HttpRequest, id: str, wish: Payment) -> HttpResponse:
     )
     if "payment" not in answer.body:
         return wire.respond(answer.status, answer.body)
-    state, reason = _wait(answer.body["payment"])
+    state, reason = wire.wait(lambda: queries.payment(answer.body["payment"]))
     if state in NO:
         raise PaymentDeclined("the provider declined the payment", reason=reason)
     status = 200 if state == "paid" else 202
@@ -110,7 +105,7 @@ def check_out(request: HttpRequest, id: str) -> HttpResponse:
         run=lambda: record.Answer(202, {"payment": checkout.begin(sale_id=id, by=who.id).id}),
     )
     payment = answer.body["payment"]
-    state, reason = _wait(payment)
+    state, reason = wire.wait(lambda: queries.payment(payment))
     if state in NO:
         raise PaymentDeclined("the provider declined the payment", reason=reason)
     page = pages.opened(payment)
@@ -138,16 +133,6 @@ def _from_wallet(request: HttpRequest, id_: str) -> HttpResponse:
         return 200, queries.sale(id_, viewer=member.id)
 
     return wire.write(request, "buy", run, binds=True)
-
-
-def _wait(payment_id: str) -> tuple[str, str]:
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        with transaction.atomic():
-            state, reason = queries.payment(payment_id)
-        if state != "pending" or time.monotonic() > until:
-            return state, reason
-        time.sleep(LOOK_SECONDS)
 
 
 @router.post("/sales/{id}/accept", auth=MEMBERS)

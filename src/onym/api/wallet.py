@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal
 
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Schema
 from pydantic import ConfigDict, Field
@@ -23,8 +21,6 @@ from onym.queries.people import Caller
 
 router = Router(tags=["wallet"])
 
-WAIT_SECONDS = 8.0
-LOOK_SECONDS = 0.02
 NO = ("declined", "cancelled")
 MOST_LINES = 100_000
 """In one file for a spreadsheet."""
@@ -101,7 +97,7 @@ def put_in(request: HttpRequest, wish: Deposit) -> HttpResponse:
     answer = record.once(**name, payload=wire.payload(request), run=run)
     if "deposit" not in answer.body:
         return wire.respond(answer.status, answer.body)
-    state, reason = _wait(answer.body["deposit"])
+    state, reason = wire.wait(lambda: queries.charged(answer.body["deposit"]))
     if state in NO:
         raise PaymentDeclined("the provider declined the payment", reason=reason)
     shape = queries.opened if wish.payment_method == CHECKOUT else queries.deposit
@@ -110,16 +106,6 @@ def put_in(request: HttpRequest, wish: Deposit) -> HttpResponse:
     if status == 201:
         record.answer(**name, answer=record.Answer(201, body))
     return wire.respond(status, body)
-
-
-def _wait(deposit_id: str) -> tuple[str, str]:
-    until = time.monotonic() + WAIT_SECONDS
-    while True:
-        with transaction.atomic():
-            state, reason = queries.charged(deposit_id)
-        if state != "pending" or time.monotonic() > until:
-            return state, reason
-        time.sleep(LOOK_SECONDS)
 
 
 @router.post("/wallet/deposits/{id}/give-up", auth=MEMBERS)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from ninja import Schema
 from pydantic import BaseModel, ConfigDict, StrictInt
@@ -21,6 +23,8 @@ from onym.queries import people
 from onym.queries.people import Caller
 
 LONGEST_KEY = 200
+WAIT_SECONDS = 8.0
+LOOK_SECONDS = 0.02
 Body = TypeVar("Body", bound=BaseModel)
 
 
@@ -123,6 +127,17 @@ def write(
         run=confirmed,
     )
     return respond(answer.status, answer.body)
+
+
+def wait(ask: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """The state of what a job is to answer, and why: the first that is not pending, or the last."""
+    until = time.monotonic() + WAIT_SECONDS
+    while True:
+        with transaction.atomic():
+            state, reason = ask()
+        if state != "pending" or time.monotonic() > until:
+            return state, reason
+        time.sleep(LOOK_SECONDS)
 
 
 def _answer(status: int, body: Any) -> Answer:

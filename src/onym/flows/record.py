@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import psycopg
 from django.db import OperationalError, connection, transaction
 from procrastinate.contrib.django import app as jobs
 from procrastinate.exceptions import ConnectorException
@@ -80,7 +81,9 @@ def defer(
     job = jobs.configure_task(name=task, lock=lock, schedule_in=later, priority=priority)
     try:
         job.defer(**arguments, **trace.carried())
-    except ConnectorException as fault:  # its wrapping hides that the database is at fault
+    except ConnectorException as fault:  # its wrapping hides whether the database is at fault
+        if not isinstance(fault.__cause__, psycopg.OperationalError):
+            raise
         raise OperationalError(str(fault.__cause__)) from fault.__cause__
 
 

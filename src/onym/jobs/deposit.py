@@ -7,7 +7,7 @@ from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.sale import PaymentState
 from onym.flows import deposit, payments
 from onym.jobs import checkout
-from onym.jobs.payments import A_PERSONS_WAIT, CHARGES, HINTED
+from onym.jobs.payments import A_PERSONS_WAIT, CHARGES, HINTED, called_off
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge
 from onym.queries import checkout as pages
@@ -56,13 +56,13 @@ def give_up(*, deposit_id: str, attempt: int = 0) -> None:
 
 
 def _give_up(order: orders.Order) -> Charge:
-    provider = ports.payments(order.namespace)
-    said = provider.ask(
-        key=order.key, amount=order.amount, sale_id=order.key, intent_id=order.provider_id
+    return called_off(
+        order.namespace,
+        key=order.key,
+        amount=order.amount,
+        sale_id=order.key,
+        intent_id=order.provider_id,
     )
-    if said.state in ("unknown", "action_needed") and said.intent_id:
-        said = provider.cancel(key=order.key, intent_id=said.intent_id)
-    return said
 
 
 def _record(order: orders.Order, said: Charge) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from onym import ports
 from onym.core.checkout import METHOD as CHECKOUT
+from onym.core.money import Money
 from onym.core.sale import PaymentState, PayoutState
 from onym.flows import ledger, payments
 from onym.jobs import checkout
@@ -81,12 +82,23 @@ def give_up_charge(*, payment_id: str, attempt: int = 0) -> None:
 
 
 def _give_up(order: orders.Order) -> Charge:
-    provider = ports.payments(order.namespace)
-    said = provider.ask(
-        key=order.key, amount=order.amount, sale_id=order.sale, intent_id=order.provider_id
+    return called_off(
+        order.namespace,
+        key=order.key,
+        amount=order.amount,
+        sale_id=order.sale,
+        intent_id=order.provider_id,
     )
+
+
+def called_off(
+    namespace: str, *, key: str, amount: Money, sale_id: str, intent_id: str | None
+) -> Charge:
+    """Asked about once more, and cancelled where it is still open."""
+    provider = ports.payments(namespace)
+    said = provider.ask(key=key, amount=amount, sale_id=sale_id, intent_id=intent_id)
     if said.state in ("unknown", "action_needed") and said.intent_id:
-        said = provider.cancel(key=order.key, intent_id=said.intent_id)
+        said = provider.cancel(key=key, intent_id=said.intent_id)
     return said
 
 

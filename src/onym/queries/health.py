@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from onym.core.access import ALLOWED, Action
 from onym.core.area import Area
@@ -16,6 +16,14 @@ from onym.store import area, clock
 from onym.store.models import DirectoryImport, Document, Event, Namespace, StaffRole
 
 KINDS = ("policy", "fees", "guidelines")
+TAKES_NO_WRITES = "25006"  # read_only_sql_transaction
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether the database is to blame: it does not answer, or takes no writes, as a standby does
+    and a primary that was just replaced."""
+    takes_no_writes = getattr(error.__cause__, "sqlstate", "") == TAKES_NO_WRITES
+    return isinstance(error, OperationalError) or takes_no_writes
 
 
 @dataclass(frozen=True, slots=True)

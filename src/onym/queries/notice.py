@@ -73,7 +73,7 @@ def complete(facts: Mapping[str, Any], *, language: str, namespace: str) -> dict
     if "missing" in made:
         missing = Money(int(made["missing"]["minor"]), made["missing"]["currency"])
         made["missing"] = _written(missing, language)
-    if isinstance(made.get("amount"), dict):
+    if isinstance(made.get("amount"), dict):  # an appeal's letter has it in words already
         amount = Money(int(made["amount"]["minor"]), made["amount"]["currency"])
         made["amount"] = _written(amount, language)
     if "hits" in made:

@@ -14,8 +14,9 @@ from onym import ports
 from onym.core import bank as core_bank
 from onym.ports.bank import Bank
 from onym.ports.openid import OpenId
-from onym.ports.platform import Platform, SignedHttp
+from onym.ports.platform import Platform
 from onym.ports.screening import NameList, TierFile
+from onym.ports.signed_http import SignedHttp
 from onym.site import keys, restoring
 from onym.site.counted import Counted
 

@@ -53,7 +53,7 @@ def _do(request: HttpRequest, token: str, view: dict[str, Any]) -> str:
             price = Money(_minor(request.POST.get("minor", "")), view["price"].currency)
             _begin(request, token, view, Kind.ACCEPT, price)
         case "counter":
-            price = _price(request.POST.get("price", ""), view["price"].currency)
+            price = price_of(request.POST.get("price", ""), view["price"].currency)
             _begin(request, token, view, Kind.COUNTER, price)
         case "forget":
             flow.forget(answer_id=_begun(request, view))
@@ -91,7 +91,7 @@ def _minor(typed: str) -> int:
     return int(typed)
 
 
-def _price(typed: str, currency: str) -> Money:
+def price_of(typed: str, currency: str) -> Money:
     return form.amount(typed, currency=currency, language=get_language() or "en")
 
 
@@ -118,12 +118,25 @@ def _answering(
     if begun and (waiting := queries.waiting(begun)):
         return {"waiting": waiting, "by_platform": openid.offered()}
     typed = request.POST.get("price", request.GET.get("price", ""))
+    return other_price(request, view, refusal, typed=typed)
+
+
+def other_price(
+    request: HttpRequest,
+    view: dict[str, Any],
+    refusal: Refusal | None,
+    *,
+    typed: str,
+    buyer: str | None = None,
+) -> dict[str, Any]:
+    """The other price that somebody is about to name: as typed, its sums, or what is wrong."""
     if refusal and request.POST.get("do") == "counter":
         return {"typed": typed, "wrong": refusal}
     if not typed.strip():
         return {"typed": typed}
     try:
-        price = _price(typed, view["price"].currency)
-        return {"typed": typed, "other": fees.sums(ground.under(request), price=price)}
+        price = price_of(typed, view["price"].currency)
+        other = fees.sums(ground.under(request), price=price, buyer=buyer)
+        return {"typed": typed, "other": other}
     except Refusal as wrong:
         return {"typed": typed, "wrong": wrong}

@@ -7,10 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.utils.translation import get_language
 
 from onym.core.errors import NotFound, Refusal
-from onym.core.money import Money
 from onym.flows import form
 from onym.flows import offer as flow
 from onym.queries import fees, ground, names, people
@@ -52,22 +50,8 @@ def _thread(
 def _counter(
     request: HttpRequest, view: dict[str, Any], refusal: Refusal | None, buyer: str | None
 ) -> dict[str, Any]:
-    """The other price that somebody is about to name: as typed, its sums, or what is wrong."""
     typed = (form.typed(request) or request.GET).get("price", "")
-    if refusal and request.POST.get("do") == "counter":
-        return {"typed": typed, "wrong": refusal}
-    if not typed.strip():
-        return {"typed": typed}
-    try:
-        price = _price(typed, view["price"].currency)
-        other = fees.sums(ground.under(request), price=price, buyer=buyer)
-        return {"typed": typed, "other": other}
-    except Refusal as wrong:
-        return {"typed": typed, "wrong": wrong}
-
-
-def _price(typed: str, currency: str) -> Money:
-    return form.amount(typed, currency=currency, language=get_language() or "en")
+    return answer.other_price(request, view, refusal, typed=typed, buyer=buyer)
 
 
 def _once(request: HttpRequest, id_: str, who: people.Caller) -> str:
@@ -90,7 +74,9 @@ def _do(fields: dict[str, str], id_: str, who: people.Caller) -> str:
         case "counter":
             if queries.offer(id_, viewer=by)["buyer"] != by:
                 people.expect_fresh_factor(who)
-            price = _price(fields.get("price", ""), names.namespace(settings.NAMESPACE).currency)
+            price = answer.price_of(
+                fields.get("price", ""), names.namespace(settings.NAMESPACE).currency
+            )
             flow.counter(offer_id=id_, by=by, price=price)
     return f"/offers/{id_}"
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import re
 import secrets
+import time
 from collections.abc import Callable
 from typing import Any, cast
 from urllib.parse import quote
 
 from csp.decorators import csp_update
 from django.conf import settings
-from django.db import InternalError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -23,7 +23,7 @@ from django.utils.translation import gettext_noop as said
 
 from onym.core.errors import DatabaseUnavailable, NotFound, NotSignedIn, Refusal
 from onym.flows import form
-from onym.queries import brand, checkout, desk, ground, people
+from onym.queries import brand, checkout, desk, ground, health, people
 
 log = logging.getLogger(__name__)
 LOCAL_NAMES = {"en": "English", "fr": "Français", "ar": "العربية"}
@@ -31,6 +31,7 @@ PAGE = re.compile(r"/(en|fr|ar)(/.*)", re.DOTALL)
 THEME_COOKIE = "theme"
 THEMES = {"": said("As the device"), "light": said("Light"), "dark": said("Dark")}
 A_YEAR_SECONDS = 31_536_000
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.2, 1.2)
 Answer = Callable[[HttpRequest], HttpResponse]
 
 
@@ -79,7 +80,7 @@ class Pages:
             return HttpResponseRedirect(f"/{translation.get_language()}/{step}?next={back}")
         if isinstance(error, Refusal):
             return render(request, "refused.html", {"refusal": error}, status=error.status)
-        if isinstance(error, OperationalError | InternalError):  # the last: it takes no writes
+        if health.is_away(error):
             log.error("the database does not answer: %s", error)
             return trouble(request, DatabaseUnavailable.code, status=DatabaseUnavailable.status)
         return None
@@ -93,6 +94,14 @@ def _plain(fields: QueryDict) -> QueryDict:
     for name, values in fields.lists():
         made.setlist(name.replace("\0", ""), [value.replace("\0", "") for value in values])
     return made
+
+
+def wait_while(waits: Callable[[], bool]) -> None:
+    """Some four seconds at most, looking less and less often: each look is a question."""
+    for pause in PAUSES:
+        if not waits():
+            return
+        time.sleep(pause)
 
 
 def context(request: HttpRequest) -> dict[str, Any]:

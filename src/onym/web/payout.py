@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -14,9 +12,7 @@ from onym.flows import form
 from onym.flows import payout as flow
 from onym.queries import payments as queries
 from onym.queries import people
-
-RETURN_SECONDS = 4.0
-LOOK_SECONDS = 0.05
+from onym.web import page
 
 
 def account(request: HttpRequest) -> HttpResponse:
@@ -76,7 +72,5 @@ def returned(request: HttpRequest) -> HttpResponse:
     who = people.signed_in(request)
     before = queries.looked_at(who.id)
     flow.look(member=who.id)
-    until = time.monotonic() + RETURN_SECONDS
-    while before and queries.looked_at(who.id) == before and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    page.wait_while(lambda: bool(before) and queries.looked_at(who.id) == before)
     return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/me/payout")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.conf import settings
@@ -20,9 +19,6 @@ from onym.queries import invoice as invoices
 from onym.queries import sale as queries
 from onym.queries import wallet as wallets
 from onym.web import page, steps
-
-RETURN_SECONDS = 4.0
-LOOK_SECONDS = 0.05
 
 
 def sale(request: HttpRequest, id: str) -> HttpResponse:
@@ -62,9 +58,7 @@ def onward(request: HttpRequest, id: str) -> HttpResponse:
     """On to the provider's page once there is one, if the browser lets our form lead there."""
     who = people.signed_in(request)
     queries.sale(id, viewer=who.id)
-    until = time.monotonic() + RETURN_SECONDS
-    while queries.is_asked_for(id) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    page.wait_while(lambda: queries.is_asked_for(id))
     url = checkouts.address(id, buyer=who.id)
     return page.led_on(request, url, otherwise=f"/sales/{id}")
 
@@ -79,9 +73,7 @@ def returned(request: HttpRequest, id: str) -> HttpResponse:
     """Back from the bank: what became of the payment is asked for, then the sale is shown."""
     who = people.signed_in(request)
     payments.look_again(sale_id=id, by=who.id)
-    until = time.monotonic() + RETURN_SECONDS
-    while queries.waits_for_buyer(id) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    page.wait_while(lambda: queries.waits_for_buyer(id))
     return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/sales/{id}")
 
 

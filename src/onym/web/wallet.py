@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -21,8 +20,6 @@ from onym.queries.ground import Ground
 from onym.queries.people import Caller
 from onym.web import page
 
-RETURN_SECONDS = 2.0
-LOOK_SECONDS = 0.5  # each look is a question, and a page may ask twelve
 LINES = 50
 LATEST = 10
 OPEN = ("pending", "unknown", "action")
@@ -110,9 +107,7 @@ def onward(request: HttpRequest, id: str) -> HttpResponse:
     """On to the provider's page once there is one, if the browser lets our form lead there."""
     who = people.signed_in(request)
     queries.deposit(id, member=who.id)
-    until = time.monotonic() + RETURN_SECONDS
-    while queries.is_asked_for(id, member=who.id) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    page.wait_while(lambda: queries.is_asked_for(id, member=who.id))
     url = checkouts.address_of_deposit(id, member=who.id)
     return page.led_on(request, url, otherwise="/wallet")
 
@@ -121,9 +116,7 @@ def returned(request: HttpRequest) -> HttpResponse:
     """Back from bank or provider: what became of deposits that waited is asked, then shown."""
     who = people.signed_in(request)
     deposit.look_again(by=who.id)
-    until = time.monotonic() + RETURN_SECONDS
-    while queries.waits_for_word(who.id) and time.monotonic() < until:
-        time.sleep(LOOK_SECONDS)
+    page.wait_while(lambda: queries.waits_for_word(who.id))
     return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}/wallet")
 
 

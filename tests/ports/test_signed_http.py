@@ -21,13 +21,8 @@ from tests.demo.servers import SOURCE, free_port
 from onym import ports
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.ports.account import HandedOver, address_digest
-from onym.ports.platform import (
-    COLUMNS,
-    Answer,
-    Holding,
-    Notice,
-    SignedHttp,
-)
+from onym.ports.platform import COLUMNS, Answer, Holding, Notice
+from onym.ports.signed_http import SignedHttp
 
 
 @pytest.fixture(scope="module")
