@@ -30,11 +30,12 @@ test: install ## the whole test suite
 	@tools/pds/install || true # the tests concerned then fail
 	@.venv/bin/pytest -n $(PROCESSES) --dist loadfile
 
-check: install ## format, lint, types, imports, house rules
+check: install ## format, lint, types, imports, house rules, and that every test is found
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	@found=$$(.venv/bin/pytest --collect-only -qq -p no:cacheprovider) || { echo "$$found"; exit 1; }
 	.venv/bin/pytest tests/docs/test_house_rules.py
 
 bench: install ## measurements, as ratios

@@ -134,14 +134,17 @@ def confirmed(client: Any, *, ago: float = 0, kind: str = "totp") -> Any:
 
 def handle(place: Any, name: str, **changes: Any) -> Any:
     """A held handle with its one open tenure; `state` and `account_id` may be overridden."""
+    from django.db import transaction
+
     from onym.store.models import Handle, Tenure
 
     fields = {"state": "held", "account_id": f"acc-{name}", "touched_at": LONG_AGO}
-    row = Handle.objects.create(namespace=place, handle=name, display=name, **fields | changes)
-    if row.account_id:
-        Tenure.objects.create(
-            handle=row, account_id=row.account_id, held_from=LONG_AGO, cause="registered"
-        )
+    with transaction.atomic():  # a test may kill the database between the two
+        row = Handle.objects.create(namespace=place, handle=name, display=name, **fields | changes)
+        if row.account_id:
+            Tenure.objects.create(
+                handle=row, account_id=row.account_id, held_from=LONG_AGO, cause="registered"
+            )
     return row
 
 

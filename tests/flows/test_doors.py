@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests import make
 from tests.flows.test_sale import sold
-from tests.flows.test_screening import LISTED, TODAY, lists, named, people, place
+from tests.flows.test_screening import LISTED, lists, named, people, place
 from tests.surfaces.test_api import Caller
 
 from onym.core.errors import NotAllowed, ScreeningHeld, ScreeningStale
@@ -121,7 +120,7 @@ def test_at_each_door_a_held_name_waits_and_a_stale_list_lets_nobody_through(
 ) -> None:
     go = door(place, people)
     named(people[who], LISTED)
-    lists(tmp_path, LISTED, as_of=TODAY - timedelta(days=8))
+    lists(tmp_path, LISTED, days_old=8)
     before = figures()
     with pytest.raises(ScreeningStale):
         go()
@@ -145,7 +144,7 @@ def figures() -> tuple[int, ...]:
 def test_whoever_joins_with_a_listed_name_waits_from_the_first_day(
     place: Any, tmp_path: Path
 ) -> None:
-    lists(tmp_path, LISTED, as_of=TODAY - timedelta(days=8))
+    lists(tmp_path, LISTED, days_old=8)
     with pytest.raises(ScreeningStale):
         members.join(namespace="demo", name="Nobody Much", mail="a@one.example")
     with pytest.raises(ScreeningStale):

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.demo import plaza as plazas
 from tests.demo.plaza import fresh_key, move
 from tests.demo.servers import free_port
-from tests.ports.test_platform import Canned
+from tests.ports.canned import Canned
 
 from onym.core.breaker import FAULTS, State
 from onym.core.errors import HandleMalformed, PlatformUnavailable

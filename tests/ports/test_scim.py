@@ -18,7 +18,7 @@ import pytest
 import requests
 from tests import make
 from tests.demo.servers import free_port
-from tests.ports.test_platform import Canned, http
+from tests.ports.canned import Canned, http
 
 from onym.core import names, policies, policy
 from onym.core.errors import HandleMalformed, PlatformUnavailable

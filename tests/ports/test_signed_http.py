@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -17,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from tests.demo import plaza as plazas
 from tests.demo.plaza import fresh_key, move
 from tests.demo.servers import SOURCE, free_port
+from tests.ports.canned import Canned, http
 
 from onym import ports
 from onym.core.errors import HandleMalformed, PlatformUnavailable
@@ -276,36 +274,6 @@ def test_a_wave_whose_answer_was_lost_is_unknown_and_then_told_once(plaza, port)
     assert all(said.done for said in port.notify_all(notices=notices))
     page = plaza.program.get(f"/@{handle}").text
     assert [page.count(f"Wave {n};") for n in range(5)] == [1] * 5
-
-
-class Canned:
-    """A platform that answers every request with the same bytes, then closes."""
-
-    def __init__(self, *parts: bytes) -> None:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.base = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        self._parts = parts
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                line, _ = self._listener.accept()
-            except OSError:
-                return
-            with line, contextlib.suppress(OSError):
-                line.recv(65536)
-                for part in self._parts:
-                    line.sendall(part)
-
-    def close(self) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-
-
-def http(status: str, body: bytes, length: int | None = None) -> bytes:
-    size = len(body) if length is None else length
-    return f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\n\r\n".encode() + body
 
 
 ROW = {"account_id": "1", "handle": "a", "created_at": "2020-01-01T00:00:00Z"}

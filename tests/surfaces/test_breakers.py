@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import IntegrityError
 from django.test import Client
 from tests import make
-from tests.ports.test_platform import Canned
+from tests.ports.canned import Canned
 from tests.surfaces.test_refusals import CHEAP, Scene, scene
 
 from onym import ports
