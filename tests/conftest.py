@@ -20,6 +20,9 @@ from tests import words
 
 from onym.site import embedded
 
+# What they say is not so is told with its values, as in a test.
+pytest.register_assert_rewrite("tests.world", "tests.faults.handing")
+
 # A property is no measurement: a busy machine may take its time over an example.
 hypothesis_settings.register_profile("onym", deadline=None)
 hypothesis_settings.load_profile("onym")

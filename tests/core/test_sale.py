@@ -185,6 +185,18 @@ def test_only_a_settled_primary_sale_can_be_taken_back(
             sale.take_back(settled(**changes), guidelines=RULES, now=NOW)
 
 
+@pytest.mark.parametrize("state", State)
+def test_only_what_is_disputed_is_sent_back_and_that_is_tried_as_long_as_a_delivery(
+    state: State,
+) -> None:
+    if state is State.DISPUTED:
+        back = sale.send_back(a_sale(state=state), guidelines=RULES, now=NOW)
+        assert (back.state, back.delivery_until) == (state, NOW + 24 * HOUR)
+    else:
+        with pytest.raises(AlreadyClosed):
+            sale.send_back(a_sale(state=state), guidelines=RULES, now=NOW)
+
+
 @given(st.sampled_from(list(State)), st.sampled_from(["acc-s", "acc-b", "acc-x", None]))
 def test_the_money_follows_the_handle_back_and_never_goes_before_it(
     state: State, holder: str | None

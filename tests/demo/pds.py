@@ -135,6 +135,25 @@ class Pds:
         )
         assert said.ok, said.text
 
+    def signs_in(self, did: str, password: str) -> bool:
+        """Whether the password opens the account; also one of an app."""
+        who = {"identifier": did, "password": password}
+        said = self.order("com.atproto.server.createSession", public=True, **who)
+        assert said.status_code in (200, 401), said.text
+        return bool(said.ok)
+
+    def app_password(self, did: str) -> str:
+        """Another way in that the holder has made for an app."""
+        who = {"identifier": did, "password": self.passwords[did]}
+        session = self.order("com.atproto.server.createSession", public=True, **who).json()
+        made = requests.post(
+            f"{self.base}/xrpc/com.atproto.server.createAppPassword",
+            json={"name": "phone"},
+            headers={"Authorization": f"Bearer {session['accessJwt']}"},
+            timeout=30,
+        )
+        return str(made.json()["password"])
+
     # ---- as its administrator
 
     def order(self, method: str, *, public: bool = False, **wish: Any) -> requests.Response:
@@ -173,9 +192,17 @@ class Pds:
 
     def label(self, did: str) -> str:
         """What the account is called, suspended or not."""
+        return str(self.seen(did)["handle"]).removesuffix(".test")
+
+    def mail_of(self, did: str) -> str:
+        """The address in force."""
+        return str(self.seen(did)["email"])
+
+    def seen(self, did: str) -> dict[str, Any]:
         method = f"{self.base}/xrpc/com.atproto.admin.getAccountInfo"
         told = requests.get(method, params={"did": did}, auth=("admin", PASSWORD), timeout=30)
-        return str(told.json()["handle"]).removesuffix(".test")
+        found: dict[str, Any] = told.json()
+        return found
 
     # ---- as tests.world asks of a platform
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +68,8 @@ def start(directory: Path, *, count: int = 60) -> Plaza:
 
 
 def fresh_key() -> str:
-    """An idempotency key that no other test uses."""
-    return f"key-{next(_numbers)}"
+    """An idempotency key that no other test uses, nor another process of this one."""
+    return f"key-{os.getpid()}-{next(_numbers)}"
 
 
 def move(port: SignedHttp, handle: str, source: str | None, to: str, **changes: object):

@@ -11,10 +11,10 @@ import pytest
 from django.db import connections
 from tests.demo import pds as servers
 from tests.demo.line import laid
-from tests.faults import bugs, test_pds
+from tests.faults import bugs, bugs_accounts, test_pds, ways
 from tests.faults.points import in_a_child
 
-from onym.store.models import Sale
+from onym.store.models import Handle, Sale
 
 pytestmark = pytest.mark.faults
 Check = Callable[[servers.World], None]
@@ -89,11 +89,42 @@ def a_lost_assignment_is_heard_of(world: servers.World) -> None:
         )
 
 
+def a_bought_account_opens_to_nobody_who_had_it(world: servers.World) -> None:
+    way, pds = ways.account(world), servers.running()
+    did = Handle.objects.get(handle=way.handle).account_id or ""
+    passwords = pds.passwords[did], pds.app_password(did)
+    sale = way.agree()
+    way.pay(sale)
+    world.drain(hurry=True)
+    assert (Sale.objects.get(pk=sale).state, pds.mail_of(did)) == (
+        "inspection",
+        str(way.buyer.mailaddress_set.get().address),
+    )
+    still_open = [place for place, word in enumerate(passwords) if pds.signs_in(did, word)]
+    assert still_open == [], "0 is the password, 1 the one of an app"
+    world.check(sale)
+
+
 BUGS: list[tuple[Callable[[], None], Check, str]] = [
     (bugs.stages_are_not_written_down, a_move_cut_short_is_ended, "refund|deliver"),
     (bugs.an_undone_move_gives_nothing_back, a_stranger_does_not_keep_it, "did:plc|user-"),
     (bugs.nobody_waits_for_a_turn, one_of_two_orders_moves_it, "unknown"),
     (bugs.a_lost_assignment_is_not_looked_for, a_lost_assignment_is_heard_of, "done"),
+    (
+        bugs_accounts.old_passwords_and_sessions_live_on,
+        a_bought_account_opens_to_nobody_who_had_it,
+        r"\[0, 1\] == \[\]",
+    ),
+    (
+        bugs_accounts.app_passwords_live_on,
+        a_bought_account_opens_to_nobody_who_had_it,
+        r"\[1\] == \[\]",
+    ),
+    (
+        bugs_accounts.the_address_is_not_replaced_and_not_read_back,
+        a_bought_account_opens_to_nobody_who_had_it,
+        "'inspection'",
+    ),
 ]
 
 

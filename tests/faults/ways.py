@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,11 @@ from onym.store.models import Link, Namespace, Payment, PayoutAccount, Sale
 
 GOOD = "pm_card_visa"
 _numbers = itertools.count(1)
+
+
+def _address(whose: str) -> str:
+    """One that nobody else has, on no platform, in no process."""
+    return f"{whose}{os.getpid()}-{next(_numbers)}@one.example"
 
 
 @dataclass(slots=True)
@@ -154,12 +160,12 @@ class Undoing(Way):
 
 def undoing(world: Any, *, upheld: str = "return_and_refund", price: float = 400) -> Undoing:
     """A handle that was reclaimed, sold and settled, whose policy undoes sales after an appeal."""
-    address = f"holder{next(_numbers)}@one.example"
+    address = _address("holder")
     account, handle = world.account(last_login_at=None)
     holder = make.member(world.place, account=account, mail=address)
     PayoutAccount.objects.filter(member=holder).update(account=world.out.bank)
     make.released(world.place, handle, now=world.now(), account=account, upheld=upheld)
-    buyer, _, _ = world.member(mail=f"buyer{next(_numbers)}@one.example")
+    buyer, _, _ = world.member(mail=_address("buyer"))
     staff = make.member(world.place, roles="curator reviewer")
     sale = Way("listing", world, handle, buyer, None, make.usd(price), world.team[0])
     way = Undoing("listing", world, handle, buyer, None, make.usd(price), staff)
@@ -173,7 +179,7 @@ def undoing(world: Any, *, upheld: str = "return_and_refund", price: float = 400
 
 def trade(world: Any, *, price: float = 600, mail: bool = True, kind: str = "offer") -> Way:
     """A member's handle; dear enough to cool off for a day. The seller reads mail."""
-    address = f"seller{next(_numbers)}@one.example" if mail else None
+    address = _address("seller") if mail else None
     seller, _, handle = world.holder(mail=address)
     buyer, _, _ = world.member()
     return Way(kind, world, handle, buyer, seller, make.usd(price))
@@ -195,14 +201,14 @@ def primary(world: Any, *, price: float = 400) -> Way:
 def _with_accounts(world: Any) -> Any:
     """A buyer with an address, where whole accounts are sold."""
     Namespace.objects.update(whole_accounts=True)
-    buyer, _, _ = world.member(mail=f"buyer{next(_numbers)}@one.example")
+    buyer, _, _ = world.member(mail=_address("buyer"))
     return buyer
 
 
 def account(world: Any, *, price: float = 400, kind: str = "listing") -> Way:
     """A member's whole account, one of two that they have."""
     buyer = _with_accounts(world)
-    seller, _, handle = world.holder(mail=f"seller{next(_numbers)}@one.example")
+    seller, _, handle = world.holder(mail=_address("seller"))
     Link.objects.create(
         namespace=world.place,
         member=seller,
@@ -215,7 +221,7 @@ def account(world: Any, *, price: float = 400, kind: str = "listing") -> Way:
 def idle_account(world: Any, *, price: float = 400) -> Way:
     """A reclaimed handle that the platform sells with the idle account that has it."""
     buyer = _with_accounts(world)
-    id_, handle = world.account(last_login_at=None, email=f"idle{next(_numbers)}@old.example")
+    id_, handle = world.account(last_login_at=None, email=_address("idle"))
     make.released(world.place, handle, now=world.now(), account=id_)
     way = Way("listing", world, handle, buyer, None, make.usd(price), world.team[0])
     way.term = Term.ACCOUNT

@@ -4,6 +4,7 @@ and that money follows only what the demo's platform says of the hand-over.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -12,14 +13,13 @@ from django.test import Client
 from tests import make
 from tests import world as worlds
 from tests.demo.plaza import fresh_key
-from tests.faults import ways
+from tests.faults import handing, ways
+from tests.faults.handing import delivered, mail_of, private, settled
 from tests.faults.ways import Way
 from tests.surfaces.test_api import Caller
 
-from onym.core import term as core
 from onym.core.errors import Refusal
-from onym.flows import appeal, dispute, log
-from onym.flows import sale as sales
+from onym.flows import appeal, log
 from onym.flows.people import link
 from onym.jobs import notice
 from onym.ports.account import address_digest
@@ -33,8 +33,6 @@ from onym.store.models import (
     Namespace,
     Reclaim,
     Sale,
-    Tenure,
-    Transfer,
 )
 from onym.store.reclaim import keep_token
 
@@ -46,58 +44,15 @@ def world(database: str, settings: Any) -> worlds.World:
     return worlds.market(settings)
 
 
-def private(world: worlds.World, account: str) -> Any:
-    """What only the holder sees on the platform."""
-    return world.out.plaza.program.get(f"/demo/accounts/{account}").json()
+@pytest.mark.parametrize("check", handing.CHECKS, ids=lambda check: check.__name__)
+def test_of_an_account_that_is_sold(world: worlds.World, check: handing.Check) -> None:
+    check(world)
 
 
-def delivered(way: Way) -> Sale:
-    """Agreed, paid and handed over, as far as the platform lets it."""
-    made = way.agree()
-    way.pay(made)
-    way.world.drain(hurry=True)
-    way.world.pass_time(days=0.1)
-    return Sale.objects.select_related("handle").get(pk=made)
-
-
-def mail_of(member: Any) -> str:
-    return str(member.mailaddress_set.get(replaced_at=None).address)
-
-
-def test_a_bought_account_is_the_buyers_with_its_id_and_the_old_ways_in_are_dead(
-    world: worlds.World,
-) -> None:
-    way = ways.account(world)
-    account = Handle.objects.get(handle=way.handle).account_id or ""
-    before, seen = private(world, account), world.out.platform().account(account_id=account)
-    sale = delivered(way)
-    after = private(world, account)
-    assert after["email"] == mail_of(way.buyer)
-    assert (after["credentials"], after["sessions"]) == (before["credentials"] + 1, 0)
-    assert (after["messages"], after["contacts"]) == (before["messages"], before["contacts"])
-    now = world.out.platform().account(account_id=account)
-    assert {k: now[k] for k in ("account_id", "handle", "created_at", "posts")} == {
-        k: seen[k] for k in ("account_id", "handle", "created_at", "posts")
-    }
-    assert sale.state == "inspection"
-    assert sale.consented_at is not None
-    way.accept(sale.id)
-    world.pass_time(days=3.1)
-    assert world.out.taken(sale.id) == {"charge": 42_000, "transfer": -40_000}
-    world.check(sale.id)
-
-
-def test_the_accounts_links_tenure_and_feed_say_whose_it_is_now(world: worlds.World) -> None:
+def test_the_feed_says_that_an_account_has_changed_hands_whole(world: worlds.World) -> None:
     way = ways.account(world)
     sale = delivered(way)
     account = sale.buyer_account_id
-    old = Link.objects.get(member=way.seller, account_id=account)
-    assert (old.unlinked_at is None, old.is_primary, old.passed_on) == (False, False, True)
-    assert Link.objects.get(member=way.seller, unlinked_at=None).is_primary
-    assert Link.objects.filter(member=way.buyer, account_id=account, unlinked_at=None).exists()
-    assert not Kinship.objects.exists(), "who buys an account is not one with who sold it"
-    first, second = Tenure.objects.filter(handle=sale.handle).order_by("held_from")
-    assert (first.account_id, second.account_id, second.cause) == (account, account, "trade")
     log.integrate()
     (item,) = Client().get("/api/v1/handovers").json()["items"]
     assert (item["term"], item["holder_before"], item["holder_after"]) == (
@@ -107,37 +62,19 @@ def test_the_accounts_links_tenure_and_feed_say_whose_it_is_now(world: worlds.Wo
     )
     said = Client().get(f"/api/v1/handles/{way.handle}").json()
     assert said["valid_since"] == item["valid_since"] > sale.agreed_at.isoformat()[:19]
-    link(member=way.buyer.id, account_id=account)
-    assert not Kinship.objects.exists()
 
 
-def test_an_idle_account_that_the_platform_sells_comes_without_messages_and_contacts(
-    world: worlds.World,
-) -> None:
-    way = ways.idle_account(world)
-    account = Handle.objects.get(handle=way.handle).account_id or ""
-    before = private(world, account)
-    assert min(before[name] for name in ("messages", "contacts", "sessions")) > 0
-    sale = delivered(way)
-    after = private(world, account)
-    assert [after[name] for name in ("messages", "contacts", "sessions")] == [0, 0, 0]
-    assert after["email"] == mail_of(way.buyer)
-    assert world.holds(way.handle) == account == sale.buyer_account_id
-    assert (sale.share_minor, sale.kind) == (0, "primary")
-    way.accept(sale.id)
-    world.drain(hurry=True)
-    leaf = Event.objects.get(type="TransferReadBack")
-    assert b'"wiped":["messages","contacts"]' in bytes(leaf.entry)
-    world.check(sale.id)
-
-
-def test_nothing_of_an_address_stays_in_rows_leaves_or_what_the_platform_tells(
+def test_a_buyer_who_links_the_account_by_hand_is_not_one_with_its_seller(
     world: worlds.World,
 ) -> None:
     way = ways.account(world)
+    link(member=way.buyer.id, account_id=delivered(way).buyer_account_id)
+    assert not Kinship.objects.exists()
+
+
+def test_nothing_of_an_address_stays_in_leaves(world: worlds.World) -> None:
+    way = ways.account(world)
     sale = delivered(way)
-    order = Transfer.objects.get()
-    assert (bytes(order.address_sealed), order.hands_to_id) == (b"", way.buyer.id)
     digest = address_digest(mail_of(way.buyer))
     for row in Event.objects.all():
         assert mail_of(way.buyer).encode() not in bytes(row.entry)
@@ -173,18 +110,10 @@ def test_it_is_off_until_the_desk_switches_it_on_and_the_platform_must_do_it(
     assert Event.objects.filter(type="WholeAccountsSet").count() == 1
 
 
-class Unable:
+class Unable(handing.Port):
     """A platform that says that it hands nothing over."""
 
-    def __init__(self, port: Any) -> None:
-        self._port = port
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._port, name)
-
     def capabilities(self) -> Any:
-        import dataclasses
-
         return dataclasses.replace(self._port.capabilities(), hand_over=False)
 
 
@@ -275,78 +204,13 @@ def test_an_offer_for_an_account_is_accepted_by_its_holder(world: worlds.World) 
     world.check(sale["id"])
 
 
-def test_an_account_that_is_suspended_before_it_moves_is_not_handed_over(
+def test_an_order_that_failed_is_asked_for_again_and_hands_over_once(
     world: worlds.World,
 ) -> None:
     way = ways.account(world)
-    sale = way.agree()
-    assert core.unfit(status="suspended", memorial=None, legal_hold=None, minor=None)
-    account = Handle.objects.get(handle=way.handle).account_id or ""
-    port = world.out.platform()
-
-    class Suspending(Unable):
-        def account(self, *, account_id: str) -> Any:
-            row = port.account(account_id=account_id)
-            return row | {"status": "suspended"} if account_id == account else row
-
-    world.install(platform=Suspending(port))
-    way.pay(sale)
-    world.drain(hurry=True)
-    found = Sale.objects.get(pk=sale)
-    assert (found.state, found.why) == ("refunded", "holder_unfit")
-    assert private(world, account)["credentials"] == 1
-    world.check(sale)
-
-
-FAULTS = [("cut_after", 1), ("error", 1)]
-
-
-@pytest.mark.parametrize(("kind", "times"), FAULTS)
-def test_an_answer_that_was_lost_hands_over_once(
-    world: worlds.World, kind: str, times: int
-) -> None:
-    way = ways.account(world)
-    world.out.plaza.arm(kind, on="hand-over", times=times)
-    sale = delivered(way)
-    assert sale.state == "inspection"
+    world.out.plaza.arm("error", on="hand-over")
+    sale = settled(way)
     assert private(world, sale.buyer_account_id)["credentials"] == 2
-    way.accept(sale.id)
-    world.drain(hurry=True)
-    world.check(sale.id)
-
-
-def test_a_platform_that_lies_gets_no_money_and_a_late_copy_comes_too_late(
-    world: worlds.World,
-) -> None:
-    way = ways.account(world)
-    made = way.agree()
-    world.out.plaza.arm("lie", on="hand-over")
-    way.pay(made)
-    world.drain(hurry=True)
-    order, address = Transfer.objects.get(), mail_of(way.buyer)
-    world.pass_time(days=4)
-    sale = Sale.objects.get(pk=made)
-    assert (sale.state, sale.why) == ("refunded", "not_delivered")
-    late = world.out.platform().hand_over(
-        account_id=order.to, email=address, fence=order.fence, key=fresh_key(), handle=way.handle
-    )
-    assert late.facts["code"] == "stale_fence"
-    assert private(world, order.to)["credentials"] == 1
-    world.check(made)
-
-
-def test_a_disputed_account_goes_back_before_the_money(world: worlds.World) -> None:
-    way = ways.account(world)
-    sale = delivered(way)
-    sales.dispute(sale_id=sale.id, by=way.buyer.id)
-    judge = make.member(world.place, roles="reviewer")
-    dispute.decide(sale_id=sale.id, by=judge.id, outcome="return")
-    world.drain(hurry=True)
-    sale.refresh_from_db()
-    assert (sale.state, sale.why) == ("refunded", "dispute_upheld")
-    assert private(world, sale.buyer_account_id)["email"] == mail_of(way.seller)
-    assert Link.objects.filter(member=way.seller, unlinked_at=None).count() == 2
-    world.check(sale.id)
 
 
 def test_a_seller_who_ends_it_while_it_cools_off_keeps_the_account(world: worlds.World) -> None:

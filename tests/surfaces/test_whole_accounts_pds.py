@@ -27,22 +27,6 @@ def pds(world: servers.World) -> servers.Pds:
     return servers.running()
 
 
-def signs_in(pds: servers.Pds, did: str, password: str) -> bool:
-    said = pds.order(SESSION, public=True, identifier=did, password=password)
-    assert said.status_code in (200, 401), said.text
-    return bool(said.ok)
-
-
-def mail_on(pds: servers.Pds, did: str) -> str:
-    told = requests.get(
-        f"{pds.base}/xrpc/com.atproto.admin.getAccountInfo",
-        params={"did": did},
-        auth=("admin", servers.PASSWORD),
-        timeout=30,
-    )
-    return str(told.json()["email"])
-
-
 def test_a_bought_account_keeps_its_identity_and_opens_to_its_buyer_alone(
     world: servers.World, pds: servers.Pds
 ) -> None:
@@ -55,14 +39,14 @@ def test_a_bought_account_keeps_its_identity_and_opens_to_its_buyer_alone(
     world.drain(hurry=True)
     sale = Sale.objects.get(pk=made)
     buyers = str(way.buyer.mailaddress_set.get().address)
-    assert (sale.state, pds.resolve(way.handle), mail_on(pds, did)) == ("inspection", did, buyers)
+    assert (sale.state, pds.resolve(way.handle), pds.mail_of(did)) == ("inspection", did, buyers)
     after = pds.describe(did)
     assert (after["did"], after["handle"], after["handleIsCorrect"]) == (
         did,
         before["handle"],
         True,
     )
-    assert not signs_in(pds, did, pds.passwords[did])
+    assert not pds.signs_in(did, pds.passwords[did])
     refresh = requests.post(
         f"{pds.base}/xrpc/com.atproto.server.refreshSession",
         headers={"Authorization": f"Bearer {old['refreshJwt']}"},
@@ -74,7 +58,7 @@ def test_a_bought_account_keeps_its_identity_and_opens_to_its_buyer_alone(
     assert token, letters[0]["text"]
     reset = {"token": token[0], "password": "what-the-buyer-chose"}
     assert pds.order("com.atproto.server.resetPassword", public=True, **reset).ok
-    assert signs_in(pds, did, "what-the-buyer-chose")
+    assert pds.signs_in(did, "what-the-buyer-chose")
     way.accept(made)
     world.pass_time(days=3.1)
     world.check(made)
@@ -91,5 +75,5 @@ def test_an_address_that_the_pds_has_already_changes_nothing_and_the_money_goes_
     world.drain(hurry=True)
     sale = Sale.objects.get(pk=made)
     assert (sale.state, sale.transfer_set.get().reason) == ("refunded", "address_taken")
-    assert signs_in(pds, did, pds.passwords[did])
+    assert pds.signs_in(did, pds.passwords[did])
     world.check(made)

@@ -251,6 +251,13 @@ def uphold(sale: Sale) -> Sale:
     return _settle(sale)
 
 
+def send_back(sale: Sale, *, guidelines: Guidelines, now: datetime) -> Sale:
+    """A dispute was decided for the buyer: what was sold goes back, for as long as a delivery."""
+    if sale.state is not State.DISPUTED:
+        raise AlreadyClosed(f"the sale is {sale.state.value}", state=sale.state.value)
+    return dataclasses.replace(sale, delivery_until=now + guidelines.periods["delivery_hours"])
+
+
 def take_back(sale: Sale, *, guidelines: Guidelines, now: datetime) -> Sale:
     """An appeal against a settled primary sale was right: the handle is to go back to whom it was
     taken from, which is tried for as long as a delivery. Refuses `already_closed`, `not_allowed`.

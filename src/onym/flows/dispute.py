@@ -61,6 +61,9 @@ def is_returning(sale: Sale) -> bool:
 
 
 def order_return(sale: Sale, *, now: datetime) -> None:
+    """Have what a disputed sale sold brought back; its money follows the read-back."""
+    rules = sale_flow.pinned(sale)
+    sale_flow.write(sale, core.send_back(sale.snapshot(), guidelines=rules, now=now))
     row = sale.handle
     fence, id_ = term.next_fence(row), ids.new("trf")
     order = Transfer.objects.create(

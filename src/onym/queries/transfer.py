@@ -80,7 +80,7 @@ def _account(row: Transfer) -> Account | None:
     return Account(
         address=row.address if row.address_sealed else "",
         wipe=wiped(is_primary=is_first and row.sale.kind == sales.Kind.PRIMARY),
-        is_over=not is_first or (until is not None and clock.now() >= until),
+        is_over=until is not None and clock.now() >= until,
     )
 
 
