@@ -1,12 +1,10 @@
 """A platform that speaks Onym's signed-HTTP contract, in Flask and SQLite; see README.md."""
 
-import contextlib
-import hashlib
 import json
 import os
 import re
-import secrets
 import sqlite3
+import threading
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,14 +19,21 @@ KEY = load_pem_public_key(Path(os.environ["ONYM_PUBLIC_KEY"]).read_bytes())
 KEYS = MappingKeyResolver(public_keys={"onym": KEY}, private_keys={})
 VERIFIER = HTTPMessageVerifier(signature_algorithm=ED25519, key_resolver=KEYS)
 READ, WRITE = {'"@method"', '"@target-uri"'}, {'"idempotency-key"', '"content-digest"'}
-SCHEMA = """
-CREATE TABLE IF NOT EXISTS accounts (account_id TEXT PRIMARY KEY, status TEXT, last_login_at TEXT);
-CREATE TABLE IF NOT EXISTS handles (handle TEXT PRIMARY KEY, account_id TEXT, fence INT NOT NULL);
-CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, digest TEXT, status INT, body TEXT);
-"""
+CUSTODIAN = "custodian"  # holds what is kept for somebody, and is not in the list
+OFFERS = dict.fromkeys(("atomic_move", "reserve", "retain", "notices"), True)
+OFFERS |= {"profile": "x", "custodian": CUSTODIAN, "signals": ["status", "last_login_at"]}
+PUT = "INSERT OR REPLACE INTO handles VALUES (?, ?, ?, ?)"
 ROWS = "SELECT a.*, handle FROM accounts a JOIN handles USING (account_id) WHERE account_id "
+DB = sqlite3.connect(os.environ["PLATFORM_DB"], isolation_level=None, check_same_thread=False)
+DB.row_factory = sqlite3.Row
+DB.executescript("""
+CREATE TABLE IF NOT EXISTS accounts (account_id PRIMARY KEY, status, last_login_at);
+CREATE TABLE IF NOT EXISTS handles (handle PRIMARY KEY, account_id, fence NOT NULL, leads_to);
+CREATE TABLE IF NOT EXISTS notices (account_id, kind, text, href);
+CREATE TABLE IF NOT EXISTS answers (key PRIMARY KEY, digest, status, body)""")
+TURN = threading.RLock()  # one connection, so one request at a time
 app = Flask(__name__)
-sqlite3.connect(os.environ["PLATFORM_DB"]).executescript(SCHEMA).close()
+app.get("/capabilities")(lambda: OFFERS)
 
 
 class Refused(Exception):
@@ -37,13 +42,9 @@ class Refused(Exception):
         self.status, self.body = status, told | {"detail": detail}
 
 
-@contextlib.contextmanager
-def transaction():
-    db = sqlite3.connect(os.environ["PLATFORM_DB"], isolation_level=None, timeout=30)
-    db.row_factory = sqlite3.Row
-    db.execute("BEGIN IMMEDIATE")
-    with contextlib.closing(db), db:  # commits; rolls back when something is raised
-        yield db
+def expect(holds, status, code, detail=""):
+    if not holds:
+        raise Refused(status, code, detail)
 
 
 @app.before_request
@@ -55,8 +56,8 @@ def check_signature():
         found = VERIFIER.verify(message, max_age=timedelta(minutes=5), body=body)[0]
     except InvalidSignature as fault:
         raise Refused(401, "signature_invalid", str(fault)) from fault
-    if not (READ if body is None else READ | WRITE) <= set(found.covered_components):
-        raise Refused(401, "signature_invalid", "the signature leaves something out")
+    covered = (READ if body is None else READ | WRITE) <= set(found.covered_components)
+    expect(covered, 401, "signature_invalid", "the signature leaves something out")
 
 
 @app.errorhandler(Refused)
@@ -66,85 +67,83 @@ def refused(no):
     return Response(json.dumps(no.body), no.status, content_type="application/problem+json")
 
 
-def once(db, act):  # the answer kept under this key, or that of `act`, kept from now on
-    digest = hashlib.sha256(request.path.encode() + request.get_data()).hexdigest()
-    key = request.headers["Idempotency-Key"]
-    kept = db.execute("SELECT digest, status, body FROM answers WHERE key = ?", (key,)).fetchone()
-    if kept is None:
-        try:  # a refusal comes before the first change, so nothing need be undone
-            status, body = 200, act()
-        except Refused as no:
-            status, body = no.status, no.body
-        kept = (digest, status, json.dumps(body))
-        db.execute("INSERT INTO answers VALUES (?, ?, ?, ?)", (key, *kept))
-    if kept[0] != digest:
-        raise Refused(409, "idempotency_mismatch")
-    kind = "application/json" if kept[1] < 400 else "application/problem+json"
-    return Response(kept[2], kept[1], content_type=kind)
-
-
-def find(db, name):  # handle, account id or None, fence
-    if not re.fullmatch(r"[A-Za-z0-9_]{1,15}", name, re.ASCII):
-        raise Refused(422, "handle_malformed", f"{name!r} is no handle here")
-    found = db.execute("SELECT * FROM handles WHERE handle = ?", (name.lower(),)).fetchone()
-    return tuple(found or (name.lower(), None, 0))
-
-
-def account(db, account_id, status=404):
-    row = db.execute(ROWS + "= ?", (account_id,)).fetchone()
-    if row is None:
-        raise Refused(status, "account_unknown", f"no account {account_id!r}")
-    if status == 422 and row["status"] != "active":
-        raise Refused(422, "account_unavailable", f"account {account_id} is {row['status']}")
-    return dict(row)
-
-
-@app.get("/capabilities")
-def capabilities():
-    return {"profile": "x", "atomic_move": True, "signals": ["status", "last_login_at"]}
-
-
-@app.get("/accounts")
-@app.get("/accounts/<account_id>")
-def accounts(account_id=None):
-    after, limit = request.args.get("cursor", ""), request.args.get("limit", 1000, int)
-    with transaction() as db:
-        if account_id is not None:
-            return account(db, account_id)
-        rows = db.execute(ROWS + "> ? ORDER BY account_id LIMIT ?", (after, limit)).fetchall()
-    following = rows[-1]["account_id"] if len(rows) == limit else None
-    return {"items": [*map(dict, rows)], "next": following}
+def ask(statement, *values):
+    with TURN:
+        return [dict(row) for row in DB.execute(statement, values)]
 
 
 @app.get("/handles/<name>")
-def one_handle(name):
-    with transaction() as db:
-        return dict(zip(("handle", "account_id", "fence"), find(db, name), strict=True))
+def find(name):  # nobody holds a handle that has no row
+    expect(re.fullmatch(r"\w{1,15}", name, re.ASCII), 422, "handle_malformed", name)
+    found = ask("SELECT * FROM handles WHERE handle = ?", name.lower())
+    return found[0] if found else {"handle": name.lower(), "account_id": None, "fence": 0}
 
 
-@app.post("/handles/<name>/move")
-def moved(name):
-    wish = request.get_json(silent=True)
-    with transaction() as db:
-        return once(db, lambda: move(db, name, **(wish if isinstance(wish, dict) else {})))
+@app.get("/accounts/<account_id>")
+def account(account_id, status=404):
+    found = ask(ROWS + "= ?", account_id)
+    expect(found, status, "account_unknown", account_id)
+    expect(status == 404 or found[0]["status"] == "active", 422, "account_unavailable")
+    return found[0]
 
 
-def move(db, name, to=..., expected_holder=None, fence=None, placeholder=None, **_):
-    handle, holder, used = find(db, name)
-    if to is ... or not isinstance(fence, int):
-        raise Refused(422, "malformed", "a move has to, expected_holder and fence")
-    if fence <= used:
-        raise Refused(412, "stale_fence")
-    if holder != expected_holder:
-        raise Refused(412, "wrong_holder")
-    given, changes = None, [(handle, to, fence)]
-    if to != holder:  # else it is a bar and changes the fence alone
-        old = find(db, account(db, to, 422)["handle"])
-        changes.append((old[0], None, old[2]))
-        if holder is not None:
-            given, held, its_fence = find(db, placeholder or f"user_{holder}")
-            while held is not None:
-                given, held, its_fence = find(db, f"user_{secrets.token_hex(5)}")
-            changes.append((given, holder, its_fence))
-    db.executemany("INSERT OR REPLACE INTO handles VALUES (?, ?, ?)", changes)
-    return {"handle": handle, "account_id": to, "placeholder": given, "fence": fence}
+@app.get("/accounts")
+def accounts():
+    after, limit = request.args.get("cursor", ""), request.args.get("limit", 1000, int)
+    items = ask(ROWS + "> ? ORDER BY account_id LIMIT ?", after, max(limit, 1))
+    return {"items": items, "next": items[-1]["account_id"] if len(items) == limit else None}
+
+
+def move(name, /, to=..., expected_holder=None, fence=0, placeholder=None, retain=False, **_):
+    held, given = find(name), None
+    expect(to is not ... and type(fence) is int, 422, "malformed", "a move has to and fence")
+    expect(fence > held["fence"], 412, "stale_fence")
+    expect(held["account_id"] == expected_holder, 412, "wrong_holder")
+    changes = [(held["handle"], to, fence, None)]  # no other if it is a bar
+    if to not in (expected_holder, CUSTODIAN):
+        old = find(account(to, 422)["handle"])
+        changes.append((old["handle"], CUSTODIAN if retain else None, old["fence"], to))
+    if to != expected_holder and expected_holder not in (None, CUSTODIAN):
+        given = find(placeholder or f"user_{expected_holder}")
+        while given["account_id"] is not None:
+            given = find(f"user_{os.urandom(5).hex()}")
+        changes.append((given["handle"], expected_holder, given["fence"], None))
+    DB.executemany(PUT, changes)
+    return find(name) | {"placeholder": given and given["handle"]}
+
+
+def keep(name, holders, to, code):
+    held = find(name)
+    expect(held["account_id"] in holders, 409, code)
+    ask(PUT, held["handle"], to, held["fence"], to and held.get("leads_to"))
+    return find(name)
+
+
+def notify(name, /, kind="", text="", href=None, **_):
+    ask("INSERT INTO notices VALUES (?, ?, ?, ?)", account(name)["account_id"], kind, text, href)
+    return {"account_id": name}
+
+
+VERBS = {"move": move, "notices": notify}
+VERBS["reserve"] = lambda name, /, **_: keep(name, (None, CUSTODIAN), CUSTODIAN, "handle_held")
+VERBS["unreserve"] = lambda name, /, **_: keep(name, (CUSTODIAN,), None, "not_reserved")
+
+
+@app.post("/handles/<name>/<any(move, reserve, unreserve):verb>")
+@app.post("/accounts/<name>/<any(notices):verb>")
+def write(name, verb):  # the answer kept under this key, or that of the verb, kept from now on
+    digest = request.path + request.headers["Content-Digest"]
+    key, wish = request.headers["Idempotency-Key"], request.get_json(silent=True)
+    with TURN, DB:  # commits; rolls back when something else than a refusal is raised
+        DB.execute("BEGIN IMMEDIATE")
+        kept = ask("SELECT digest, status, body FROM answers WHERE key = ?", key)
+        if not kept:
+            try:  # a refusal comes before the first change, so nothing need be undone
+                status, body = 200, VERBS[verb](name, **(wish if isinstance(wish, dict) else {}))
+            except Refused as no:
+                status, body = no.status, no.body
+            kept = [{"digest": digest, "status": status, "body": json.dumps(body)}]
+            ask("INSERT INTO answers VALUES (?, ?, ?, ?)", key, *kept[0].values())
+    expect(kept[0]["digest"] == digest, 409, "idempotency_mismatch")
+    kind = "application/json" if kept[0]["status"] < 400 else "application/problem+json"
+    return Response(kept[0]["body"], kept[0]["status"], content_type=kind)

@@ -28,20 +28,30 @@ _numbers = itertools.count(1)
 BROKEN: dict[str, list[tuple[str, str]]] = {
     "checks no signature": [("@app.before_request\n", "")],
     "forgets what it answered": [
-        ("    if kept is None:\n", "    if True:\n"),
+        ("        if not kept:\n", "        if True:\n"),
         ("INSERT INTO answers", "INSERT OR REPLACE INTO answers"),
     ],
-    "ignores the fence": [("if fence <= used:", "if False:")],
-    "ignores the expected holder": [("if holder != expected_holder:", "if False:")],
-    "says moved and is not": [
-        ("    db.executemany(", "    if to == holder:\n        db.executemany(")
+    "ignores the fence": [('expect(fence > held["fence"]', "expect(True")],
+    "ignores the expected holder": [
+        ('expect(held["account_id"] == expected_holder', "expect(True")
     ],
-    "gives a taken placeholder": [("while held is not None:", "while False:")],
+    "says moved and is not": [
+        ("DB.executemany(PUT, changes)", "changes[1:] or DB.executemany(PUT, changes)"),
+    ],
+    "gives a taken placeholder": [('while given["account_id"] is not None:', "while False:")],
     "orders its list by handle": [
         ('"> ? ORDER BY account_id LIMIT ?"', "\"> '' AND handle > ? ORDER BY handle LIMIT ?\""),
-        ('rows[-1]["account_id"]', 'rows[-1]["handle"]'),
+        ('items[-1]["account_id"]', 'items[-1]["handle"]'),
     ],
     "refuses in plain text": [('content_type="application/problem+json"', 'mimetype="text/plain"')],
+    "frees what it should keep": [("CUSTODIAN if retain else None", "None")],
+    "says done where it reserves and frees nothing": [
+        (
+            '    expect(held["account_id"] in holders, 409, code)\n    ask(PUT',
+            "    held or ask(PUT",
+        ),
+    ],
+    "tells accounts that there are none of": [('account(name)["account_id"], kind', "name, kind")],
 }
 
 
@@ -65,7 +75,7 @@ class Starter:
             for account_id, handle in made:
                 row = (account_id, "active", "2026-01-01T00:00:00Z")
                 db.execute("INSERT INTO accounts VALUES (?, ?, ?)", row)
-                db.execute("INSERT INTO handles VALUES (?, ?, 0)", (handle, account_id))
+                db.execute("INSERT INTO handles VALUES (?, ?, 0, NULL)", (handle, account_id))
         db.close()
         return made
 

@@ -17,17 +17,10 @@ GUIDE = (starters.EXAMPLES.parent / "docs" / "guides" / "platform.md").read_text
 NOT_OFFERED = {
     "since.none",
     "since.moved",
-    "move.retained",
-    "move.detached",
-    "reserve.free",
-    "reserve.back",
-    "reserve.held",
     "hand_over.once",
     "hand_over.told",
     "hand_over.bar",
     "hand_over.handle",
-    "notices.told",
-    "notices.unknown",
     "notices.batch",
 }
 SIGNATURES = {"unsigned", "stranger", "read", "created", "body", "target", "covers"}
@@ -40,10 +33,17 @@ FAILS = {
         f"fences.{name}" for name in ("stale", "bar", "bar_nobody", "race", "kept")
     },
     "ignores the expected holder": {"holder.other", "holder.nobody", "holder.bar"},
-    "says moved and is not": {"move.done", "move.answer", "move.old"},
+    "says moved and is not": {
+        *(f"move.{name}" for name in ("done", "answer", "old", "retained", "detached")),
+    },
     "gives a taken placeholder": {"move.placeholder_taken"},
     "orders its list by handle": {"list.stable"},
     "refuses in plain text": {"refusals.form"},
+    "frees what it should keep": {"move.retained"},
+    "says done where it reserves and frees nothing": {
+        f"reserve.{name}" for name in ("free", "back", "held")
+    },
+    "tells accounts that there are none of": {"notices.unknown"},
 }
 
 

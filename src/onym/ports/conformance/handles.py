@@ -316,6 +316,8 @@ def placeholder_taken(ground: Ground) -> None:
     if ground.free and ground.offers.get("reserve"):
         taken = ground.free
         _done(ground.asker.write(f"/handles/{quote(taken, safe='')}/reserve", {}))
+        if ground.holder(taken) is None:
+            raise Untried(f"reserving @{taken} reserves nothing")
     told = swap(ground, placeholder=taken).facts
     expect(told.get("placeholder") != taken, f"@{taken} was taken, and is given all the same")
     holder = ground.holder(taken)
