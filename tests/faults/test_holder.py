@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from tests import make
 from tests import world as worlds
+from tests.faults.handing import Port
 from tests.flows import reclaiming
 from tests.flows.reclaiming import Idle
 
@@ -88,6 +89,37 @@ def test_a_login_one_second_before_the_money_wins_and_one_second_after_comes_too
     holder = account.account_id if end == "refunded" else row.buyer_account_id
     assert world.holds(account.handle) == holder
     assert world.out.taken(sale).get("refund", 0) == (-row.gross_minor if end == "refunded" else 0)
+    world.check(sale)
+
+
+class Reticent(Port):
+    """Of an account only what it is called is told."""
+
+    def account(self, *, account_id: str) -> Any:
+        told = self._port.account(account_id=account_id)
+        return {name: told[name] for name in ("account_id", "handle")}
+
+
+def test_a_last_look_that_says_less_than_the_sweep_knew_moves_nothing(
+    stock: reclaiming.World,
+) -> None:
+    account = stock.idle()
+    stock.adopt(account)
+    stock.go(days=62)
+    assert reclaim.prepare_sale(namespace="demo", handle=account.handle) == "released"
+    world = worlds.World(stock.place, worlds.outside())
+    world.install(platform=Reticent(world.out.platform()))
+    sale = bought(world, account)
+    payments.pay(sale_id=sale, by=Sale.objects.get(pk=sale).buyer_id, method="pm_card_visa")
+    world.drain(hurry=True)
+    assert (Sale.objects.get(pk=sale).state, Transfer.objects.get().state) == (
+        "delivering",
+        "pending",
+    )
+    world.pass_time(days=1.1)
+    row = Sale.objects.get(pk=sale)
+    assert (row.state, row.why) == ("refunded", "not_delivered")
+    assert world.holds(account.handle) == account.account_id
     world.check(sale)
 
 

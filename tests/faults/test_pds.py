@@ -95,7 +95,7 @@ WAYS: dict[str, Callable[[Any], Way]] = {
     "primary": primary,
     "account": ways.account,
 }
-LEAST = {"trade": (10, 80), "primary": (6, 25), "account": (10, 40)}
+LEAST = {"trade": (10, 80), "primary": (6, 25), "account": (10, 30)}
 """At how many requests, and at how many points in all, each way is killed at the least."""
 
 

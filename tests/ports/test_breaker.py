@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,15 @@ from tests.ports.canned import Canned
 from onym.core.breaker import FAULTS, State
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.core.money import Money
+from onym.ports.answers import Answers
 from onym.ports.breaker import Gate, Guarded, shut_mail, shut_payments, shut_platform
+from onym.ports.hooks import SignedHooks
 from onym.ports.mail import DjangoMail, Message
 from onym.ports.platform import Notice
+from onym.ports.scim_wire import Client
 from onym.ports.signed_http import SignedHttp
 from onym.ports.stripe import StripePayments
+from onym.ports.xrpc import Xrpc
 
 NOBODY = b'{"account_id": null}'
 
@@ -162,24 +167,49 @@ def test_retry_after_may_be_an_instant_and_nonsense_is_none():
         assert found is None if least is None else least < found < most
 
 
-def test_an_answer_that_drips_is_given_up_within_twice_the_time_out():
-    class Dripping(Canned):
-        def _serve(self):
-            line, _ = self._listener.accept()
-            with line:
-                line.recv(65536)
-                line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
-                try:
-                    while True:
-                        line.sendall(b" ")
-                        time.sleep(0.05)
-                except OSError:
-                    return
+class Dripping(Canned):
+    """Answers byte by byte, without an end."""
 
+    def _serve(self):
+        line, _ = self._listener.accept()
+        with line, contextlib.suppress(OSError):
+            line.recv(65536)
+            line.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+            while True:
+                line.sendall(b" ")
+                time.sleep(0.05)
+
+
+def hook(base):
+    calls = SignedHooks(key_id="k", private_key=Ed25519PrivateKey.generate(), timeout=0.3)
+    return calls.call(url=base, wish={}, key="one").code
+
+
+def pds(base):
+    return Xrpc(base=base, password="p", timeout=0.3).order("a", {}).error
+
+
+def read(ask):
+    """The code of what a read refuses."""
+    with pytest.raises(PlatformUnavailable) as told:
+        ask()
+    return told.value.code
+
+
+OUTSIDES = {
+    "signed HTTP": lambda base: read(lambda: signed(base).account(account_id="1")),
+    "SCIM": lambda base: read(lambda: Client(base=base, token="", timeout=0.3).read("/Users")),
+    "sign-in": lambda base: read(lambda: Answers(0.3).get(base)),
+    "hook": hook,
+    "PDS": pds,
+}
+
+
+@pytest.mark.parametrize("outside", OUTSIDES)
+def test_an_answer_that_drips_is_given_up_within_twice_the_time_out(outside):
     canned = Dripping()
     began = time.perf_counter()
-    with pytest.raises(PlatformUnavailable):
-        signed(canned.base).account(account_id="1")
+    assert OUTSIDES[outside](canned.base) in ("platform_unavailable", "no_answer", "NoAnswer")
     assert time.perf_counter() - began < 1.0
     canned.close()
 

@@ -290,8 +290,12 @@ ROW = {"account_id": "1", "handle": "a", "created_at": "2020-01-01T00:00:00Z"}
         (http("307 Temporary Redirect", b"{}"), Answer.UNKNOWN),
         (http("409 Conflict", b'{"code": "in_progress"}'), Answer.UNKNOWN),
         (http("409 Conflict", b'{"code": "idempotency_mismatch"}'), Answer.REFUSED),
-        (http("412 Precondition Failed", b"{}"), Answer.REFUSED),
-        (http("422 Unprocessable", b'"no"'), Answer.REFUSED),
+        (http("412 Precondition Failed", b'{"code": "stale_fence"}'), Answer.REFUSED),
+        (http("404 Not Found", b'{"code": "account_unknown"}'), Answer.REFUSED),
+        (http("412 Precondition Failed", b"{}"), Answer.UNKNOWN),
+        (http("422 Unprocessable", b'"no"'), Answer.UNKNOWN),
+        (http("404 Not Found", b'{"error": "no route"}'), Answer.UNKNOWN),
+        (http("400 Bad Request", b'{"code": 400}'), Answer.UNKNOWN),
         (http("429 Too Many Requests", b"{}"), Answer.UNKNOWN),
         (http("403 Forbidden", b"{}"), Answer.UNKNOWN),
         (http("503 Unavailable", b"{}"), Answer.UNKNOWN),
@@ -317,6 +321,8 @@ def test_only_a_clear_answer_decides_a_write(raw, answer):
         http("200 OK", json.dumps(ROW | {"created_at": "2020-01-01T00:00:00"}).encode()),
         http("200 OK", json.dumps(ROW | {"created_at": 7}).encode()),
         http("401 Unauthorized", b"{}"),
+        http("404 Not Found", b'{"error": "no route"}'),
+        http("422 Unprocessable", b"{}"),
         http("500 Oops", b"{}"),
         b"",
     ],
@@ -329,8 +335,17 @@ def test_no_account_is_made_of_a_broken_answer(raw):
     canned.close()
 
 
-def test_an_answer_without_a_holder_is_no_read_back():
-    canned = Canned(http("200 OK", b'{"handle": "a"}'))
+@pytest.mark.parametrize(
+    "raw",
+    [
+        http("200 OK", b'{"handle": "a"}'),
+        http("404 Not Found", b'{"error": "no route"}'),
+        http("404 Not Found", b'{"code": "handle_unknown"}'),
+        http("422 Unprocessable", b'{"error": "no"}'),
+    ],
+)
+def test_an_answer_without_a_holder_is_no_read_back(raw):
+    canned = Canned(raw)
     port = SignedHttp(base=canned.base, key_id="k", private_key=Ed25519PrivateKey.generate())
     with pytest.raises(PlatformUnavailable):
         port.holder(handle="a")

@@ -84,13 +84,16 @@ def last_look(
 
     A sign of activity newer than the one the sweep saw, and before the money was in escrow,
     gives the handle back; one after it comes too late (H9). `funded_at` is None for a trade.
+    An answer that says less than the sweep knew is no fresh one.
     """
     if holder != expected_holder:
         return Look.GONE
     if unfit:
         return Look.UNFIT
-    if funded_at is None or last_seen is None:
+    if funded_at is None:
         return Look.GO
+    if last_seen is None:
+        return Look.GO if known_last_seen is None else Look.WAIT
     is_news = known_last_seen is None or last_seen > known_last_seen
     return Look.RETURNED if is_news and last_seen < funded_at else Look.GO
 

@@ -203,7 +203,9 @@ def look(
             unfit="" if row.hands_to is None else unfit,
         )
         if verdict is core.Look.GO and _gives_up_a_locked_one(row):
-            return core.Look.WAIT
+            verdict = core.Look.WAIT
+        if verdict is core.Look.WAIT:
+            return verdict
         if verdict is core.Look.GO:
             row.vacated = None if row.hands_to else vacated
             set_state(row, core.State.SENT, now=now)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,8 +17,33 @@ import urllib3
 
 from onym.core.errors import PlatformUnavailable
 
-_LONGEST_ANSWER: Final = 1024 * 1024
+LONGEST: Final = 1024 * 1024
+"""Bytes of an answer about one thing."""
+
+LONGEST_LIST: Final = 32 * LONGEST
+"""Bytes of a page of a list."""
+
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+
+
+def whole(response: urllib3.BaseHTTPResponse, *, seconds: float, most: int = LONGEST_LIST) -> bytes:
+    """All of an answer's body; what is longer than `most` bytes, or drips for longer than
+    `seconds`, is given up with an OSError, and its connection with it.
+    """
+    until, raw = time.monotonic() + seconds, bytearray()
+    try:
+        while part := response.read1(65536):
+            raw += part
+            if len(raw) >= most:
+                raise OSError("the answer is too long")
+            if time.monotonic() > until:
+                raise TimeoutError("the answer takes too long")
+    except BaseException:
+        response.close()  # half an answer must not be taken for the next one's beginning
+        raise
+    finally:
+        response.release_conn()
+    return bytes(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +56,12 @@ class Answer:
 
 
 class Answers:
-    """Safe to share between threads; `timeout` in seconds for the connection and each wait."""
+    """Safe to share between threads; `timeout` in seconds for the connection, each wait and the
+    whole answer after it began.
+    """
 
     def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
         waits = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool = urllib3.PoolManager(2, timeout=waits, retries=False)
 
@@ -55,9 +84,7 @@ class Answers:
                 redirect=False,
                 preload_content=False,
             )
-            raw = answer.read(_LONGEST_ANSWER)
-            answer.release_conn()
-            told = json.loads(raw or b"{}")
+            told = json.loads(whole(answer, seconds=self._timeout, most=LONGEST) or b"{}")
         except _TROUBLE as trouble:
             raise PlatformUnavailable(f"the platform's sign-in gives no answer: {trouble}") from (
                 trouble

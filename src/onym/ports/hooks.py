@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from onym.ports.answers import LONGEST, whole
 from onym.ports.platform import Answer, Outcome
 from onym.ports.signatures import Signer
 
-_LONGEST_ANSWER = 1024 * 1024
 _REFUSALS = frozenset({400, 404, 409, 410, 412, 422})
 
 
@@ -29,6 +29,7 @@ class SignedHooks:
     def __init__(
         self, *, key_id: str, private_key: Ed25519PrivateKey, timeout: float = 10.0
     ) -> None:
+        self._timeout = timeout
         self._signer = Signer(key_id=key_id, private_key=private_key)
         waits = urllib3.Timeout(connect=timeout, read=timeout)
         self._pool = urllib3.PoolManager(4, timeout=waits, retries=False)
@@ -42,8 +43,7 @@ class SignedHooks:
             answer = self._pool.request(
                 "POST", url, body=body, headers=signed, redirect=False, preload_content=False
             )
-            raw = answer.read(_LONGEST_ANSWER)
-            answer.release_conn()
+            raw = whole(answer, seconds=self._timeout, most=LONGEST)
             return _outcome(answer.status, json.loads(raw))
         except (
             urllib3.exceptions.HTTPError,

@@ -12,9 +12,9 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from onym.core.errors import PlatformUnavailable
+from onym.ports.answers import whole
 
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-_LONGEST_ANSWER: Final = 32 * 1024 * 1024
 _PARALLEL: Final = 8
 _PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 _TYPE: Final = "application/scim+json"
@@ -59,7 +59,9 @@ class Renamed:
 
 
 class Client:
-    """`timeout` in seconds holds for the connection and each wait; threads may share it."""
+    """`timeout` in seconds holds for the connection, each wait and the whole answer after it
+    began; threads may share it.
+    """
 
     def __init__(self, *, base: str, token: str, timeout: float) -> None:
         self._prefix = urlsplit(base).path.rstrip("/")
@@ -149,13 +151,7 @@ class Client:
             preload_content=False,
             pool_timeout=self._timeout,  # type: ignore[arg-type]  # it takes any number
         )
-        try:
-            raw = response.read(_LONGEST_ANSWER)
-        except BaseException:
-            response.close()
-            raise
-        finally:
-            response.release_conn()
+        raw = whole(response, seconds=self._timeout)
         facts = json.loads(raw) if raw and response.status < 500 else {}
         wait = {"retry_after": response.headers.get("Retry-After", "")}
         known = facts if isinstance(facts, dict) else {}

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.ports.account import HandedOver
+from onym.ports.answers import whole
 from onym.ports.platform import (
     COLUMNS,
     INSTANTS,
@@ -33,12 +34,12 @@ from onym.ports.platform import (
 )
 from onym.ports.signatures import Signer
 
-# Statuses by which a platform says that it did not do it and never will; each other one that is
-# not a success (a rejected signature, a full queue, a crash) leaves the outcome open.
+# Statuses by which a platform says, with a code of its own, that it did not do it and never will.
+# Each other one that is not a success (a rejected signature, a full queue, a crash) leaves the
+# outcome open, and so does one without a code: a gateway has said it in the platform's stead.
 _REFUSALS: Final = frozenset({400, 404, 409, 410, 412, 422})
 _STALE: Final = 412
 _PRESSED: Final = (429, 503)
-_LONGEST_ANSWER: Final = 32 * 1024 * 1024
 _PARALLEL: Final = 8
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
 
@@ -67,7 +68,9 @@ class SignedHttp:
 
     def capabilities(self) -> Capabilities:
         """What the platform says it can do; what it does not say it cannot."""
-        found = self._read("/capabilities") or {}
+        found = self._read("/capabilities")
+        if found is None:
+            raise PlatformUnavailable("the platform does not say what it can do")
         custodian = found.get("custodian")
         return Capabilities(
             profile=str(found.get("profile", "")),
@@ -110,8 +113,8 @@ class SignedHttp:
 
     def holder(self, *, handle: str) -> Holding:
         """The read-back. Refused: HandleMalformed, where the platform cannot have such a handle."""
-        found = self._read(f"/handles/{quote(handle, safe='')}") or {"account_id": None}
-        account_id = found.get("account_id", 0)
+        found = self._read(f"/handles/{quote(handle, safe='')}") or {}
+        account_id = found.get("account_id", 0)  # nobody is null, and never left out
         if not isinstance(account_id, str | None):
             raise PlatformUnavailable("the platform does not say who holds the handle")
         return Holding(handle=handle, account_id=account_id)
@@ -212,7 +215,7 @@ class SignedHttp:
         return [_outcome(_whole(_of(item, "status")), _of(item, "answer")) for item in told]
 
     def _read(self, path: str) -> dict[str, Any] | None:
-        """The answer's object, None for 404; anything else that is no answer is unavailable."""
+        """The answer's object, None for a 404 with a code; all else is no answer."""
         try:
             status, raw, wait = self._ask("GET", path, None, {})
             found = json.loads(raw) if status not in _PRESSED else {}
@@ -220,9 +223,9 @@ class SignedHttp:
             raise PlatformUnavailable(f"the platform does not answer: {trouble}") from trouble
         except ValueError as trouble:
             raise PlatformUnavailable("the platform's answer is not JSON") from trouble
-        if status == 404:
+        if status == 404 and _code(found):
             return None
-        if status == 422:
+        if status == 422 and _code(found):
             raise HandleMalformed("the platform cannot have such a handle")
         if status != 200 or not isinstance(found, dict):
             facts = {} if wait is None else {"retry_after": wait}
@@ -257,26 +260,9 @@ class SignedHttp:
             preload_content=False,
             pool_timeout=self._timeout,  # type: ignore[arg-type]  # it takes any number
         )
-        try:
-            raw = self._whole(response)
-        except BaseException:
-            response.close()  # half an answer must not be taken for the next one's beginning
-            raise
-        finally:
-            response.release_conn()
+        raw = whole(response, seconds=self._timeout)
         wait = response.headers.get("Retry-After", "") if response.status in _PRESSED else ""
         return response.status, raw, _wait(wait)
-
-    def _whole(self, response: urllib3.BaseHTTPResponse) -> bytes:
-        """All of the answer, unless it is too long or drips for longer than the time-out."""
-        until, raw = time.monotonic() + self._timeout, bytearray()
-        while part := response.read1(65536):
-            raw += part
-            if len(raw) >= _LONGEST_ANSWER:
-                raise OSError("the answer is too long")
-            if time.monotonic() > until:
-                raise TimeoutError("the answer takes too long")
-        return bytes(raw)
 
 
 def _wait(told: str) -> float | None:
@@ -294,12 +280,18 @@ def _outcome(status: int, facts: object) -> Outcome:
     told = facts if isinstance(facts, dict) else {}
     if status in (200, 201) and told:
         return Outcome(Answer.DONE, facts=told)
-    code, detail = str(told.get("code", f"http_{status}")), str(told.get("detail", ""))
-    if status == _STALE:
+    code, detail = _code(told), str(told.get("detail", ""))
+    if status == _STALE and code:
         return Outcome(Answer.REFUSED, code="stale", detail=detail, facts=told)
-    if status in _REFUSALS and code != "in_progress":
+    if status in _REFUSALS and code not in ("", "in_progress"):
         return Outcome(Answer.REFUSED, code=code, detail=detail, facts=told)
-    return Outcome(Answer.UNKNOWN, code=code, detail=detail, facts=told)
+    return Outcome(Answer.UNKNOWN, code=code or f"http_{status}", detail=detail, facts=told)
+
+
+def _code(problem: object) -> str:
+    """The problem document's own code; empty where there is none."""
+    code = _of(problem, "code")
+    return code if isinstance(code, str) else ""
 
 
 def _of(item: object, name: str) -> object:

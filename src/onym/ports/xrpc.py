@@ -18,9 +18,9 @@ from urllib.parse import urlencode, urlsplit
 import urllib3
 
 from onym.core.errors import PlatformUnavailable
+from onym.ports.answers import whole
 
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-_LONGEST_ANSWER: Final = 32 * 1024 * 1024
 _PARALLEL: Final = 8
 _DIGITS: Final = "234567abcdefghijklmnopqrstuvwxyz"
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -44,11 +44,14 @@ class Said:
 
 
 class Xrpc:
-    """`base` without a trailing slash; `timeout` in seconds for the connection and each wait."""
+    """`base` without a trailing slash; `timeout` in seconds for the connection, each wait and the
+    whole answer after it began.
+    """
 
     def __init__(self, *, base: str, password: str, timeout: float = 10.0) -> None:
         self._path = urlsplit(base).path.rstrip("/") + "/xrpc/"
         self._admin = "Basic " + base64.b64encode(f"admin:{password}".encode()).decode()
+        self._timeout = timeout
         self._pool = urllib3.connection_from_url(
             base, maxsize=_PARALLEL, timeout=urllib3.Timeout(connect=timeout, read=timeout)
         )
@@ -90,11 +93,16 @@ class Xrpc:
             headers["Content-Type"] = "application/json"
         try:
             answer = self._pool.urlopen(
-                verb, self._path + what, body=body, headers=headers, retries=False, redirect=False
+                verb,
+                self._path + what,
+                body=body,
+                headers=headers,
+                retries=False,
+                redirect=False,
+                preload_content=False,
             )
-            if len(answer.data) > _LONGEST_ANSWER:
-                raise OSError("the answer is too long")
-            facts = json.loads(answer.data) if answer.data else {}
+            raw = whole(answer, seconds=self._timeout)
+            facts = json.loads(raw) if raw else {}
         except _TROUBLE as trouble:
             return Said(sure=False, error="NoAnswer", message=str(trouble))
         if not isinstance(facts, dict):

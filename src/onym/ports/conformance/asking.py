@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 import urllib3
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from onym.ports.answers import whole
 from onym.ports.signatures import Signer
 
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
-_LONGEST: Final = 32 * 1024 * 1024
 _numbers = itertools.count(1)
 
 
@@ -79,7 +79,7 @@ class Asker:
     def __init__(
         self, *, base: str, key_id: str, private_key: Ed25519PrivateKey | None, timeout: float
     ) -> None:
-        self.base = base.rstrip("/")
+        self.base, self._timeout = base.rstrip("/"), timeout
         self.refusals: list[tuple[str, Reply]] = []
         self._signer = Signer(key_id=key_id, private_key=private_key) if private_key else None
         self._pool = urllib3.PoolManager(
@@ -125,8 +125,7 @@ class Asker:
                 redirect=False,
                 preload_content=False,
             )
-            raw = answer.read(_LONGEST)
-            answer.release_conn()
+            raw = whole(answer, seconds=self._timeout)
         except _TROUBLE as trouble:
             raise Silent(f"{method} {urlsplit(path).path}: {trouble}") from trouble
         return self._kept(f"{method} {path}", answer, raw)
