@@ -398,6 +398,16 @@ def test_a_view_with_a_number_for_an_id_or_an_instant_without_a_zone_is_no_answe
     assert one
 
 
+def test_a_handle_that_the_view_gives_to_two_accounts_is_nobodys_to_move(port, people, dsn):
+    with psycopg.connect(dsn) as db:
+        db.execute("DROP INDEX forum.users_username")
+    one, _, other = people("twice", "Twice", "third")
+    with pytest.raises(PlatformUnavailable, match="more than one"):
+        port.holder(handle="twice")
+    assert move(port, "twice", one, other).unknown
+    assert port.holder(handle="third").account_id == other
+
+
 def test_the_guide_shows_the_tables_and_a_mapping_that_can_be_read(tmp_path):
     text = GUIDE.read_text()
     assert sql.TABLES in text

@@ -128,6 +128,18 @@ def test_a_platform_that_does_not_tell_what_changed_is_read_whole_each_time(plaz
     assert second["told"] == first["told"]
 
 
+def test_after_an_instant_that_has_not_come_yet_the_whole_list_is_read_again(plaza, place):
+    class Ahead(SignedHttp):
+        def page(self, **asked):
+            found = super().page(**asked)
+            return Page(found.rows, found.next, found.as_of + timedelta(days=3650))
+
+    ahead = Ahead(base=plaza.program.base, key_id="onym", private_key=plaza.key)
+    ports.install(platforms={place: ahead})
+    first, second = read(place), read(place)
+    assert (second["since"], second["told"]) == (None, first["told"])
+
+
 @pytest.mark.parametrize("pages_before_the_end", [0, 1])
 def test_handles_that_move_while_the_list_is_read_are_told_as_they_are_at_its_end(
     plaza, place, pages_before_the_end

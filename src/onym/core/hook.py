@@ -58,10 +58,20 @@ def parse(text: str) -> tuple[Hook, ...]:
     return hooks
 
 
-def _hook(row: Mapping[str, Any]) -> Hook:
+def _hook(row: Any) -> Hook:
+    if not isinstance(row, Mapping):
+        raise Malformed(f"a hook is a [[hook]] with name and url, not {row}")
     name, url = row.get("name"), row.get("url")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or row.keys() != {"name", "url"}:
         raise Malformed(f"a hook has a name such as sessions, and a url: {dict(row)}")
-    if not isinstance(url, str) or urlsplit(url).scheme not in ("https", "http"):
+    if not isinstance(url, str) or not _is_whole(url):
         raise Malformed(f"the hook {name} needs the whole address of what it calls")
     return Hook(name, url)
+
+
+def _is_whole(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("https", "http") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False

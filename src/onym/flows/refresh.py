@@ -33,6 +33,8 @@ NOTE = "platform.json"
 SCRATCH = ".refresh-"
 OVERLAP = timedelta(minutes=1)
 """So much before the last reading is read again: the platform may have been late to commit."""
+AHEAD = timedelta(hours=1)
+"""So far the platform's clock may be ahead of ours."""
 MOST_ASKED_AGAIN = 1_000
 
 
@@ -226,13 +228,18 @@ def _listed(
     while cursor not in cursors:
         cursors.add(cursor)
         page = _page(platform, cursor, since, tells)
-        found["as_of"] = found["as_of"] or page.as_of
+        found["as_of"] = found["as_of"] or _sane(page.as_of)
         found["count"] += len(page.rows)
         yield from page.rows
         cursor = page.next
         if cursor is None:
             return
     raise PlatformUnavailable("the platform's list of accounts goes in circles")
+
+
+def _sane(as_of: datetime | None) -> datetime | None:
+    """An instant that has not come yet is none: whatever changed until then would never be told."""
+    return as_of if as_of is not None and as_of < clock.now() + AHEAD else None
 
 
 def _page(platform: Platform, cursor: str | None, since: datetime | None, tells: bool) -> Page:

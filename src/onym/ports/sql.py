@@ -116,7 +116,6 @@ class Sql:
     def capabilities(self) -> Capabilities:
         """What it can do; asks whether the database is there and has the view."""
         with self._reading() as db:
-            db.execute(sql.SQL("SELECT FROM {} LIMIT 0").format(self._view))
             described = db.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(self._view))
             columns = [column.name for column in described.description or ()]
         keeps = self._mapped.custodian is not None
@@ -339,11 +338,13 @@ class Sql:
         return None if found is None else _row(found)
 
     def _holder(self, db: Db, label: str) -> str | None:
-        """An account, the custodian for what is reserved, or nobody."""
-        query = sql.SQL("SELECT account_id FROM {} WHERE lower(handle) = %s").format(self._view)
-        found = db.execute(query, [label]).fetchone()
-        if found is not None:
-            return str(found["account_id"])
+        """An account, the custodian for what is reserved, or nobody; two accounts are no answer."""
+        query = sql.SQL("SELECT account_id FROM {} WHERE lower(handle) = %s LIMIT 2")
+        found = db.execute(query.format(self._view), [label]).fetchall()
+        if len(found) > 1:
+            raise PlatformUnavailable(f"the view gives {label} to more than one account")
+        if found:
+            return str(found[0]["account_id"])
         kept = db.execute("SELECT FROM onym.handles WHERE handle = %s AND reserved", [label])
         return self._mapped.custodian if kept.fetchone() is not None else None
 
