@@ -1,4 +1,4 @@
-"""What the pages hold out is what the launch phase allows: nobody is led to a button that refuses."""
+"""Pages hold out what the launch phase allows: nobody is led to a button that refuses."""
 
 from __future__ import annotations
 
