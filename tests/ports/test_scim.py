@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import json
 import re
 import socket
 import subprocess
@@ -12,6 +14,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email.utils import formatdate
 from pathlib import Path
 
 import pytest
@@ -28,6 +31,7 @@ from onym.ports.platform import Answer, Notice
 from onym.ports.scim import Scim
 from onym.store.platform import Writes
 
+ERROR = "urn:ietf:params:scim:api:messages:2.0:Error"
 USER = "urn:ietf:params:scim:schemas:core:2.0:User"
 HEADERS = {"Authorization": "Bearer tok", "Content-Type": "application/scim+json"}
 _numbers = itertools.count(1)
@@ -382,3 +386,29 @@ def test_no_holder_is_made_of_a_broken_answer(journal, raw):
     with pytest.raises(PlatformUnavailable):
         broken.holder(handle="a")
     canned.close()
+
+
+GATEWAY = http("404 Not Found", b'{"message": "no such route"}')
+NONE_SUCH = http("404 Not Found", json.dumps({"schemas": [ERROR]}).encode())
+
+
+def test_a_gateways_404_is_no_word_about_an_account():
+    for raw, is_known in ((GATEWAY, False), (NONE_SUCH, True)):
+        canned = Canned(raw)
+        client = scim_wire.Client(base=canned.base, token="t", timeout=1.0)
+        person = scim_wire.Person("1", "alma", True, None, None, None, None)
+        assert client.rename(person, "berta").sure is is_known
+        with contextlib.nullcontext() if is_known else pytest.raises(PlatformUnavailable):
+            assert client.person("1") is None
+        canned.close()
+
+
+def test_a_provider_that_asks_for_quiet_until_an_instant_is_heard():
+    busy = http("429 Busy", b"{}").replace(b"\r\n", b"\r\nRetry-After: 0\r\n", 1)
+    later = formatdate(time.time() + 60, usegmt=True).encode()
+    for told, least in ((b"7", 7), (later, 50)):
+        canned = Canned(busy.replace(b"Retry-After: 0", b"Retry-After: " + told))
+        with pytest.raises(PlatformUnavailable) as refused:
+            scim_wire.Client(base=canned.base, token="t", timeout=1.0).read("/Users")
+        assert least <= refused.value.facts["retry_after"] <= 60
+        canned.close()

@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -44,6 +45,17 @@ def whole(response: urllib3.BaseHTTPResponse, *, seconds: float, most: int = LON
     finally:
         response.release_conn()
     return bytes(raw)
+
+
+def retry_after(told: str) -> float | None:
+    """Seconds of a `Retry-After`, which is a number of them or an instant."""
+    if told.strip().isdecimal():
+        return float(told)
+    try:
+        at = parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, at.timestamp() - time.time())
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from urllib.parse import quote, urlsplit
 import urllib3
 
 from onym.core.errors import PlatformUnavailable
-from onym.ports.answers import whole
+from onym.ports.answers import retry_after, whole
 
 _TROUBLE: Final = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 _PARALLEL: Final = 8
 _PATCH: Final = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+_ERROR: Final = "urn:ietf:params:scim:api:messages:2.0:Error"
 _TYPE: Final = "application/scim+json"
 TAKEN, CHANGED, GONE = "taken", "changed", "gone"
 """Why a rename was refused: another account has the name; the account changed since it was read;
@@ -25,11 +26,18 @@ there is no such account."""
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """An answer: its object, and the provider's Date."""
+    """An answer: its object, the provider's Date, and for how many seconds it asks for quiet."""
 
     status: int
     facts: Mapping[str, Any]
     date: str
+    retry_after: float | None
+
+    @property
+    def none_such(self) -> bool:
+        """The provider's own word that there is no such resource, and not a gateway's."""
+        schemas = self.facts.get("schemas")
+        return self.status == 404 and isinstance(schemas, list) and _ERROR in schemas
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +95,7 @@ class Client:
         """The account, or None. Refuses `platform_unavailable`."""
         path = f"/Users/{quote(account_id, safe='')}"
         said = self._get(path)
-        return None if said.status == 404 else _person(self._need(said, path).facts)
+        return None if said.none_such else _person(self._need(said, path).facts)
 
     def named(self, name: str) -> Person | None:
         """The account whose userName this is, or None; two of them are no answer."""
@@ -117,9 +125,9 @@ class Client:
         detail = str(said.facts.get("detail", ""))[:200]
         if said.status in (200, 204):
             return Renamed(sure=True)
-        refusals = {409: TAKEN, 412: CHANGED, 404: GONE}
-        if said.status in refusals:
-            return Renamed(True, refusals[said.status], detail)
+        refusals = {409: TAKEN, 412: CHANGED}
+        if said.status in refusals or said.none_such:
+            return Renamed(True, refusals.get(said.status, GONE), detail)
         return Renamed(sure=False, detail=f"{said.status} {detail}")
 
     def _get(self, path: str) -> Said:
@@ -128,8 +136,7 @@ class Client:
         except _TROUBLE as trouble:
             raise PlatformUnavailable(f"the provider does not answer: {trouble}") from trouble
         if said.status in (429, 503) or said.status >= 500:
-            told = str(said.facts.get("retry_after", ""))
-            wait = {"retry_after": float(told)} if told.isdecimal() else {}
+            wait = {} if said.retry_after is None else {"retry_after": said.retry_after}
             raise PlatformUnavailable(f"the provider answers with {said.status}", **wait)
         return said
 
@@ -153,9 +160,10 @@ class Client:
         )
         raw = whole(response, seconds=self._timeout)
         facts = json.loads(raw) if raw and response.status < 500 else {}
-        wait = {"retry_after": response.headers.get("Retry-After", "")}
         known = facts if isinstance(facts, dict) else {}
-        return Said(response.status, {**wait, **known}, response.headers.get("Date", ""))
+        told = response.headers
+        wait = retry_after(told.get("Retry-After", ""))
+        return Said(response.status, known, told.get("Date", ""), wait)
 
 
 def _person(found: Any) -> Person:

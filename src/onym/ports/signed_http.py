@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import http.client
 import json
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from hashlib import sha256
 from itertools import chain
 from typing import Any, Final, cast
@@ -20,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.ports.account import HandedOver
-from onym.ports.answers import whole
+from onym.ports.answers import retry_after, whole
 from onym.ports.platform import (
     COLUMNS,
     INSTANTS,
@@ -262,18 +260,7 @@ class SignedHttp:
         )
         raw = whole(response, seconds=self._timeout)
         wait = response.headers.get("Retry-After", "") if response.status in _PRESSED else ""
-        return response.status, raw, _wait(wait)
-
-
-def _wait(told: str) -> float | None:
-    """Seconds of a `Retry-After`, which is a number of them or an instant."""
-    if told.strip().isdecimal():
-        return float(told)
-    try:
-        at = parsedate_to_datetime(told)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, at.timestamp() - time.time())
+        return response.status, raw, retry_after(wait)
 
 
 def _outcome(status: int, facts: object) -> Outcome:
