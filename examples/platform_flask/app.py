@@ -27,10 +27,10 @@ ROWS = "SELECT a.*, handle FROM accounts a JOIN handles USING (account_id) WHERE
 DB = sqlite3.connect(os.environ["PLATFORM_DB"], isolation_level=None, check_same_thread=False)
 DB.row_factory = sqlite3.Row
 DB.executescript("""
-CREATE TABLE IF NOT EXISTS accounts (account_id PRIMARY KEY, status, last_login_at);
-CREATE TABLE IF NOT EXISTS handles (handle PRIMARY KEY, account_id, fence NOT NULL, leads_to);
-CREATE TABLE IF NOT EXISTS notices (account_id, kind, text, href);
-CREATE TABLE IF NOT EXISTS answers (key PRIMARY KEY, digest, status, body)""")
+CREATE TABLE IF NOT EXISTS accounts (account_id TEXT PRIMARY KEY, status TEXT, last_login_at TEXT);
+CREATE TABLE IF NOT EXISTS handles (handle TEXT PRIMARY KEY, account_id TEXT, fence INT, leads_to);
+CREATE TABLE IF NOT EXISTS notices (account_id TEXT, kind TEXT, text TEXT, href TEXT);
+CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, digest TEXT, status INT, body TEXT)""")
 TURN = threading.RLock()  # one connection, so one request at a time
 app = Flask(__name__)
 app.get("/capabilities")(lambda: OFFERS)
