@@ -34,8 +34,8 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
 
     Refuses `not_found` where wallets are off, `malformed`, `staff_may_not`, `not_linked`,
     `currency_mismatch`, `amount_too_large` (above the limit of a card, of a deposit, or of what may
-    lie in a wallet), `screening_held`, `screening_stale`, and `in_progress` while a bank decides
-    about an earlier one.
+    lie in a wallet), `name_needed`, `screening_held`, `screening_stale`, and `in_progress` while
+    a bank decides about an earlier one.
     """
     who = Member.objects.select_related("namespace").get(pk=member)
     wallet.expect_on(who.namespace_id)
