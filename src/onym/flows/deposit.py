@@ -13,7 +13,7 @@ from django.db.models import Sum
 from onym.core import chargeback as chargebacks
 from onym.core import checkout, ledger, people
 from onym.core import wallet as core
-from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.errors import AlreadyClosed, AmountTooLarge, Malformed, NotFound
 from onym.core.money import Money
 from onym.core.sale import PaymentState
 from onym.flows import checkout as pages
@@ -45,9 +45,13 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
         pages.expect_offered()
     people.buying_account(who.snapshot())
     amount.expect(who.namespace.currency)
-    _expect_within(who, amount)
+    screening.expect_within(who, amount, what="card")
+    screening.expect_within(who, amount, what="deposit")
+    screening.expect_clear(who)
     with transaction.atomic():
+        rowlocks.member(member)
         now = clock.now()
+        _expect_room(who, amount)
         core.expect_thawed(is_frozen=wallet.is_frozen(member))
         rules = sale_flow.guidelines_of(who.namespace_id, now)
         row = Deposit.objects.create(
@@ -70,21 +74,40 @@ def _until(method: str, hours: timedelta, *, now: datetime) -> datetime:
     return now + hours
 
 
-def _expect_within(who: Member, amount: Money) -> None:
-    """By method, by deposit, and by what would lie in the wallet; then the list."""
-    screening.expect_within(who, amount, what="card")
-    screening.expect_within(who, amount, what="deposit")
+def _expect_room(who: Member, amount: Money) -> None:
+    """Refuses `amount_too_large` above what may lie in the wallet of a locked member."""
     screening.expect_within(who, _there(who, amount.currency) + amount, what="balance")
-    screening.expect_clear(who)
 
 
 def _there(who: Member, currency: str) -> Money:
-    """What lies in the wallet, held or not, and what is on its way in."""
+    """What lies in the wallet, held or not, and what is on its way in; a page that nobody has
+    agreed on is not: it may have been left for good.
+    """
     books_ = BookAccount.objects.filter(member=who, currency=currency)
     lies = books_.exclude(code__endswith=":payable").aggregate(minor=Sum("balance_minor"))
     open_ = Deposit.objects.filter(member=who, currency=currency, state__in=OPEN)
-    comes = open_.aggregate(minor=Sum("amount_minor"))
+    sure = open_.exclude(method=checkout.METHOD, agreed_at=None)
+    comes = sure.aggregate(minor=Sum("amount_minor"))
     return Money((lies["minor"] or 0) + (comes["minor"] or 0), currency)
+
+
+def take(*, deposit_id: str) -> bool:
+    """Whether what the member agreed to on the provider's page is taken: the deposit waits for it,
+    and there is room for it in the wallet; from then on it counts. Refuses `screening_stale`.
+    """
+    member = Deposit.objects.values_list("member_id", flat=True).get(pk=deposit_id)
+    with transaction.atomic():
+        who = rowlocks.member(member)
+        row = rowlocks.deposit(deposit_id)
+        if row.state not in OPEN or row.agreed_at is not None:
+            return row.state in OPEN
+        try:
+            _expect_room(who, row.amount)
+        except AmountTooLarge:
+            return False
+        row.agreed_at = clock.now()
+        row.save(update_fields=["agreed_at"])
+        return True
 
 
 def record_charge(
