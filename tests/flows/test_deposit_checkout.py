@@ -24,11 +24,11 @@ from tests.flows.test_wallet import _compared as compared
 
 from onym import ports
 from onym.core.errors import AlreadyClosed, AmountTooLarge, Malformed
-from onym.flows import deposit
+from onym.flows import deposit, reconcile
 from onym.ports.screening import TierFile
 from onym.queries import checkout as pages
 from onym.store import clock
-from onym.store.models import Deposit, Entry
+from onym.store.models import Deposit, Entry, Reconciliation
 
 
 @pytest.fixture
@@ -206,6 +206,19 @@ def test_a_deposit_that_ends_while_its_payment_is_looked_at_is_released_not_capt
     page.type_card(url)
     stop_waiting(made)
     assert checkout.ask(asked).state == "cancelled"
+    is_out(world, made, member, released=True)
+
+
+def test_a_forgotten_page_is_found_by_the_comparison_and_released(
+    world: worlds.World, member: Any
+) -> None:
+    made, url = led(world, member)
+    stop_waiting(made)
+    page.type_card(url)
+    assert reconcile.order(namespace="demo")
+    world.drain(hurry=True)
+    found = Reconciliation.objects.get().differences
+    assert [one["what"] for one in found if one["sale"] == made.id] == ["not_booked"]
     is_out(world, made, member, released=True)
 
 
