@@ -44,9 +44,9 @@ def iban(typed: str) -> str:
     return text
 
 
-def reference(sale: str) -> str:
-    """The creditor reference of a sale (ISO 11649), the same for ever."""
-    number = int.from_bytes(hashlib.sha256(b"reference/" + sale.encode()).digest())
+def reference(about: str) -> str:
+    """The creditor reference of a sale, or a member's wallet (ISO 11649), the same for ever."""
+    number = int.from_bytes(hashlib.sha256(b"reference/" + about.encode()).digest())
     letters = ""
     for _ in range(REFERENCE_LETTERS):
         number, place = divmod(number, len(ALPHABET))
@@ -116,7 +116,9 @@ class Arrival(StrEnum):
     EXACT = "exact"  # it funds the sale that it names
     PARTIAL = "partial"  # it waits until the rest is there
     OVER = "over"  # it funds the sale, and the rest is set aside
-    UNKNOWN = "unknown"  # it names no sale: a person decides
+    WALLET = "wallet"  # it is put into the wallet that it names
+    NOT_NOW = "not_now"  # it names a wallet, and may not go there now: a person decides
+    UNKNOWN = "unknown"  # it names no sale and no wallet: a person decides
     BACK = "back"  # it is a payout of ours that the other bank did not take
     LATE = "late"  # its sale waits for no money (any more): it goes back
 

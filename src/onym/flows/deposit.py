@@ -1,4 +1,4 @@
-"""Deposits: a member brings money into the wallet by card; docs/concepts/wallet.md.
+"""Deposits: a member brings money into the wallet, by card or transfer; docs/concepts/wallet.md.
 
 The provider is only ever asked by a job; what it said is recorded here, each answer once.
 """
@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Sum
 
+from onym import ports
+from onym.core import bank, checkout, ledger, people
 from onym.core import chargeback as chargebacks
-from onym.core import checkout, ledger, people
 from onym.core import wallet as core
 from onym.core.errors import AlreadyClosed, AmountTooLarge, Malformed, NotFound
 from onym.core.money import Money
@@ -22,7 +23,14 @@ from onym.flows import payments, record, screening, wallet
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock, ids, rowlocks
-from onym.store.models import BookAccount, Chargeback, Deposit, Member
+from onym.store.models import (
+    BankLine,
+    BookAccount,
+    Chargeback,
+    Deposit,
+    Member,
+    WalletReference,
+)
 
 OPEN = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
 LONGEST_METHOD = 60
@@ -39,7 +47,7 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
     """
     who = Member.objects.select_related("namespace").get(pk=member)
     wallet.expect_on(who.namespace_id)
-    if not method or len(method) > LONGEST_METHOD or method == core.METHOD:
+    if not method or len(method) > LONGEST_METHOD or method in (core.METHOD, bank.METHOD):
         raise Malformed("payment_method is missing")
     if method == checkout.METHOD:
         pages.expect_offered()
@@ -108,6 +116,65 @@ def take(*, deposit_id: str) -> bool:
         row.agreed_at = clock.now()
         row.save(update_fields=["agreed_at"])
         return True
+
+
+def by_transfer(*, member: str) -> WalletReference:
+    """The reference under which the member's transfers are put into the wallet, of any amount.
+
+    Refuses `not_found` where wallets are off, `malformed` where no bank account is set up,
+    `staff_may_not`, `not_linked`, `name_needed`, `screening_held`, `screening_stale`.
+    """
+    who = Member.objects.get(pk=member)
+    wallet.expect_on(who.namespace_id)
+    if ports.bank(who.namespace_id) is None:
+        raise Malformed("this market takes no bank transfers")
+    people.buying_account(who.snapshot())
+    screening.expect_clear(who)
+    with transaction.atomic():
+        rowlocks.member(member)
+        defaults = {"reference": bank.reference(member), "made_at": clock.now()}
+        return WalletReference.objects.get_or_create(member=who, defaults=defaults)[0]
+
+
+def put_in(line: BankLine, *, member: str, now: datetime) -> Deposit:
+    """All that is left of a locked arrival goes into the wallet, within the limits of a transfer;
+    the payer's name is compared with the list, too.
+
+    Refuses `not_found`, `staff_may_not`, `not_linked`, `in_progress`, `amount_too_large`,
+    `name_needed`, `screening_held`, `screening_stale`; then nothing of it is booked.
+    """
+    who = rowlocks.member(member)
+    wallet.expect_on(who.namespace_id)
+    people.buying_account(who.snapshot())
+    core.expect_thawed(is_frozen=wallet.is_frozen(member))
+    screening.expect_within(who, line.rest, what=bank.METHOD)
+    screening.expect_within(who, line.rest, what="deposit")
+    _expect_room(who, line.rest)
+    screening.look(who, also=line.opened("name"))
+    screening.expect_clear(who)
+    row = Deposit.objects.create(
+        id=ids.new("dep"),
+        namespace_id=who.namespace_id,
+        member=who,
+        state=PaymentState.PAID,
+        method=bank.METHOD,
+        amount_minor=line.rest_minor,
+        currency=line.currency,
+        made_at=now,
+        gives_up_at=now,
+        answered_at=now,
+    )
+    entry = ledger.deposited(
+        deposit=row.id,
+        amount=row.amount,
+        member=member,
+        out_of=ledger.SUSPENSE,
+        provider_id=None,
+    )
+    books.book(entry, namespace=row.namespace_id, at=now)
+    line.rest_minor, line.outcome, line.deposit = 0, bank.Arrival.WALLET, row
+    line.save(update_fields=["rest_minor", "outcome", "deposit"])
+    return row
 
 
 def record_charge(

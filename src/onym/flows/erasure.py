@@ -40,6 +40,7 @@ from onym.store.models import (
     StaffRole,
     Suppression,
     Token,
+    WalletReference,
     Watch,
     Webhook,
 )
@@ -63,7 +64,8 @@ def erase(*, member: str) -> None:
         mine = Link.objects.filter(member=row, unlinked_at=None)
         mine.update(unlinked_at=now, is_primary=False)
         _forget_sites(row, now=now)
-        for model in (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, Watch):
+        models_ = (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, WalletReference, Watch)
+        for model in models_:
             model.objects.filter(member=row).delete()
         _forget_addresses(row.namespace_id, addresses, now=now)
         _forget_accounts(row.namespace_id, accounts, member=row.id)

@@ -58,15 +58,17 @@ def expect_all_clear(namespace: str, members: Iterable[str | None], *, by: str |
         expect_clear(member, is_own=member.id == by)
 
 
-def look(member: Member) -> None:
+def look(member: Member, *, also: str = "") -> None:
     """Who arrives, or takes another name, is looked at once: a case is opened for each entry that
-    it is like. Refuses `screening_stale`: nobody arrives unseen.
+    it is like, or that the name `also` of whoever pays for them is like.
+
+    Refuses `screening_stale`: nobody arrives unseen.
     """
     lists = ports.screening(member.namespace_id)
     if lists is None or member.is_house:
         return
     listed = lists.names(today=clock.machine().date())
-    for name in _names(member):
+    for name in filter(None, [*_names(member), also]):
         for found in core.matches(name, listed):
             _open(member, name, found)
 
