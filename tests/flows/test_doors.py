@@ -228,6 +228,21 @@ def test_where_no_list_is_asked_nobody_needs_a_name(place: Any, people: Any) -> 
     assert Sale.objects.count() == 1
 
 
+def test_where_the_list_is_empty_nobody_needs_a_name_and_whoever_is_held_stays_so(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    go = at_listing(place, people)
+    named(people[1], "")
+    lists(tmp_path)
+    case = ScreeningCase(id="scr_1", namespace=place, member=people[1], percent=100)
+    case.found_at, case.entry_sealed = make.NOW, b""
+    case.save()
+    with pytest.raises(ScreeningHeld):
+        go()
+    case.delete()
+    go()
+
+
 def test_an_account_is_linked_without_a_name_and_not_with_a_listed_one(
     place: Any, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -61,6 +62,34 @@ def find_reference(text: str) -> str | None:
         if _mod_97(found[1][4:] + found[1][:4]) == 1:
             return found[1]
     return None
+
+
+FOLD = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"}
+    | {"æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i", "’": "'"}
+)
+PASSED_ON = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-?:().,'+ ")
+LONGEST_HOLDER = 70
+
+
+def latin(text: str) -> str:
+    """In the characters that banks pass on, without marks; what has none is a full stop."""
+    folded = unicodedata.normalize("NFKD", text.translate(FOLD))
+    letters = (letter for letter in folded if not unicodedata.combining(letter))
+    return "".join(letter if letter in PASSED_ON else "." for letter in letters)
+
+
+def holder(typed: str) -> str:
+    """An account holder's name, as a bank can be told it. Refuses `malformed`."""
+    text = " ".join(typed.split())
+    told = sum(letter.isalpha() for letter in latin(text))
+    if told < 2 or told * 2 < len(text) or len(text) > LONGEST_HOLDER:
+        raise Malformed(
+            f"write the account holder's name in Latin letters, as the bank has it, "
+            f"{LONGEST_HOLDER} at most"
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,9 +37,7 @@ def set_account(*, member: str, iban: str, name: str) -> BankAccount:
 
     Refuses `malformed`, `screening_stale`.
     """
-    number, called = bank.iban(iban), name.strip()
-    if not 2 <= len(called) <= 70:
-        raise Malformed("write the account holder's name, 70 letters at most")
+    number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
         who = rowlocks.member(member)
         now = clock.now()
@@ -157,9 +155,7 @@ def _order(
 
 def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
     """A person found out where held money is to be sent. Refuses `malformed`, `already_closed`."""
-    number, called = bank.iban(iban), name.strip()
-    if not 2 <= len(called) <= 70:
-        raise Malformed("write the account holder's name, 70 letters at most")
+    number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
         row = rowlocks.bank_order(order_id)
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)

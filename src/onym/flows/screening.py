@@ -14,7 +14,7 @@ from django.db import transaction
 from onym import ports
 from onym.core import access, limits
 from onym.core import screening as core
-from onym.core.errors import AlreadyClosed, Malformed, Refusal, ScreeningHeld
+from onym.core.errors import AlreadyClosed, Malformed, Refusal, ScreeningHeld, ScreeningStale
 from onym.core.money import Money
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.desk import document
@@ -24,8 +24,12 @@ OUTCOMES = ("cleared", "confirmed")
 
 
 def is_asked(namespace: str) -> bool:
-    """Whether names are compared with a list here."""
-    return ports.screening(namespace) is not None
+    """Whether there are names here to compare with; a list that is stale may well have some."""
+    lists = ports.screening(namespace)
+    try:
+        return lists is not None and bool(lists.names(today=clock.machine().date()))
+    except ScreeningStale:
+        return True
 
 
 def expect_clear(member: Member, *, is_own: bool = True) -> None:
@@ -36,7 +40,8 @@ def expect_clear(member: Member, *, is_own: bool = True) -> None:
     """
     if _is_free(member):
         return
-    core.expect_named(member.name, is_own=is_own)
+    if is_asked(member.namespace_id):
+        core.expect_named(member.name, is_own=is_own)
     expect_not_held(member)
 
 
@@ -51,7 +56,7 @@ def expect_all_clear(namespace: str, members: Iterable[str | None], *, by: str |
     """The same for the parties of an agreement, before its transaction; None is nobody, `by` is
     who asks.
     """
-    if not is_asked(namespace):
+    if ports.screening(namespace) is None:
         return
     known = Member.objects.filter(pk__in=[member for member in members if member])
     for member in known.order_by("id"):
@@ -80,7 +85,7 @@ def is_held(member: Member) -> bool:
 
 
 def _is_free(member: Member) -> bool:
-    return member.is_house or not is_asked(member.namespace_id)
+    return member.is_house or ports.screening(member.namespace_id) is None
 
 
 def _names(member: Member) -> list[str]:
