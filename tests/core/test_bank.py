@@ -140,3 +140,29 @@ def test_a_statement_that_is_not_ours_or_not_whole_is_refused(
     wrong = dataclasses.replace(GOOD, **changes)  # type: ignore[arg-type]  # a table's row
     with pytest.raises(refusal):
         bank.check(wrong, iban=IBANS[0], currency="USD", closing_minor=1_000)
+
+
+WRITTEN = [
+    ("Nadia Roux", "Nadia Roux"),
+    ("Müller & Söhne", "Mueller . Soehne"),
+    ("José Muñoz Åkesson", "Jose Munoz Akesson"),
+    ("Łukasz Žižek, Ağaoğlu", "Lukasz Zizek, Agaoglu"),
+    ("Œuvre Straße", "Oeuvre Strasse"),
+    ("نادية", "....."),
+]
+
+
+@pytest.mark.parametrize(("text", "written"), WRITTEN)
+def test_a_bank_is_told_a_name_in_the_letters_that_it_passes_on(text: str, written: str) -> None:
+    assert bank.latin(text) == written
+
+
+@pytest.mark.parametrize("name", ["Li Wu", "  José   Muñoz ", "O'Neill", "Łukasz", "ACME 24 GmbH"])
+def test_an_account_holders_name_is_kept_as_it_is_written(name: str) -> None:
+    assert bank.holder(name) == " ".join(name.split())
+
+
+@pytest.mark.parametrize("name", ["", "X", "نادية المنصور", "Надя", "نادية Al", "12345", "N" * 71])
+def test_a_name_that_a_bank_would_be_told_in_full_stops_is_none(name: str) -> None:
+    with pytest.raises(Malformed):
+        bank.holder(name)

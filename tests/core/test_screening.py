@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onym.core import limits, screening
-from onym.core.errors import AmountTooLarge, Malformed
+from onym.core.errors import AmountTooLarge, Malformed, NameNeeded
 from onym.core.money import Money
 
 LISTED = ("Aleksandr Sample Petrov", "محمد أحمد النموذجي", "Acme Weapons Trading LLC")
@@ -17,6 +17,7 @@ LIKE = [
     ("Alexandr Sample Petrov", LISTED[0]),
     ("Dr. Aleksandr Sample Petrov jr.", LISTED[0]),
     ("محمد احمد النموذجى", LISTED[1]),
+    ("Aleks\u200dandr Sam\u00adple Pet\u200brov", LISTED[0]),
     ("ACME WEAPONS TRADING L.L.C.", LISTED[2]),
     ("Nadia Roux", None),
     ("Aleksandr", None),
@@ -29,13 +30,35 @@ LIKE = [
 
 @pytest.mark.parametrize(("name", "entry"), LIKE)
 def test_a_name_is_like_an_entry_or_not(name: str, entry: str | None) -> None:
-    found = screening.match(name, LISTED)
-    assert (found and found.entry) == entry
-    assert found is None or found.percent >= 86
+    found = screening.matches(name, LISTED)
+    assert [one.entry for one in found] == [entry] * bool(entry)
+    assert all(one.percent >= 86 for one in found)
 
 
 def test_an_empty_list_is_like_nobody() -> None:
-    assert screening.match("Nadia Roux", ()) is None
+    assert screening.matches("Nadia Roux", ()) == ()
+
+
+def test_every_entry_that_a_name_is_like_is_found_the_most_like_first() -> None:
+    listed = ("Petrova, Aleksandra", "Aleksandr Petrov", "Alexandr Petrov", "Somebody Else")
+    found = screening.matches("Aleksandr Petrov", (*listed, "Alexandr Petrov"))
+    assert [one.entry for one in found] == ["Aleksandr Petrov", listed[0], "Alexandr Petrov"]
+    assert found[0].percent == 100
+
+
+@pytest.mark.parametrize("name", ["", "  ", "…", "12345", "🙂", "-_-"])
+def test_without_a_letter_there_is_nothing_to_compare(name: str) -> None:
+    with pytest.raises(NameNeeded) as told:
+        screening.expect_named(name)
+    assert told.value.facts == {"whose": "yours"}
+    with pytest.raises(NameNeeded) as told:
+        screening.expect_named(name, is_own=False)
+    assert told.value.facts == {"whose": "theirs"}
+
+
+@pytest.mark.parametrize("name", ["Li", "محمد", "Ó"])
+def test_a_short_name_is_one(name: str) -> None:
+    screening.expect_named(name)
 
 
 TABLE = """

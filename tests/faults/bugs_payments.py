@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from onym.core import chargeback as chargebacks
 from onym.core import ledger
 from onym.core import sale as core
-from onym.flows import chargeback, inbox, record
+from onym.flows import chargeback, checkout, deposit, inbox, record
 from onym.jobs import payments as jobs
 from onym.ports.payments import Chargeback as Told
+from onym.ports.stripe import StripePayments
 from onym.queries import checkout as pages
 from onym.store import clock
 from onym.store.models import Payout, ProviderEvent, Sale
@@ -98,3 +100,24 @@ def whatever_was_agreed_to_on_the_providers_page_is_taken() -> None:
 def a_second_page_is_left_alone() -> None:
     """Nobody looks whether a payment that was agreed to is one of ours."""
     inbox._ask_strays = lambda *_: []
+
+
+def what_nobody_follows_is_left_alone() -> None:
+    """The daily comparison names it, and it waits until the bank lets it go."""
+    checkout.let_go = lambda **_: None
+
+
+def whatever_was_agreed_to_fits_into_the_wallet() -> None:
+    """What lies there and what is on its way in is not looked at."""
+    deposit._expect_room = lambda *_: None
+
+
+def a_charge_is_named_anew_and_nobody_looks_for_the_first() -> None:
+    """Each time of asking is another payment, whatever came of the one before."""
+    charge = StripePayments.charge
+
+    def anew(self: StripePayments, **asked: Any) -> Any:
+        return charge(self, **asked | {"key": f"{asked['key']}-{os.urandom(4).hex()}"})
+
+    StripePayments._charged = lambda *_, **__: ""
+    StripePayments.charge = anew

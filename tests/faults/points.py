@@ -61,6 +61,15 @@ class Points:
         connection._commit = watched  # type: ignore[method-assign]  # of this process alone
 
 
+def again_at(passed: list[str], at: int) -> Points:
+    """Point `at` of a run that has passed these, in another run, which may take a statement more or
+    less on its way there; beyond the last it is counted on.
+    """
+    name = passed[at - 1] if at <= len(passed) else ""
+    before = sum(one.startswith(name) for one in passed[:at])
+    return Points(before if name else at, only=name)
+
+
 class Watched:
     """A port whose calls are points before they are made and after the outside has acted."""
 

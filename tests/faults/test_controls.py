@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.test import Client
 from procrastinate.contrib.django import app
@@ -24,10 +25,18 @@ from tests.faults import (
     test_outside,
     test_races,
     test_storm,
+    test_wallet,
     ways,
 )
 from tests.faults.points import in_a_child
-from tests.flows import test_chargeback, test_checkout, test_confirming, test_inbox, test_payout
+from tests.flows import (
+    test_chargeback,
+    test_checkout,
+    test_confirming,
+    test_deposit_checkout,
+    test_inbox,
+    test_payout,
+)
 
 from onym.core.errors import OwnHandle
 from onym.flows import people
@@ -232,6 +241,25 @@ def one_of_two_pages_is_captured(world: worlds.World) -> None:
     )
 
 
+def a_forgotten_page_is_let_go(world: worlds.World) -> None:
+    way = ways.trade(world, mail=False)
+    test_checkout.test_a_forgotten_page_that_nobody_told_of_is_found_by_the_comparison_and_released(
+        world, way, way.agree()
+    )
+
+
+def a_page_that_does_not_fit_is_released(world: worlds.World) -> None:
+    settings.WALLET, settings.CARD_ENTRY = True, "checkout"
+    test_deposit_checkout.test_a_page_that_was_left_blocks_nothing_and_what_does_not_fit_is_released(
+        world, world.member(mail="filler@people.example")[0]
+    )
+
+
+def a_killed_wallet_is_whole(world: worlds.World) -> None:
+    settings.WALLET = True
+    test_wallet.killed(world, test_wallet.short)
+
+
 def fifty_presses_take_the_money_once(world: worlds.World) -> None:
     test_storm.test_one_button_pressed_in_fifty_threads_takes_the_money_once(
         world, str, {(200, ""), (202, ""), (409, "in_progress"), (409, "already_closed")}
@@ -310,6 +338,17 @@ BUGS: list[tuple[Callable[[], None], Check, str]] = [
         "paid",
     ),
     (bugs_payments.a_second_page_is_left_alone, one_of_two_pages_is_captured, "requires_capture"),
+    (bugs_payments.what_nobody_follows_is_left_alone, a_forgotten_page_is_let_go, "requires_c"),
+    (
+        bugs_payments.whatever_was_agreed_to_fits_into_the_wallet,
+        a_page_that_does_not_fit_is_released,
+        "paid",
+    ),
+    (
+        bugs_payments.a_charge_is_named_anew_and_nobody_looks_for_the_first,
+        a_killed_wallet_is_whole,
+        "killed at",
+    ),
     (bugs_payments.every_delivery_is_news, a_hundred_copies_are_one_event, "evt_1"),
     (bugs.kin_may_trade, kin_are_refused, "DID NOT RAISE"),
     (bugs.the_commission_is_a_cent_too_much, settles_to_the_cent, "taken"),

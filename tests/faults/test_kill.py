@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from tests import world as worlds
 from tests.faults import ways
-from tests.faults.points import Points, in_a_child
+from tests.faults.points import Points, again_at, in_a_child
 from tests.faults.ways import Way
 
 from onym.store.models import Appeal, Offer
@@ -43,13 +43,12 @@ def world(database: str, settings: Any) -> worlds.World:
     return worlds.market(settings)
 
 
-def run_to(way: Way, at: int) -> tuple[int, list[str]]:
-    """Go the way in a child that dies at point `at`; how it ended and the points it passed."""
+def run_to(way: Way, points: Points) -> tuple[int, list[str]]:
+    """Go the way in a child that dies at its point; how it ended and the points it passed."""
     told = Path(os.environ["ONYM_DATA"]) / "passed"
     told.unlink(missing_ok=True)
 
     def act() -> None:
-        points = Points(at)
         points.watch(way.world)
         way.go()
         told.write_text(json.dumps(points.passed))
@@ -101,7 +100,7 @@ def enumerate_points(
     """Die at each chosen point once; answers how many there were."""
     LONG[kind](world).go()  # every module is loaded before the first fork
     way = LONG[kind](world)
-    code, passed = run_to(way, 0)
+    code, passed = run_to(way, Points())
     assert code == 0
     assert way.sale().state == ("settled" if way.ends == "accept" else "refunded")
     world.check_sale(way.sale().id)
@@ -109,7 +108,7 @@ def enumerate_points(
     for turn, at in enumerate(chosen(passed)):
         world.worker_id = None
         way, client_returns = LONG[kind](world), at % 2 == 0
-        code, _ = run_to(way, at)
+        code, _ = run_to(way, again_at(passed, at))
         if code == 0:
             continue
         died += 1

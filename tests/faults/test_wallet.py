@@ -15,7 +15,7 @@ import pytest
 from tests import make
 from tests import world as worlds
 from tests.faults import ways
-from tests.faults.points import Points, in_a_child
+from tests.faults.points import Points, again_at, in_a_child
 from tests.faults.test_kill import every, waiting_jobs
 from tests.faults.ways import Way
 
@@ -92,7 +92,7 @@ def killed(world: worlds.World, chosen: Any) -> int:
         one = purse(world)
 
         def act(one: Purse = one, at: int = at) -> None:
-            Points(at).watch(world)
+            again_at(passed, at).watch(world)
             one.go()
 
         if in_a_child(act) == 0:

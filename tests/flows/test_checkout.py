@@ -20,11 +20,11 @@ from tests.flows.test_inbox import post
 
 from onym.core import checkout as core
 from onym.core.errors import AlreadyClosed, Expired, InProgress, Malformed, NotAllowed
-from onym.flows import checkout, payments
+from onym.flows import checkout, payments, reconcile
 from onym.flows import sale as sales
 from onym.queries import checkout as pages
 from onym.queries import sale as queries
-from onym.store.models import Payment, Sale
+from onym.store.models import Payment, Reconciliation, Sale
 
 
 @pytest.fixture
@@ -294,6 +294,41 @@ def test_the_forgotten_page_paid_first_waits_for_the_known_one_and_is_released(
     world.drain(hurry=True)
     assert intents(world, sale) == ["canceled", "succeeded"]
     assert taken(world, sale) == charge(sale).amount_minor
+
+
+def compared(world: worlds.World, sale: str) -> list[tuple[str, str]]:
+    """What today's comparison with the provider found of this sale, and did about it."""
+    Reconciliation.objects.all().delete()
+    assert reconcile.order(namespace="demo")
+    world.drain(hurry=True)
+    found = Reconciliation.objects.get().differences
+    return [(one["what"], one["kind"]) for one in found if one["sale"] == sale]
+
+
+def test_a_forgotten_page_that_nobody_told_of_is_found_by_the_comparison_and_released(
+    world: worlds.World, way: Way, sale: str
+) -> None:
+    first = led(way, sale)
+    forget(sale)
+    page.type_card(led(way, sale))
+    page.type_card(first)
+    assert compared(world, sale) == []  # one of them is still being asked about
+    assert compared(world, sale) == [("not_booked", "authorised")]
+    assert intents(world, sale) == ["canceled", "succeeded"]
+    assert compared(world, sale) == []
+    assert taken(world, sale) == charge(sale).amount_minor
+    test_outside.finish(way, sale)
+
+
+def test_what_was_agreed_to_for_a_sale_that_nobody_knows_is_shown_until_it_lapses(
+    world: worlds.World, way: Way, sale: str
+) -> None:
+    page.type_card(led(way, sale))
+    forget(sale)
+    Sale.objects.filter(pk=sale).update(id="sal_another")
+    for _ in range(2):
+        assert compared(world, sale) == [("not_booked", "authorised")]
+    assert intents(world, sale) == ["requires_capture"]
 
 
 # ---- answers that do not come

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,18 +22,22 @@ from tests.flows.test_deposit import LIMITS, claim
 from tests.flows.test_deposit import taken as take_back
 from tests.flows.test_wallet import _compared as compared
 
+from onym import ports
 from onym.core.errors import AlreadyClosed, AmountTooLarge, Malformed
-from onym.flows import deposit
+from onym.flows import deposit, reconcile
+from onym.ports.screening import TierFile
 from onym.queries import checkout as pages
-from onym.store.models import Deposit, Entry
+from onym.store import clock
+from onym.store.models import Deposit, Entry, Reconciliation
 
 
 @pytest.fixture
-def world(database: str, settings: Any) -> worlds.World:
+def world(database: str, settings: Any) -> Iterator[worlds.World]:
     settings.WALLET, settings.CARD_ENTRY = True, "checkout"
     made = worlds.market(settings)
     made.out.own_funds()
-    return made
+    yield made
+    ports.clear()
 
 
 @pytest.fixture
@@ -195,10 +202,23 @@ def test_a_deposit_that_ends_while_its_payment_is_looked_at_is_released_not_capt
     from onym.jobs import checkout
 
     made, url = led(world, member)
-    asked = pages.of_deposit(made.id)
+    asked = pages.of_deposit(made.id, takes=lambda: deposit.take(deposit_id=made.id))
     page.type_card(url)
     stop_waiting(made)
     assert checkout.ask(asked).state == "cancelled"
+    is_out(world, made, member, released=True)
+
+
+def test_a_forgotten_page_is_found_by_the_comparison_and_released(
+    world: worlds.World, member: Any
+) -> None:
+    made, url = led(world, member)
+    stop_waiting(made)
+    page.type_card(url)
+    assert reconcile.order(namespace="demo")
+    world.drain(hurry=True)
+    found = Reconciliation.objects.get().differences
+    assert [one["what"] for one in found if one["sale"] == made.id] == ["not_booked"]
     is_out(world, made, member, released=True)
 
 
@@ -298,11 +318,66 @@ def test_the_limits_are_those_of_a_card(world: worlds.World, member: Any) -> Non
         with pytest.raises(AmountTooLarge) as found:
             begin(member, whole)
         refused[whole] = found.value.facts["limit"]
-    begin(member, 300)  # an open page counts as what is on its way in
+    made = begin(member, 300)
+    world.drain()
+    page.type_card(pages.address_of_deposit(made.id, member=member.id))
+    world.drain(hurry=True)
     with pytest.raises(AmountTooLarge) as found:
         begin(member, 101)
     refused[101] = found.value.facts["limit"]
     assert refused == {600: "card", 350: "deposit", 101: "balance"}
+
+
+def test_a_page_that_was_left_blocks_nothing_and_what_does_not_fit_is_released(
+    world: worlds.World, member: Any
+) -> None:
+    make.document(world.place, kind="limits", name="house", text=LIMITS)
+    pages_ = [led(world, member) for _ in range(2)]  # 250 each, and 400 may lie there
+    deposit.begin(member=member.id, amount=make.usd(150), method="checkout")
+    for _, url in reversed(pages_):
+        page.type_card(url)
+        world.drain(hurry=True)
+    assert [state(made) for made, _ in pages_] == ["cancelled", "paid"]
+    assert lies(member) == (25_000, 0)
+    assert intents(world, pages_[0][0].id) == ["canceled"]
+    world.check()
+
+
+def test_of_two_that_are_agreed_to_at_once_only_what_fits_is_taken(
+    world: worlds.World, member: Any
+) -> None:
+    make.document(world.place, kind="limits", name="house", text=LIMITS)
+    both = [begin(member), begin(member)]
+    gate, found = threading.Barrier(2), []
+
+    def take(made: Deposit) -> None:
+        gate.wait()
+        found.append(deposit.take(deposit_id=made.id))
+        connection.close()
+
+    threads = [threading.Thread(target=take, args=(made,)) for made in both]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(found) == [False, True]
+    with pytest.raises(AmountTooLarge):  # what is taken counts, though it is not there yet
+        begin(member, 151)
+
+
+def test_while_the_tiers_are_stale_nothing_is_taken_and_nothing_is_lost(
+    world: worlds.World, member: Any, tmp_path: Path
+) -> None:
+    made, url = led(world, member)
+    make.document(world.place, kind="limits", name="house", text=LIMITS)
+    file = tmp_path / "tiers.csv"
+    ports.install(identities={"demo": TierFile(file, 7)})
+    page.type_card(url)
+    world.drain(hurry=True)
+    assert (state(made), intents(world, made.id)) == ("action", ["requires_capture"])
+    file.write_text(f"as_of,{clock.machine():%Y-%m-%d}\n*,new\n")
+    world.drain(hurry=True)
+    is_in(world, made, member)
 
 
 def test_a_bank_takes_it_back_out_of_the_wallet(world: worlds.World, member: Any) -> None:

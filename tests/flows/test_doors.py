@@ -7,20 +7,37 @@ from typing import Any
 
 import pytest
 from tests import make
-from tests.flows.test_sale import sold
+from tests.flows import purses
+from tests.flows.test_sale import moved, paid, sold, step
 from tests.flows.test_screening import LISTED, lists, named, people, place
 from tests.surfaces.test_api import Caller
 
-from onym.core.errors import NotAllowed, ScreeningHeld, ScreeningStale
-from onym.flows import desk, invitation, listing, offer, screening, share
+from onym.core.errors import NameNeeded, NotAllowed, ScreeningHeld, ScreeningStale
+from onym.flows import (
+    deposit,
+    desk,
+    invitation,
+    ledger,
+    listing,
+    offer,
+    payments,
+    sale,
+    screening,
+    share,
+    wallet,
+)
 from onym.flows import people as members
 from onym.store import secrets
 from onym.store.models import (
     Approval,
+    Deposit,
     DisplacedShare,
     Invitation,
     Link,
+    Listing,
     MailAddress,
+    OfferMove,
+    Payment,
     Payout,
     Sale,
 )
@@ -135,9 +152,130 @@ def test_at_each_door_a_held_name_waits_and_a_stale_list_lets_nobody_through(
     go()
 
 
+def at_opening(place: Any, people: Any) -> Any:
+    return lambda: listing.open_(
+        namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400)
+    )
+
+
+def at_making(place: Any, people: Any) -> Any:
+    return lambda: offer.make(
+        namespace="demo", handle="moon", buyer=people[1].id, price=make.usd(400)
+    )
+
+
+def at_answering(place: Any, people: Any) -> Any:
+    row = offer.make(namespace="demo", handle="moon", buyer=people[1].id, price=make.usd(400))
+    return lambda: offer.counter(offer_id=row.id, by=people[0].id, price=make.usd(500))
+
+
+def at_paying(place: Any, people: Any) -> Any:
+    made = sold(place, people)
+    return lambda: payments.pay(sale_id=made.id, by=people[1].id, method="pm_card_visa")
+
+
+def at_putting_in(place: Any, people: Any) -> Any:
+    return lambda: deposit.begin(member=people[1].id, amount=make.usd(10), method="pm_card_visa")
+
+
+def at_taking_out(place: Any, people: Any) -> Any:
+    purses.lived_in(people[1], make.NOW)
+    return lambda: wallet.pay_out(member=people[1].id, amount=make.usd(10))
+
+
+NAMED: list[tuple[Any, int, str]] = [
+    # a door, who has no name there, and whose name the one who asks is told is missing
+    (at_listing, SELLER, "theirs"),
+    (at_listing, BUYER, "yours"),
+    (at_offer, SELLER, "yours"),
+    (at_offer, BUYER, "theirs"),
+    (at_counter, SELLER, "theirs"),
+    (at_counter, BUYER, "yours"),
+    (at_invitation, BUYER, "yours"),
+    (at_house, SELLER, "theirs"),
+    (at_share, BUYER, "yours"),
+    (at_opening, SELLER, "yours"),
+    (at_making, BUYER, "yours"),
+    (at_answering, SELLER, "yours"),
+    (at_paying, BUYER, "yours"),
+    (at_putting_in, BUYER, "yours"),
+    (at_taking_out, BUYER, "yours"),
+]
+
+
+@pytest.mark.parametrize(("door", "who", "whose"), NAMED)
+def test_at_each_door_whoever_has_no_name_is_asked_for_one_and_then_it_opens(
+    place: Any, people: Any, tmp_path: Path, settings: Any, door: Any, who: int, whose: str
+) -> None:
+    settings.WALLET = True
+    go = door(place, people)
+    named(people[who], "—")
+    go_on = figures()
+    lists(tmp_path, LISTED)
+    with pytest.raises(NameNeeded) as told:
+        go()
+    assert told.value.facts == {"whose": whose}
+    assert figures() == go_on
+    assert not ScreeningCase.objects.exists()
+    members.set_name(member=people[who].id, name="Leila Mansour")
+    go()
+
+
+def test_where_no_list_is_asked_nobody_needs_a_name(place: Any, people: Any) -> None:
+    for member in people:
+        named(member, "")
+    at_listing(place, people)()
+    assert Sale.objects.count() == 1
+
+
+def test_where_the_list_is_empty_nobody_needs_a_name_and_whoever_is_held_stays_so(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    go = at_listing(place, people)
+    named(people[1], "")
+    lists(tmp_path)
+    case = ScreeningCase(id="scr_1", namespace=place, member=people[1], percent=100)
+    case.found_at, case.entry_sealed = make.NOW, b""
+    case.save()
+    with pytest.raises(ScreeningHeld):
+        go()
+    case.delete()
+    go()
+
+
+def test_an_account_is_linked_without_a_name_and_not_with_a_listed_one(
+    place: Any, tmp_path: Path
+) -> None:
+    lists(tmp_path, LISTED)
+    made = members.arrive(namespace="demo", account_id="acc-1", language="en")
+    members.link(member=made.id, account_id="acc-2")
+    members.set_name(member=made.id, name=LISTED)
+    with pytest.raises(ScreeningHeld):
+        members.link(member=made.id, account_id="acc-3")
+
+
+def test_a_payout_of_somebody_without_a_name_waits_for_it(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    made = sold(place, people)
+    moved(paid(made))
+    sale.accept(sale_id=made.id, by=made.buyer_id)
+    step(24 * 3600)
+    named(people[0], "")
+    lists(tmp_path, LISTED)
+    payout = Payout.objects.get()
+    ledger.pay_out(payout_id=payout.id)
+    payout.refresh_from_db()
+    assert (payout.state, payout.reason) == ("due", "name_needed")
+    members.set_name(member=people[0].id, name="Leila Mansour")
+    ledger.pay_out(payout_id=payout.id)
+    payout.refresh_from_db()
+    assert payout.reason == ""
+
+
 def figures() -> tuple[int, ...]:
     """How much there is of what a door leads to."""
-    kinds = (Sale, Link, Payout, Approval)
+    kinds = (Sale, Link, Payout, Approval, Listing, OfferMove, Payment, Deposit)
     return tuple(kind.objects.count() for kind in kinds)  # type: ignore[attr-defined]  # Django's
 
 

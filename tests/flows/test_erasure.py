@@ -12,9 +12,22 @@ from django.contrib.auth.models import User
 from django.test import Client
 from tests import make
 
+from onym import ports
 from onym.core import retention as core
 from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
-from onym.flows import erasure, invitation, log, offer, outgoing, people, record, retention, webhook
+from onym.flows import (
+    erasure,
+    invitation,
+    log,
+    offer,
+    outgoing,
+    people,
+    record,
+    retention,
+    screening,
+    webhook,
+)
+from onym.ports.screening import NameList
 from onym.queries import audit, export
 from onym.queries import invitation as invitations
 from onym.store import clock, secrets
@@ -28,6 +41,7 @@ from onym.store.models import (
     MailAddress,
     Member,
     Notice,
+    ScreeningCase,
     Suppression,
     Watch,
     Webhook,
@@ -130,6 +144,23 @@ def test_nobody_is_forgotten_while_something_of_theirs_is_open(place: Any, leila
     offer.withdraw(offer_id=made.id, by=leila.id)
     erasure.erase(member=leila.id)
     assert holder.erased_at is None
+
+
+def test_a_name_that_is_looked_at_stays_until_somebody_has_and_goes_from_the_case_then(
+    place: Any, leila: Member, tmp_path: Path
+) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"as_of,{clock.machine():%Y-%m-%d}\n{NAME}\n")
+    ports.install(screenings={"demo": NameList(file, 7)})
+    people.set_name(member=leila.id, name=NAME)
+    with pytest.raises(AlreadyClosed, match="a look at the name"):
+        erasure.erase(member=leila.id)
+    team = make.member(place, roles="curator")
+    screening.decide(case_id=ScreeningCase.objects.get().id, by=team.id, outcome="cleared")
+    erasure.erase(member=leila.id)
+    ports.clear()
+    case = ScreeningCase.objects.get()
+    assert (case.name, case.name_index, case.state) == ("", case.id, "cleared")
 
 
 def test_staff_stay_known(place: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,10 +23,12 @@ from onym.core.errors import (
     AmountTooLarge,
     Malformed,
     NotAllowed,
+    RateLimited,
     ScreeningHeld,
     ScreeningStale,
 )
-from onym.flows import bank, documents, ledger, listing, payments, sale, screening
+from onym.flows import bank, documents, ledger, listing, outgoing, payments, sale, screening
+from onym.flows import people as members
 from onym.ports.screening import NameList, TierFile
 from onym.queries import ground
 from onym.queries import screening as queries
@@ -34,6 +37,7 @@ from onym.store.models import (
     BankReference,
     Disclosure,
     Listing,
+    Member,
     Payment,
     Payout,
     Sale,
@@ -255,8 +259,168 @@ def test_the_desks_page_shows_both_names_and_takes_either_outcome(
     assert "held for good" in text_of(amal, "/en/desk/screening")
 
 
+def test_another_name_is_looked_at_anew_and_ends_no_case(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    nadia, team = people[1], make.member(place, roles="curator")
+    named(nadia, LISTED)
+    lists(tmp_path, LISTED, "Somebody Else")
+    with pytest.raises(ScreeningHeld):
+        screening.expect_clear(nadia)
+    members.set_name(member=nadia.id, name="Nadia Roux")  # no way out of the open case
+    nadia.refresh_from_db()
+    with pytest.raises(ScreeningHeld):
+        screening.expect_clear(nadia)
+    (case,) = queries.cases(ground.of("demo"))
+    assert (case["name"], case["goes_by"]) == (LISTED, "Nadia Roux")
+    screening.decide(case_id=case["id"], by=team.id, outcome="cleared")
+    screening.expect_clear(nadia)
+    members.set_name(member=nadia.id, name="Somebody  Else")  # a case from this very moment
+    other = ScreeningCase.objects.get(state="open")
+    assert (other.name, other.entry) == ("Somebody Else", "Somebody Else")
+    screening.decide(case_id=other.id, by=team.id, outcome="confirmed")
+    members.set_name(member=nadia.id, name="Nadia Roux")
+    nadia.refresh_from_db()
+    with pytest.raises(ScreeningHeld):
+        screening.expect_clear(nadia)
+
+
+def test_that_one_name_was_cleared_says_nothing_of_another_like_the_same_entry(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    nadia, team = people[1], make.member(place, roles="curator")
+    lists(tmp_path, LISTED)
+    members.set_name(member=nadia.id, name="Alexandr Sample Petrov")
+    screening.decide(case_id=ScreeningCase.objects.get().id, by=team.id, outcome="cleared")
+    members.set_name(member=nadia.id, name="petrov, SAMPLE Alexandr")  # the same one
+    nadia.refresh_from_db()
+    screening.expect_clear(nadia)
+    members.set_name(member=nadia.id, name=LISTED)
+    nadia.refresh_from_db()
+    with pytest.raises(ScreeningHeld):
+        screening.expect_clear(nadia)
+    assert sorted(ScreeningCase.objects.values_list("state", flat=True)) == ["cleared", "open"]
+
+
+def test_a_name_like_two_entries_waits_until_both_are_decided(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    team = make.member(place, roles="curator")
+    named(people[1], LISTED)
+    lists(tmp_path, LISTED, "Alexandr Sample Petrov")
+    for left in (2, 1):
+        with pytest.raises(ScreeningHeld):
+            screening.expect_clear(people[1])
+        open_ = ScreeningCase.objects.filter(state="open")
+        assert open_.count() == left
+        screening.decide(case_id=open_.earliest("id").id, by=team.id, outcome="cleared")
+    screening.expect_clear(people[1])
+
+
+def test_the_name_that_a_bank_account_is_in_is_compared_too(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    lists(tmp_path, LISTED)
+    outgoing.set_account(member=people[0].id, iban="DE89370400440532013000", name=LISTED)
+    assert ScreeningCase.objects.get().name == LISTED
+    with pytest.raises(ScreeningHeld):
+        screening.expect_clear(people[0])
+    lists(tmp_path, LISTED, days_old=8)
+    with pytest.raises(ScreeningStale):
+        outgoing.set_account(member=people[1].id, iban="DE89370400440532013000", name="Nadia")
+
+
+@pytest.mark.parametrize("name", ["", " ", "…", "123", "x" * 201, "Na\x00dia", "Nadia\u202eRoux"])
+def test_what_is_no_name_is_not_kept(place: Any, people: Any, name: str) -> None:
+    with pytest.raises(Malformed):
+        members.set_name(member=people[1].id, name=name)
+    people[1].refresh_from_db()
+    assert people[1].name == "Nadia Roux"
+
+
+def test_a_stale_list_lets_nobody_take_another_name(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    lists(tmp_path, LISTED, days_old=8)
+    with pytest.raises(ScreeningStale):
+        members.set_name(member=people[1].id, name="Somebody Else")
+    people[1].refresh_from_db()
+    assert people[1].name == "Nadia Roux"
+
+
+def test_a_name_is_not_changed_without_end(place: Any, people: Any) -> None:
+    for n in range(10):
+        members.set_name(member=people[1].id, name=f"Nadia Roux {n}")
+    with pytest.raises(RateLimited):
+        members.set_name(member=people[1].id, name="Nadia Roux")
+
+
+def test_over_http_the_name_that_is_asked_for_is_given(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
+    lists(tmp_path, LISTED)
+    buyer = Caller(named(people[1], ""))
+    answer = buyer.send("POST", f"/listings/{row.id}/buy", {})
+    assert (answer.status_code, answer.json()["code"]) == (422, "name_needed")
+    assert answer.json()["whose"] == "yours"
+    assert (
+        Caller(people[1], scopes="read").send("PUT", "/me/name", {"name": "N"}).status_code == 403
+    )
+    for wrong in ({"name": "…"}, {"name": 7}, {}, {"name": "Nadia", "country": "FR"}):
+        assert buyer.send("PUT", "/me/name", wrong).status_code == 400
+    seller_only = Caller(people[1], scopes="read sell")
+    told = seller_only.send("PUT", "/me/name", {"name": "  Nadia   Roux "}).json()
+    assert told == buyer.send("GET", "/me").json()
+    assert (told["id"], told["name"], told["accounts"]) == (
+        people[1].id,
+        "Nadia Roux",
+        ["acc-nadia"],
+    )
+    assert buyer.send("PUT", "/me/country", {"country": "FR"}).json()["country"] == "FR"
+    assert buyer.send("POST", f"/listings/{row.id}/buy", {}).status_code == 201
+
+
+def test_the_page_asks_for_the_name_and_leads_back_to_what_was_wanted(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
+    nadia = sign_in("")
+    who = Member.objects.latest("created_at")
+    members.link(member=who.id, account_id="acc-new")
+    assert "name is needed" not in text_of(nadia, "/en/me")
+    lists(tmp_path, LISTED)
+    assert "/en/me/name?next=/en/me" in text_of(nadia, "/en/me")
+    refused = send(nadia, "/en/@moon", do="buy", listing=row.id)
+    assert refused.status_code == 422
+    (leads_to,) = re.findall(r'href="(/en/me/name[^"]+)"', refused.content.decode())
+    assert leads_to == "/en/me/name?next=/en/%40moon"
+    assert send(nadia, leads_to, name="…", next="/en/@moon").status_code == 400
+    done = send(nadia, leads_to, name="Nadia Roux", next="/en/@moon")
+    assert done["Location"] == "/en/@moon"
+    assert "Nadia Roux" in text_of(nadia, "/en/me/settings")
+    bought = send(nadia, "/en/@moon", do="buy", listing=row.id)
+    assert bought["Location"].startswith("/en/sales/")
+    away = send(nadia, "/en/me/name?next=https://evil.example/", name="Nadia Roux")
+    assert away["Location"] == "/en/me/settings"
+
+
+def test_whoever_deals_with_the_nameless_is_told_that_it_is_the_others_turn(
+    place: Any, people: Any, tmp_path: Path
+) -> None:
+    row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
+    named(people[0], "")
+    nadia = sign_in("Nadia Roux")
+    members.link(member=Member.objects.latest("created_at").id, account_id="acc-new")
+    lists(tmp_path, LISTED)
+    refused = send(nadia, "/en/@moon", do="buy", listing=row.id)
+    assert refused.status_code == 422
+    assert "the other side has not yet" in text_of(nadia, "/en/problems/name_needed")
+    assert "/en/me/name" not in refused.content.decode()
+
+
 REFUSED = {
-    "one_case_per_entry": lambda: make.copy(ScreeningCase.objects.get(), id="scr_2"),
+    "one_case_per_name_and_entry": lambda: make.copy(ScreeningCase.objects.get(), id="scr_2"),
     "screening_state": lambda: ScreeningCase.objects.update(state="lost", decided_by="mbr_nadia"),
     "screening_decided_by_somebody": lambda: ScreeningCase.objects.update(state="cleared"),
 }

@@ -18,6 +18,7 @@ from onym.store.models import (
     BankReference,
     BankStatement,
     Payment,
+    WalletReference,
 )
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -74,7 +75,15 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "bank_order_done_has_reference": update(BankOrder, state="done"),
     "one_bank_order_per_payout": lambda: [paying(id_) for id_ in ("bor_2", "bor_3")],
 }
-TABLES = (BankAccount, BankFile, BankLine, BankOrder, BankReference, BankStatement)
+TABLES = (
+    BankAccount,
+    BankFile,
+    BankLine,
+    BankOrder,
+    BankReference,
+    BankStatement,
+    WalletReference,
+)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -24,6 +24,7 @@ from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.flows import answer as flow
 from onym.flows import contacts, names, offer, people
 from onym.ports.openid import Provider
+from onym.ports.screening import NameList
 from onym.queries import notice
 from onym.store import clock
 from onym.store.models import (
@@ -36,6 +37,7 @@ from onym.store.models import (
     Payout,
     PayoutAccount,
     Sale,
+    ScreeningCase,
 )
 from onym.sweep import snapshot
 
@@ -308,6 +310,52 @@ def test_somebody_elses_browser_neither_ends_nor_takes_over_what_was_begun(
     assert prove(other, link).status_code == 200  # its own code is not there
     assert prove(client, link)["Location"] == link
     assert Sale.objects.get().price_minor == 60_000
+
+
+def screened(world: worlds.World, tmp_path: Path) -> None:
+    """From now on names are compared with a list; the buyer has one."""
+    file = tmp_path / "list.csv"
+    file.write_text(f"as_of,{clock.machine():%Y-%m-%d}\nLeila Sample Mansour\n")
+    ports.install(screenings={"demo": NameList(file, 7)})
+    people.set_name(member=world.place.member_set.get(mailaddress__isnull=False).id, name="Nadia")
+
+
+def test_where_names_are_compared_whoever_answers_by_the_link_gives_theirs(
+    world: worlds.World, tmp_path: Path
+) -> None:
+    asked, client = Asked(world), Client()
+    link = asked.link()
+    assert 'name="name"' not in shown(client, link)
+    screened(world, tmp_path)
+    assert 'name="name"' in shown(client, link)
+    for nothing in ("", "…"):
+        again = client.post(link, {"do": "accept", "minor": "60000", "name": nothing})
+        assert again.status_code == 422
+        assert "name_needed" in again.content.decode()
+        assert "/me/name" not in again.content.decode()  # nobody is signed in
+    assert not OfferAnswer.objects.exists()
+    waiting = begin(client, link, name="Samir  Haddad")
+    assert b"Haddad" not in bytes(waiting.name_sealed)
+    asked.write(waiting.code)
+    assert prove(client, link)["Location"] == link
+    assert Sale.objects.get().seller.name == "Samir Haddad"
+
+
+def test_a_listed_name_answers_nothing_and_trying_another_does_not_help(
+    world: worlds.World, tmp_path: Path
+) -> None:
+    asked, client = Asked(world), Client()
+    link = asked.link()
+    screened(world, tmp_path)
+    asked.write(begin(client, link, name="MANSOUR, Leila Sample").code)
+    held = prove(client, link).content.decode()
+    assert ("screening_held" in held, asked.offer.state) == (True, "open")
+    case = ScreeningCase.objects.get()
+    assert (case.state, MailAddress.objects.get(member=case.member).address) == ("open", MAIL)
+    assert (Sale.objects.count(), Link.objects.filter(member=case.member).count()) == (0, 0)
+    again = client.post(link, {"do": "accept", "minor": "60000", "name": "Samir Haddad"})
+    assert again.status_code == 403  # from now on they answer signed in, where they are held
+    assert not OfferAnswer.objects.exists()
 
 
 def close(asked: Asked) -> None:

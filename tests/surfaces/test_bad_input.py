@@ -130,6 +130,7 @@ PLAIN: dict[str, list[tuple[str, str]]] = {
     "sign-in-platform-back": [("", "sign-in/platform/back")],
     "my-webhooks": [("leila", "me/webhooks")],
     "my-settings": [("leila", "me/settings")],
+    "my-name": [("leila", "me/name"), ("nadia", "me/name?next=/en/me")],
     "my-data": [("leila", "me/settings")],
     "leave": [("leila", "me/leave")],
     "my-alerts": [("leila", "me/alerts")],

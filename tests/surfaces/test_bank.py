@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from tests import make
 from tests.flows.banking import Banking
 from tests.surfaces.test_api import Caller
@@ -242,3 +244,39 @@ def test_money_that_arrived_before_is_begun_only_where_the_buyer_said_so(
     bank_.take(bank_.came("420.00", reference(sale)))
     assert BankLine.objects.get().outcome == "unknown"
     bank.begin(sale_id=sale, by=buyer.member.id)
+
+
+def test_a_member_is_told_by_api_and_page_how_to_send_money_into_the_wallet(
+    bank_: Banking, buyer: Caller, place: Any, settings: Any
+) -> None:
+    settings.WALLET = True
+    first, again = (buyer.send("POST", "/wallet/transfer") for _ in range(2))
+    assert (first.status_code, first.json()) == (200, again.json())
+    told = first.json()
+    assert (told["iban"], told["beneficiary"]) == ("DE89370400440532013000", "Plaza")
+    bank_.take(bank_.came("12.50", told["reference"]))
+    lies = buyer.send("GET", "/wallet").json()["available"]
+    assert lies == {"minor": 1_250, "currency": "USD"}
+    (put,) = buyer.send("GET", "/wallet/deposits").json()["items"]
+    assert (put["state"], put["payment_method"]) == ("paid", "bank_transfer")
+    client = sign_in("leila")
+    link(member=Member.objects.latest("created_at").id, account_id="acc-leila")
+    assert "RF" not in text_of(client, "/en/wallet")
+    assert send(client, "/en/wallet", do="transfer").status_code == 302
+    with CaptureQueriesContext(connection) as asked:
+        page = text_of(client, "/en/wallet")
+    assert re.search(r'data-reference="RF\d\d[0-9A-Z]{14}"', page)
+    assert told["reference"] not in page
+    assert len(asked) <= 12
+
+
+def test_the_desk_puts_money_of_no_name_into_a_wallet(
+    bank_: Banking, buyer: Caller, team: Caller, settings: Any
+) -> None:
+    settings.WALLET = True
+    reference = buyer.send("POST", "/wallet/transfer").json()["reference"]
+    bank_.take(bank_.came("12.50", "for my wallet"))
+    line = BankLine.objects.get()
+    done = team.send("POST", f"/desk/bank/lines/{line.id}/assign", {"reference": reference})
+    assert (done.status_code, done.json()["outcome"]) == (200, "wallet")
+    assert buyer.send("GET", "/wallet").json()["available"]["minor"] == 1_250

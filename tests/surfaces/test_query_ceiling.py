@@ -91,6 +91,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "sign-in-platform-back": ("sign-in/platform/back",),
     "my-webhooks": ("me/webhooks",),
     "my-settings": ("me/settings",),
+    "my-name": ("me/name", "me/name?next=/en/me"),
     "my-data": ("me/data.json",),
     "leave": ("me/leave",),
     "my-share": ("me/shares/{sale}",),

@@ -224,11 +224,15 @@ def nowhere(scene: Scene) -> Any:
     return scene.buyer.send("POST", path)
 
 
-def screened(scene: Scene, text: str) -> Any:
+def nameless(scene: Scene) -> Any:
+    return screened(scene, "as_of,TODAY\nAda", name="")
+
+
+def screened(scene: Scene, text: str, *, name: str = "Ada") -> Any:
     """A payment by Ada, under a list of the operator's."""
     path = f"/sales/{scene.sold()}/pay"
     buyer, file = scene.buyer.member, Path(embedded.data_directory()) / "list.csv"
-    buyer.name_sealed = secrets.seal("Ada", place=f"member.name/{buyer.id}")
+    buyer.name_sealed = secrets.seal(name, place=f"member.name/{buyer.id}")
     buyer.save(update_fields=["name_sealed"])
     file.write_text(text.replace("TODAY", f"{datetime.now(UTC):%Y-%m-%d}"))
     ports.install(screenings={"demo": NameList(file, 7)})
@@ -327,6 +331,7 @@ PROVOKED: dict[str, tuple[str, Provoke]] = {
         lambda s: s.lists(price={"minor": 0, "currency": "USD"}),
     ),
     "country_needed": ("a purchase where taxes depend on the country", nowhere),
+    "name_needed": ("a buyer without a name, where names are compared", nameless),
     "not_linked": ("a buyer without an account", unlinked),
     "rate_limited": ("the same question a thousand times", too_often),
     "platform_unavailable": ("a platform that does not answer the last look", no_platform),

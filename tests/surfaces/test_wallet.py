@@ -211,6 +211,7 @@ OFF = [
     ("POST", "/wallet/deposits", WISH),
     ("POST", "/wallet/payouts", {"amount": USD_50}),
     ("POST", "/wallet/proceeds", {"to": "wallet"}),
+    ("POST", "/wallet/transfer", None),
 ]
 
 

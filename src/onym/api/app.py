@@ -21,6 +21,7 @@ from onym.api import (
     listing,
     names,
     offer,
+    people,
     reclaim,
     sale,
     screening,
@@ -59,6 +60,7 @@ api = Api(
 )
 ROUTERS: tuple[Router, ...] = (
     names.router,
+    people.router,
     reclaim.router,
     listing.router,
     offer.router,

@@ -15,7 +15,7 @@ from onym.core.errors import PaymentDeclined
 from onym.flows import deposit as deposits_
 from onym.flows import record
 from onym.flows import wallet as flow
-from onym.queries import ground
+from onym.queries import bank, ground
 from onym.queries import wallet as queries
 from onym.queries.people import Caller
 
@@ -116,6 +116,19 @@ def give_up(request: HttpRequest, id: str) -> HttpResponse:
         "buy",
         lambda who: (202, queries.deposit_view(deposits_.give_up(deposit_id=id, by=who.id))),
     )
+
+
+@router.post("/wallet/transfer", auth=MEMBERS)
+def transfer(request: HttpRequest) -> HttpResponse:
+    """What to write on a bank transfer into the wallet: the same whenever it is asked for. What
+    comes under this `reference` is put in when the bank's statement says so.
+    """
+
+    def run(who: Caller) -> tuple[int, object]:
+        deposits_.by_transfer(member=who.id)
+        return 200, bank.into_wallet(who.id)
+
+    return wire.write(request, "buy", run)
 
 
 @router.get("/wallet/payouts", auth=MEMBERS)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -44,9 +45,9 @@ def iban(typed: str) -> str:
     return text
 
 
-def reference(sale: str) -> str:
-    """The creditor reference of a sale (ISO 11649), the same for ever."""
-    number = int.from_bytes(hashlib.sha256(b"reference/" + sale.encode()).digest())
+def reference(about: str) -> str:
+    """The creditor reference of a sale, or a member's wallet (ISO 11649), the same for ever."""
+    number = int.from_bytes(hashlib.sha256(b"reference/" + about.encode()).digest())
     letters = ""
     for _ in range(REFERENCE_LETTERS):
         number, place = divmod(number, len(ALPHABET))
@@ -61,6 +62,34 @@ def find_reference(text: str) -> str | None:
         if _mod_97(found[1][4:] + found[1][:4]) == 1:
             return found[1]
     return None
+
+
+FOLD = str.maketrans(
+    {"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"}
+    | {"æ": "ae", "Æ": "Ae", "œ": "oe", "Œ": "Oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"}
+    | {"đ": "d", "Đ": "D", "ð": "d", "þ": "th", "ı": "i", "’": "'"}
+)
+PASSED_ON = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-?:().,'+ ")
+LONGEST_HOLDER = 70
+
+
+def latin(text: str) -> str:
+    """In the characters that banks pass on, without marks; what has none is a full stop."""
+    folded = unicodedata.normalize("NFKD", text.translate(FOLD))
+    letters = (letter for letter in folded if not unicodedata.combining(letter))
+    return "".join(letter if letter in PASSED_ON else "." for letter in letters)
+
+
+def holder(typed: str) -> str:
+    """An account holder's name, as a bank can be told it. Refuses `malformed`."""
+    text = " ".join(typed.split())
+    told = sum(letter.isalpha() for letter in latin(text))
+    if told < 2 or told * 2 < len(text) or len(text) > LONGEST_HOLDER:
+        raise Malformed(
+            f"write the account holder's name in Latin letters, as the bank has it, "
+            f"{LONGEST_HOLDER} at most"
+        )
+    return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +145,9 @@ class Arrival(StrEnum):
     EXACT = "exact"  # it funds the sale that it names
     PARTIAL = "partial"  # it waits until the rest is there
     OVER = "over"  # it funds the sale, and the rest is set aside
-    UNKNOWN = "unknown"  # it names no sale: a person decides
+    WALLET = "wallet"  # it is put into the wallet that it names
+    NOT_NOW = "not_now"  # it names a wallet, and may not go there now: a person decides
+    UNKNOWN = "unknown"  # it names no sale and no wallet: a person decides
     BACK = "back"  # it is a payout of ours that the other bank did not take
     LATE = "late"  # its sale waits for no money (any more): it goes back
 

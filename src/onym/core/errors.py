@@ -158,6 +158,12 @@ class CountryNeeded(Refusal):
     status, code, title = 422, "country_needed", "The buyer's country is not known"
 
 
+class NameNeeded(Refusal):
+    """`whose` says whether it is the asking member's own name, `yours`, or the other side's."""
+
+    status, code, title = 422, "name_needed", "A name is needed before money moves"
+
+
 class NotLinked(Refusal):
     status, code, title = 422, "not_linked", "No account of this namespace is linked"
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from onym.core import screening
 from onym.core.errors import (
     HandleLocked,
+    Malformed,
     NotLinked,
     SecondFactorNeeded,
     SecondPersonNeeded,
@@ -16,6 +18,9 @@ from onym.core.errors import (
 from onym.core.events import canonical
 from onym.tlog import merkle
 
+LONGEST_NAME = 200
+JOINERS = {0x200C: None, 0x200D: None}
+"""Not seen themselves, but names in Persian and in Indian scripts are written with them."""
 SECURITY_DELAY = timedelta(days=30)
 FACTOR_IS_FRESH = timedelta(minutes=15)
 
@@ -34,6 +39,15 @@ class Member:
     @property
     def is_staff(self) -> bool:
         return bool(self.roles) or self.is_house
+
+
+def name(typed: str) -> str:
+    """A name as it is kept, spaces put in order. Refuses `malformed` what no name can be."""
+    text = " ".join(typed.split())
+    is_short, shown = len(text) <= LONGEST_NAME, text.translate(JOINERS)
+    if not (is_short and screening.is_name(text) and shown.isprintable()):
+        raise Malformed(f"write a name, {LONGEST_NAME} letters at most", field="name")
+    return text
 
 
 def is_kin(one: Member, other: Member) -> bool:

@@ -19,14 +19,17 @@ BOOKED_AS = {
     "reinstated": "reinstated",
 }
 """A movement in the provider's list, and the kind of entry that it has in the books."""
+AUTHORISED = "authorised"
+"""What a buyer has agreed to and nobody has captured or released: money waits, and none moved."""
 LISTED_AS = {entry: kind for kind, entry in BOOKED_AS.items()} | {"deposited": "charge"}
 """The same from the books' side, where a charge may also have filled a wallet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One movement of money, as either side lists it: `kind` is one of `BOOKED_AS`, `id` is the
-    provider's, `day` its date in UTC. Without a `sale` it is nobody's that we know.
+    """One movement of money, as either side lists it: `kind` is one of `BOOKED_AS`, or `AUTHORISED`
+    on their side, `id` is the provider's, `day` its date in UTC. Without a `sale` it is nobody's
+    that we know.
     """
 
     kind: str
@@ -136,7 +139,7 @@ def _days(
 ) -> dict[tuple[str, str, str], Day]:
     """Both sides by the provider's day; what is ours alone by our own."""
     days: dict[tuple[str, str, str], Day] = defaultdict(Day)
-    for key in set(due):
+    for key in {key for key in due if key[0] != AUTHORISED}:
         there, here = known.get(key), booked.get(key, [])
         day = (there or here[0]).day if there or here else ""
         if there:

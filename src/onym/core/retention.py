@@ -30,7 +30,10 @@ class Kind:
 KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     {
         "sessions": Kind("browser and address of a session", "its end"),
-        "mail_codes": Kind("address and name that a code was sent to", "the code was ordered"),
+        "mail_codes": Kind(
+            "address and name that a code was sent to, name in an answer by link",
+            "the code was ordered",
+        ),
         "notices": Kind("address that a notice was sent to", "the notice was made"),
         "invitations": Kind("recipient and link of a private offer", "the offer was closed"),
         "appeals": Kind("text of an appeal", "the decision"),

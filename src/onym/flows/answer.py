@@ -15,7 +15,9 @@ from django.db import transaction
 from onym.core import access, fees
 from onym.core import answer as core
 from onym.core import link as codes
-from onym.core.errors import AlreadyClosed, NotAllowed
+from onym.core import people as core_people
+from onym.core import screening as names
+from onym.core.errors import AlreadyClosed, NotAllowed, ScreeningHeld
 from onym.core.money import Money
 from onym.core.term import Term
 from onym.flows import limits, people, screening
@@ -60,14 +62,30 @@ def _letter(offer: Offer) -> Notice | None:
     return rows.filter(about=offer.id, channel=offers.MAIL).order_by("id").first()
 
 
-def order(*, token: str, kind: core.Kind, price: Money) -> OfferAnswer:
+def needs_name(*, token: str) -> bool:
+    """Whether whoever answers here has to say who they are: the list is asked, and nobody knows."""
+    return _needs_name(offers.by_token(token))
+
+
+def _needs_name(offer: Offer) -> bool:
+    known = _linked(offer)
+    is_known = known is not None and names.is_name(known.name)
+    return screening.is_asked(offer.namespace_id) and not is_known
+
+
+def order(*, token: str, kind: core.Kind, price: Money, name: str = "") -> OfferAnswer:
     """An answer that waits for its proof: the code is for the account's profile.
 
-    Each browser has its own. Refuses `not_allowed` where the link does not suffice or out of turn,
-    `expired`, `already_closed`, `shown_changed`, `phase_closed`, amounts, `rate_limited`.
+    Each browser has its own. `name` is kept only where one is needed. Refuses `not_allowed` where
+    the link does not suffice or out of turn, `expired`, `already_closed`, `shown_changed`,
+    `phase_closed`, amounts, `rate_limited`, `name_needed`, `malformed`.
     """
     found = offers.by_token(token)
     limits.spend("link", who=found.id)
+    called = ""
+    if _needs_name(found):
+        names.expect_named(name)
+        called = core_people.name(name)
     with transaction.atomic():
         phase = rowlocks.namespace_shared(found.namespace_id).phase
         offer = rowlocks.offer(found.id)
@@ -80,13 +98,15 @@ def order(*, token: str, kind: core.Kind, price: Money) -> OfferAnswer:
         _expect_price(offer, price, now=now)
         late = clock.machine() - codes.CODE_LASTS
         OfferAnswer.objects.filter(ordered_at__lt=late).delete()
+        id_ = ids.new("ans")
         return OfferAnswer.objects.create(
-            id=ids.new("ans"),
+            id=id_,
             offer=offer,
             kind=kind,
             price_minor=price.minor,
             step=offer.offermove_set.count(),
             code=codes.code(os.urandom(codes.ENTROPY_BYTES)),
+            name_sealed=secrets.seal(called, place=f"offeranswer.name/{id_}") if called else b"",
             ordered_at=clock.machine(),
         )
 
@@ -106,6 +126,7 @@ def prove(*, answer_id: str) -> bool:
 
     Refuses `already_closed`, `expired`, `platform_unavailable`, `rate_limited`, and all that keeps
     a member from answering so: `screening_held`, `shown_changed`, `not_allowed`, …
+    Who is held by the name they gave is a member from then on, and has answered nothing.
     """
     found = _waiting(answer_id)
     held = _ask(found)
@@ -131,8 +152,8 @@ def _waiting(answer_id: str) -> OfferAnswer:
 def _ask(found: OfferAnswer) -> links.Held:
     """Who holds the handle, and their profile: asked before the transaction, as the list is."""
     offer, known = found.offer, _linked(found.offer)
-    parties = [offer.buyer_id, known.id if known else None]
-    screening.expect_all_clear(offer.namespace_id, parties)
+    named = known.id if known and names.is_name(known.name) else None  # others say it with this
+    screening.expect_all_clear(offer.namespace_id, [offer.buyer_id, named], by=named)
     return links.look_up(
         namespace=offer.namespace_id, handle=offer.handle.handle, by=f"offer {offer.id}"
     )
@@ -154,10 +175,14 @@ def _take(found: OfferAnswer, *, account_id: str, profile: str | None) -> bool:
         )
         if not core.is_written(answer, profile=profile, now=clock.machine()):
             return False
-        member = _member(offer)
+        member = _member(offer, row.name)
         OfferAnswer.objects.filter(offer=offer).delete()
-        _answer(offer, answer, by=member)
-        return True
+        is_held = screening.is_held(member)
+        if not is_held:
+            _answer(offer, answer, by=member.id)
+    if is_held:
+        raise ScreeningHeld("this has to be looked at by a person first")
+    return True
 
 
 def _answer(offer: Offer, answer: core.Answer, *, by: str) -> None:
@@ -167,18 +192,21 @@ def _answer(offer: Offer, answer: core.Answer, *, by: str) -> None:
         offers.counter(offer_id=offer.id, by=by, price=answer.price)
 
 
-def _member(offer: Offer) -> str:
+def _member(offer: Offer, name: str) -> Member:
     """Whom the account is linked to by an earlier answer; else a member at the letter's address."""
     if _has_signed_up(offer):
         core.expect_here(core.Way.SIGN_IN)
     known, letter = _linked(offer), _letter(offer)
     if known is not None:
-        return known.id
+        if name:
+            people.set_name(member=known.id, name=name)
+        return known
     if letter is None or letter.address_sealed is None:
         raise NotAllowed("no letter was sent about this offer")
     address = secrets.open_(bytes(letter.address_sealed), place=f"notice.address/{letter.id}")
     made = people.join(
-        namespace=offer.namespace_id, name="", mail=address, language=letter.language
+        namespace=offer.namespace_id, name=name, mail=address, language=letter.language
     )
-    people.link(member=made.id, account_id=offer.holder_account_id, tell=True)
-    return made.id
+    if not screening.is_held(made):
+        people.link(member=made.id, account_id=offer.holder_account_id, tell=True)
+    return made

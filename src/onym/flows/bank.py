@@ -18,10 +18,17 @@ from onym.core import access, ledger
 from onym.core import bank as core
 from onym.core import sale as sales
 from onym.core.area import Area
-from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotFound, StatementKnown
+from onym.core.errors import (
+    AlreadyClosed,
+    InProgress,
+    Malformed,
+    NotFound,
+    Refusal,
+    StatementKnown,
+)
 from onym.core.events import amount
 from onym.core.money import Money
-from onym.flows import area, outgoing, payments, record
+from onym.flows import area, deposit, outgoing, payments, record
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.ports.bank import read_statement
@@ -35,6 +42,7 @@ from onym.store.models import (
     Member,
     Namespace,
     Sale,
+    WalletReference,
 )
 
 PIECE = 1 << 20
@@ -79,7 +87,7 @@ def import_statement(*, namespace: str, file: BinaryIO, by: str | None) -> BankS
             access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
         _expect_ours(namespace, read)
         _expect_new(namespace, read, digest)
-        named = _sales_named(namespace, read.lines)
+        named, wallets = _sales_named(namespace, read.lines), _wallets_named(namespace, read.lines)
         locked = {sale.id: sale for sale in rowlocks.sales(sorted(set(named.values())))}
         now = clock.now()
         statement = BankStatement.objects.create(
@@ -102,6 +110,8 @@ def import_statement(*, namespace: str, file: BinaryIO, by: str | None) -> BankS
                 _came_back(row, ours[line.end_to_end])
             elif line.ref in named:
                 _allot(row, locked[named[line.ref]], now=now)
+            elif line.ref in wallets:
+                _put_in(row, wallets[line.ref], now=now)
         return statement
 
 
@@ -133,14 +143,37 @@ def _expect_new(namespace: str, read: core.Statement, digest: str) -> None:
         raise StatementKnown("an entry of this statement was imported before")
 
 
-def _sales_named(namespace: str, lines: Sequence[core.Line]) -> dict[str, str]:
-    """The sale that each arrival names, by the bank's reference of the arrival."""
+def _references(lines: Sequence[core.Line]) -> dict[str, str]:
+    """What each arrival has written on it, by the bank's reference of the arrival."""
     found = {line.ref: core.find_reference(line.text) for line in lines if line.minor > 0}
-    rows = BankReference.objects.filter(
-        reference__in=[ref for ref in found.values() if ref], sale__namespace_id=namespace
-    )
+    return {line: ref for line, ref in found.items() if ref}
+
+
+def _sales_named(namespace: str, lines: Sequence[core.Line]) -> dict[str, str]:
+    """The sale that each arrival names."""
+    found = _references(lines)
+    rows = BankReference.objects.filter(reference__in=found.values(), sale__namespace_id=namespace)
     known = dict(rows.values_list("reference", "sale_id"))
     return {line: known[ref] for line, ref in found.items() if ref in known}
+
+
+def _wallets_named(namespace: str, lines: Sequence[core.Line]) -> dict[str, str]:
+    """The member whose wallet each arrival names."""
+    found = _references(lines)
+    rows = WalletReference.objects.filter(
+        reference__in=found.values(), member__namespace_id=namespace
+    )
+    known = dict(rows.values_list("reference", "member_id"))
+    return {line: known[ref] for line, ref in found.items() if ref in known}
+
+
+def _put_in(row: BankLine, member: str, *, now: datetime) -> None:
+    """Into the wallet, if it may go there; else it lies in suspense, and a person decides."""
+    try:
+        deposit.put_in(row, member=member, now=now)
+    except Refusal:
+        row.outcome = core.Arrival.NOT_NOW
+        row.save(update_fields=["outcome"])
 
 
 def _arrived(
@@ -328,25 +361,30 @@ def look_again(*, sale_id: str) -> None:
 
 
 def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval:
-    """A person says what money in suspense is: of the sale with this reference, else it goes back.
+    """A person says what money in suspense is: of the sale or the wallet with this reference, else
+    it goes back.
 
     From the guidelines' threshold on a second person must approve. Refuses `not_allowed`,
-    `not_found`, and `already_closed` when nothing of it is left or the sale waits for no money.
+    `not_found`, `already_closed` when nothing of it is left or the sale waits for no money, and
+    whatever keeps it out of the wallet.
     """
     with transaction.atomic():
         namespace = _namespace_of(line_id)
         rowlocks.bank(namespace)
-        sale = _wanted(namespace, reference)
+        wanted = _wanted(namespace, reference)
         line = rowlocks.bank_line(line_id)
         now = clock.now()
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
         _expect_rest(line)
         if not sale_flow.guidelines_of(namespace, now).needs_two(line.rest):
-            return _carry_out(line, sale, by=by, now=now)
+            return _carry_out(line, wanted, by=by, now=now)
+        sale = wanted.id if isinstance(wanted, Sale) else ""
+        into = wanted.member_id if isinstance(wanted, WalletReference) else ""
+        told = {"line": line.id, "sale": sale, "wallet": into, "rest": amount(line.rest)}
         return record.propose(
             namespace=namespace,
             action="bank_money",
-            payload={"line": line.id, "sale": sale.id if sale else "", "rest": amount(line.rest)},
+            payload=told,
             facts=_facts(line),
             by=by,
             now=now,
@@ -356,11 +394,12 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
 def decide_approved(approval: Approval, now: datetime) -> BankLine:
     """The second person has approved."""
     rowlocks.bank(approval.namespace_id)
-    wanted = str(approval.payload["sale"])
-    sale = rowlocks.sale(wanted) if wanted else None
-    line = rowlocks.bank_line(str(approval.payload["line"]))
+    told = approval.payload
+    into = WalletReference.objects.filter(member=str(told.get("wallet", ""))).first()
+    wanted = rowlocks.sale(str(told["sale"])) if told["sale"] else into
+    line = rowlocks.bank_line(str(told["line"]))
     _expect_rest(line)
-    return _carry_out(line, sale, by=approval.proposed_by_id, now=now)
+    return _carry_out(line, wanted, by=approval.proposed_by_id, now=now)
 
 
 def facts_of(approval: Approval) -> Mapping[str, str]:
@@ -380,15 +419,18 @@ def _namespace_of(line_id: str) -> str:
     return str(found)
 
 
-def _wanted(namespace: str, reference: str) -> Sale | None:
-    """The sale of a reference, locked; None: it is to go back."""
+def _wanted(namespace: str, reference: str) -> Sale | WalletReference | None:
+    """The sale of a reference, locked, or whose wallet's it is; None: it is to go back."""
     if not reference:
         return None
-    found = core.find_reference(reference)
-    row = BankReference.objects.filter(reference=found or "", sale__namespace=namespace).first()
-    if row is None:
-        raise NotFound("no sale has this reference")
-    return rowlocks.sale(row.sale_id)
+    found = core.find_reference(reference) or ""
+    row = BankReference.objects.filter(reference=found, sale__namespace=namespace).first()
+    if row is not None:
+        return rowlocks.sale(row.sale_id)
+    into = WalletReference.objects.filter(reference=found, member__namespace=namespace).first()
+    if into is None:
+        raise NotFound("no sale and no wallet has this reference")
+    return into
 
 
 def _expect_rest(line: BankLine) -> None:
@@ -396,13 +438,21 @@ def _expect_rest(line: BankLine) -> None:
         raise AlreadyClosed("nothing of it is in suspense")
 
 
-def _carry_out(line: BankLine, sale: Sale | None, *, by: str, now: datetime) -> BankLine:
+def _carry_out(
+    line: BankLine, wanted: Sale | WalletReference | None, *, by: str, now: datetime
+) -> BankLine:
     line.decided_by_id = by
     line.save(update_fields=["decided_by"])
-    if sale is None:
+    if wanted is None:
         outgoing.send_back(line, now=now)
-    elif not _waits(sale, now):
-        raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
+    elif isinstance(wanted, WalletReference):
+        deposit.put_in(line, member=wanted.member_id, now=now)
     else:
-        _allot(line, sale, now=now)
+        _assign(line, wanted, now=now)
     return line
+
+
+def _assign(line: BankLine, sale: Sale, *, now: datetime) -> None:
+    if not _waits(sale, now):
+        raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
+    _allot(line, sale, now=now)

@@ -46,6 +46,14 @@ def begin(*, sale_id: str, by: str) -> Payment:
         return payment
 
 
+def let_go(*, sale_id: str, intent_id: str) -> None:
+    """See to it that a payment which no open or paid one of the sale (or deposit) stands for is
+    released: whoever has agreed to it twice pays once.
+    """
+    lock = f"{sale_id}:stray:{intent_id}"
+    record.defer("sale.void_stray", lock=lock, sale_id=sale_id, intent_id=intent_id)
+
+
 def expect_offered() -> None:
     """Refuses `malformed` where no card is entered at the provider."""
     if settings.CARD_ENTRY == "methods":

@@ -1,4 +1,4 @@
-"""Deposits: a member brings money into the wallet by card; docs/concepts/wallet.md.
+"""Deposits: a member brings money into the wallet, by card or transfer; docs/concepts/wallet.md.
 
 The provider is only ever asked by a job; what it said is recorded here, each answer once.
 """
@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import Sum
 
+from onym import ports
+from onym.core import bank, checkout, ledger, people
 from onym.core import chargeback as chargebacks
-from onym.core import checkout, ledger, people
 from onym.core import wallet as core
-from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.errors import AlreadyClosed, AmountTooLarge, Malformed, NotFound
 from onym.core.money import Money
 from onym.core.sale import PaymentState
 from onym.flows import checkout as pages
@@ -22,7 +23,14 @@ from onym.flows import payments, record, screening, wallet
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock, ids, rowlocks
-from onym.store.models import BookAccount, Chargeback, Deposit, Member
+from onym.store.models import (
+    BankLine,
+    BookAccount,
+    Chargeback,
+    Deposit,
+    Member,
+    WalletReference,
+)
 
 OPEN = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
 LONGEST_METHOD = 60
@@ -34,20 +42,24 @@ def begin(*, member: str, amount: Money, method: str) -> Deposit:
 
     Refuses `not_found` where wallets are off, `malformed`, `staff_may_not`, `not_linked`,
     `currency_mismatch`, `amount_too_large` (above the limit of a card, of a deposit, or of what may
-    lie in a wallet), `screening_held`, `screening_stale`, and `in_progress` while a bank decides
-    about an earlier one.
+    lie in a wallet), `name_needed`, `screening_held`, `screening_stale`, and `in_progress` while
+    a bank decides about an earlier one.
     """
     who = Member.objects.select_related("namespace").get(pk=member)
     wallet.expect_on(who.namespace_id)
-    if not method or len(method) > LONGEST_METHOD or method == core.METHOD:
+    if not method or len(method) > LONGEST_METHOD or method in (core.METHOD, bank.METHOD):
         raise Malformed("payment_method is missing")
     if method == checkout.METHOD:
         pages.expect_offered()
     people.buying_account(who.snapshot())
     amount.expect(who.namespace.currency)
-    _expect_within(who, amount)
+    screening.expect_within(who, amount, what="card")
+    screening.expect_within(who, amount, what="deposit")
+    screening.expect_clear(who)
     with transaction.atomic():
+        rowlocks.member(member)
         now = clock.now()
+        _expect_room(who, amount)
         core.expect_thawed(is_frozen=wallet.is_frozen(member))
         rules = sale_flow.guidelines_of(who.namespace_id, now)
         row = Deposit.objects.create(
@@ -70,21 +82,99 @@ def _until(method: str, hours: timedelta, *, now: datetime) -> datetime:
     return now + hours
 
 
-def _expect_within(who: Member, amount: Money) -> None:
-    """By method, by deposit, and by what would lie in the wallet; then the list."""
-    screening.expect_within(who, amount, what="card")
-    screening.expect_within(who, amount, what="deposit")
+def _expect_room(who: Member, amount: Money) -> None:
+    """Refuses `amount_too_large` above what may lie in the wallet of a locked member."""
     screening.expect_within(who, _there(who, amount.currency) + amount, what="balance")
-    screening.expect_clear(who)
 
 
 def _there(who: Member, currency: str) -> Money:
-    """What lies in the wallet, held or not, and what is on its way in."""
+    """What lies in the wallet, held or not, and what is on its way in; a page that nobody has
+    agreed on is not: it may have been left for good.
+    """
     books_ = BookAccount.objects.filter(member=who, currency=currency)
     lies = books_.exclude(code__endswith=":payable").aggregate(minor=Sum("balance_minor"))
     open_ = Deposit.objects.filter(member=who, currency=currency, state__in=OPEN)
-    comes = open_.aggregate(minor=Sum("amount_minor"))
+    sure = open_.exclude(method=checkout.METHOD, agreed_at=None)
+    comes = sure.aggregate(minor=Sum("amount_minor"))
     return Money((lies["minor"] or 0) + (comes["minor"] or 0), currency)
+
+
+def take(*, deposit_id: str) -> bool:
+    """Whether what the member agreed to on the provider's page is taken: the deposit waits for it,
+    and there is room for it in the wallet; from then on it counts. Refuses `screening_stale`.
+    """
+    member = Deposit.objects.values_list("member_id", flat=True).get(pk=deposit_id)
+    with transaction.atomic():
+        who = rowlocks.member(member)
+        row = rowlocks.deposit(deposit_id)
+        if row.state not in OPEN or row.agreed_at is not None:
+            return row.state in OPEN
+        try:
+            _expect_room(who, row.amount)
+        except AmountTooLarge:
+            return False
+        row.agreed_at = clock.now()
+        row.save(update_fields=["agreed_at"])
+        return True
+
+
+def by_transfer(*, member: str) -> WalletReference:
+    """The reference under which the member's transfers are put into the wallet, of any amount.
+
+    Refuses `not_found` where wallets are off, `malformed` where no bank account is set up,
+    `staff_may_not`, `not_linked`, `name_needed`, `screening_held`, `screening_stale`.
+    """
+    who = Member.objects.get(pk=member)
+    wallet.expect_on(who.namespace_id)
+    if ports.bank(who.namespace_id) is None:
+        raise Malformed("this market takes no bank transfers")
+    people.buying_account(who.snapshot())
+    screening.expect_clear(who)
+    with transaction.atomic():
+        rowlocks.member(member)
+        defaults = {"reference": bank.reference(member), "made_at": clock.now()}
+        return WalletReference.objects.get_or_create(member=who, defaults=defaults)[0]
+
+
+def put_in(line: BankLine, *, member: str, now: datetime) -> Deposit:
+    """All that is left of a locked arrival goes into the wallet, within the limits of a transfer;
+    the payer's name is compared with the list, too.
+
+    Refuses `not_found`, `staff_may_not`, `not_linked`, `in_progress`, `amount_too_large`,
+    `name_needed`, `screening_held`, `screening_stale`; then nothing of it is booked.
+    """
+    who = rowlocks.member(member)
+    wallet.expect_on(who.namespace_id)
+    people.buying_account(who.snapshot())
+    core.expect_thawed(is_frozen=wallet.is_frozen(member))
+    screening.expect_within(who, line.rest, what=bank.METHOD)
+    screening.expect_within(who, line.rest, what="deposit")
+    _expect_room(who, line.rest)
+    screening.look(who, also=line.opened("name"))
+    screening.expect_clear(who)
+    row = Deposit.objects.create(
+        id=ids.new("dep"),
+        namespace_id=who.namespace_id,
+        member=who,
+        state=PaymentState.PAID,
+        method=bank.METHOD,
+        amount_minor=line.rest_minor,
+        currency=line.currency,
+        made_at=now,
+        gives_up_at=now,
+        answered_at=now,
+    )
+    entry = ledger.deposited(
+        deposit=row.id,
+        amount=row.amount,
+        member=member,
+        out_of=ledger.SUSPENSE,
+        provider_id=None,
+    )
+    books.book(entry, namespace=row.namespace_id, at=now)
+    line.rest_minor, line.outcome, line.deposit = 0, bank.Arrival.WALLET, row
+    line.save(update_fields=["rest_minor", "outcome", "deposit"])
+    return row
 
 
 def record_charge(

@@ -130,11 +130,11 @@ def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money
     """The operator buys: a released handle, or one that its holder has listed at that price.
 
     Always two people, a page that says so, and a leaf. Refuses an unavailable handle,
-    `screening_held`, `screening_stale`.
+    `name_needed` of the seller, `screening_held`, `screening_stale`.
     """
     on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
     sellers = on_sale.filter(handle__handle=handle.casefold()).values_list("seller_id", flat=True)
-    screening.expect_all_clear(namespace, sellers)
+    screening.expect_all_clear(namespace, sellers, by=by)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)

@@ -10,7 +10,7 @@ from datetime import datetime
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.core.sale import LIVE, PayoutState
@@ -36,9 +36,11 @@ from onym.store.models import (
     PayoutAccount,
     Reclaim,
     Sale,
+    ScreeningCase,
     StaffRole,
     Suppression,
     Token,
+    WalletReference,
     Watch,
     Webhook,
 )
@@ -49,7 +51,8 @@ def erase(*, member: str) -> None:
     links, ways to sign in, watches, texts and openings go, and the pseudonym stays.
 
     Refuses `not_found`; `not_allowed` for staff and the house; `already_closed` a second time, and
-    while a sale, a listing, an offer, an appeal or money of theirs is open, naming which.
+    while a sale, a listing, an offer, an appeal, a look at their name or money of theirs is open,
+    naming which.
     """
     with transaction.atomic():
         row = rowlocks.member(member)
@@ -61,10 +64,13 @@ def erase(*, member: str) -> None:
         mine = Link.objects.filter(member=row, unlinked_at=None)
         mine.update(unlinked_at=now, is_primary=False)
         _forget_sites(row, now=now)
-        for model in (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, Watch):
+        models_ = (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, WalletReference, Watch)
+        for model in models_:
             model.objects.filter(member=row).delete()
         _forget_addresses(row.namespace_id, addresses, now=now)
         _forget_accounts(row.namespace_id, accounts, member=row.id)
+        cases = ScreeningCase.objects.filter(member=row)
+        cases.update(name_sealed=b"", name_index=F("id"))
         row.name_sealed, row.country = b"", ""
         row.erased_at = now
         row.save()
@@ -113,6 +119,7 @@ def _under_way(row: Member, addresses: set[str]) -> list[tuple[str, bool]]:
         ("a private offer", _offered_to(row.namespace_id, addresses)),
         ("an offer", Offer.objects.filter(buyer=row, state="open").exists()),
         ("an appeal", Appeal.objects.filter(member=row, state="open").exists()),
+        ("a look at the name", ScreeningCase.objects.filter(member=row, state="open").exists()),
         ("a payout", Payout.objects.filter(waiting, member=row).exists()),
         ("a deposit", Deposit.objects.filter(member=row, state__in=deposit.OPEN).exists()),
         ("a balance", BookAccount.objects.filter(owed, member=row).exists()),

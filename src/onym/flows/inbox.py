@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from onym.flows import deposit, record
+from onym.flows import checkout, deposit, record
 from onym.ports.mail import InboundMail
 from onym.ports.payments import Webhook
 from onym.store import clock, rowlocks, secrets
@@ -135,15 +135,9 @@ AGREED = ("checkout.session.completed", "payment_intent.amount_capturable_update
 
 
 def _ask_strays(row: ProviderEvent, sale: str) -> list[str]:
-    """See to it that a payment which no open or paid one of the sale stands for is released."""
     if row.kind not in AGREED or not row.intent_id:
         return []
-    record.defer(
-        "sale.void_stray",
-        lock=f"{sale}:stray:{row.intent_id}",
-        sale_id=sale,
-        intent_id=row.intent_id,
-    )
+    checkout.let_go(sale_id=sale, intent_id=row.intent_id)
     return [row.intent_id]
 
 

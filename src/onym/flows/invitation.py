@@ -301,11 +301,11 @@ def accept(*, token: str, by: str) -> Sale:
     """The recipient takes the handle at the price; the first acceptance wins.
 
     Refuses `expired`, `already_closed`, `not_allowed` for another member (the link is not used
-    up), `phase_closed`, `sale_slot_taken`, `not_linked`, `staff_may_not`, `screening_held`,
-    `screening_stale`.
+    up), `phase_closed`, `sale_slot_taken`, `not_linked`, `staff_may_not`, `name_needed`,
+    `screening_held`, `screening_stale`.
     """
     found = by_token(token)
-    screening.expect_all_clear(found.campaign.namespace_id, [by])
+    screening.expect_all_clear(found.campaign.namespace_id, [by], by=by)
     with transaction.atomic():
         phase = rowlocks.namespace_shared(found.campaign.namespace_id).phase
         invitation = rowlocks.invitation(found.id)

@@ -26,6 +26,7 @@ LIMITS = {
     "mail_code_from": Limit(30, 900),  # by address
     "openid": Limit(60, 300),  # by address
     "link": Limit(30, 3_600),  # by member: each asks the platform
+    "name": Limit(10, 86_400),  # by member: each may be a case for a person to look at
     "webhook": Limit(30, 3_600),  # by member: each makes us call a stranger
 }
 

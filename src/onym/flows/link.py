@@ -89,7 +89,7 @@ def prove(*, member: str) -> bool:
     asked = LinkCode.objects.filter(member_id=member).first()
     if asked is None:
         raise NotFound("ask for a code first")
-    screening.expect_all_clear(asked.namespace_id, [member])
+    screening.expect_not_held(Member.objects.get(pk=member))
     platform = _platform(asked.namespace_id)
     account = platform.account(account_id=asked.account_id)
     profile = _bio(platform, account) if account else None

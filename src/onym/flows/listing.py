@@ -30,8 +30,10 @@ def open_(
 
     Refuses `area_stopped`, `staff_may_not`, `not_linked`, `handle_malformed`,
     `handle_unavailable` (with the rung), `handle_locked`, `sale_slot_taken`,
-    `currency_mismatch`, `amount_too_small`; for an account also what flows/term does.
+    `currency_mismatch`, `amount_too_small`; for an account also what flows/term does;
+    `name_needed`, `screening_held`, `screening_stale`.
     """
+    screening.expect_all_clear(namespace, [seller], by=seller)
     with transaction.atomic():
         area.expect(Area.SALES, namespace=namespace)
         row = names.touch(namespace=namespace, handle=handle)
@@ -182,11 +184,11 @@ def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
 
     `consents`: the buyer knows what passes over with a whole account, which is written down.
     Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`,
-    `screening_held`, `screening_stale`.
+    `name_needed`, `screening_held`, `screening_stale`.
     """
     rows = Listing.objects.filter(pk=listing_id)
     found, sells = rows.values_list("namespace_id", "seller_id").first() or ("", None)
-    screening.expect_all_clear(found, [buyer, sells])
+    screening.expect_all_clear(found, [buyer, sells], by=buyer)
     with transaction.atomic():
         place = rowlocks.namespace_shared(found)
         listing = rowlocks.listing(listing_id)

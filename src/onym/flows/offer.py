@@ -63,7 +63,9 @@ def make(
     an earlier one is open, `currency_mismatch`,
     `amount_too_small` below the holder's minimum (without the figure; the holder is not told).
     For an account also `not_allowed`, `malformed` without consent, `handle_unavailable`.
+    `name_needed`, `screening_held`, `screening_stale`.
     """
+    screening.expect_all_clear(namespace, [buyer], by=buyer)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         access.expect_phase(place.phase, access.Way.OFFER)
@@ -206,7 +208,10 @@ def by_token(token: str) -> Offer:
 
 
 def counter(*, offer_id: str, by: str, price: Money) -> Offer:
-    """A new price by the member whose turn it is. Refuses `not_allowed`, `expired`, …"""
+    """A new price by the member whose turn it is. Refuses `not_allowed`, `expired`,
+    `name_needed`, `screening_held`, `screening_stale`, …
+    """
+    screening.expect_all_clear(_namespace_of(offer_id), [by], by=by)
     with transaction.atomic():
         offer = rowlocks.offer(offer_id)
         now = clock.now()
@@ -225,8 +230,8 @@ def accept(*, offer_id: str, by: str) -> Sale:
     """Agree to the price on the table: takes the sale slot and closes a listing.
 
     Refuses `not_allowed` out of turn, `expired`, `already_closed`, `sale_slot_taken`, and what
-    keeps the handle from being sold (`handle_locked`, `handle_unavailable`), `screening_held`,
-    `screening_stale`.
+    keeps the handle from being sold (`handle_locked`, `handle_unavailable`), `name_needed`,
+    `screening_held`, `screening_stale`.
     """
     place = _namespace_of(offer_id)
     _expect_clear(offer_id, by=by)
@@ -254,7 +259,7 @@ def _expect_clear(offer_id: str, *, by: str) -> None:
     ).first()
     parties = [offer.buyer_id, link.member_id if link else None]
     if by in parties:
-        screening.expect_all_clear(offer.namespace_id, parties)
+        screening.expect_all_clear(offer.namespace_id, parties, by=by)
 
 
 def _agree(offer: Offer, *, seller: Member, now: datetime) -> Sale:

@@ -15,6 +15,7 @@ from onym.core import access, bank
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.sale import PayoutState
 from onym.flows import payout as paying
+from onym.flows import screening
 from onym.ports import bank_file
 from onym.ports.bank import Transfer
 from onym.store import clock, ids, rowlocks, secrets
@@ -31,15 +32,14 @@ from onym.store.models import (
 
 
 def set_account(*, member: str, iban: str, name: str) -> BankAccount:
-    """Where the member's proceeds go from now on, those too that a bank had sent back.
+    """Where the member's proceeds go from now on, those too that a bank had sent back. The name is
+    compared with the list as the member's own is.
 
-    Refuses `malformed`.
+    Refuses `malformed`, `screening_stale`.
     """
-    number, called = bank.iban(iban), name.strip()
-    if not 2 <= len(called) <= 70:
-        raise Malformed("write the account holder's name, 70 letters at most")
+    number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
-        rowlocks.member(member)
+        who = rowlocks.member(member)
         now = clock.now()
         fields = {
             "iban_sealed": secrets.seal(number, place=f"bankaccount.iban/{member}"),
@@ -48,6 +48,7 @@ def set_account(*, member: str, iban: str, name: str) -> BankAccount:
             "set_at": now,
         }
         row = BankAccount.objects.update_or_create(member_id=member, defaults=fields)[0]
+        screening.look(who)
     paying.send_anew(member=member)
     return row
 
@@ -154,9 +155,7 @@ def _order(
 
 def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
     """A person found out where held money is to be sent. Refuses `malformed`, `already_closed`."""
-    number, called = bank.iban(iban), name.strip()
-    if not 2 <= len(called) <= 70:
-        raise Malformed("write the account holder's name, 70 letters at most")
+    number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
         row = rowlocks.bank_order(order_id)
         access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)

@@ -14,7 +14,7 @@ from onym.core import access, people, tax
 from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
-from onym.flows import record, screening
+from onym.flows import limits, record, screening
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     Kinship,
@@ -71,7 +71,7 @@ def join(
             address_index=index,
             verified_at=now,
         )
-        screening.arrived(member)
+        screening.look(member)
         return member
 
 
@@ -90,7 +90,7 @@ def arrive(*, namespace: str, account_id: str, language: str) -> Member:
             language=language,
             created_at=now,
         )
-        screening.arrived(member)
+        screening.look(member)
         link(member=id_, account_id=account_id, tell=True)
         return member
 
@@ -117,7 +117,7 @@ def link(
     member and to the account. Refuses `not_allowed` if it is another's, `screening_held`,
     `screening_stale`.
     """
-    screening.expect_clear(Member.objects.get(pk=member))
+    screening.expect_not_held(Member.objects.get(pk=member))
     with transaction.atomic():
         row = rowlocks.member(member)
         now = since or clock.now()
@@ -297,6 +297,19 @@ def set_country(*, member: str, country: str) -> None:
         row = rowlocks.member(member)
         row.country = code
         row.save(update_fields=["country"])
+
+
+def set_name(*, member: str, name: str) -> None:
+    """What the member is called, compared with the list anew; whatever an earlier name is held for
+    stays held. Refuses `malformed`, `rate_limited`, `screening_stale`.
+    """
+    text = people.name(name)
+    limits.spend("name", who=member)
+    with transaction.atomic():
+        row = rowlocks.member(member)
+        row.name_sealed = secrets.seal(text, place=f"member.name/{member}")
+        row.save(update_fields=["name_sealed"])
+        screening.look(row)
 
 
 def found(

@@ -8,8 +8,8 @@ from typing import Any
 
 from django.db import transaction
 
-from onym.core.reconcile import Difference, Report
-from onym.flows import record
+from onym.core.reconcile import AUTHORISED, Difference, Report
+from onym.flows import checkout, record
 from onym.store import clock
 from onym.store.models import Deposit, Reconciliation, Sale
 
@@ -35,11 +35,15 @@ def is_due(*, namespace: str) -> bool:
 
 
 def write(*, namespace: str, provider: str, report: Report) -> Reconciliation:
-    """Keep a report. A chargeback that nobody had told of is asked about at once."""
+    """Keep a report. A chargeback that nobody had told of is asked about at once, and what was
+    agreed to on a page of ours that nobody follows is let go.
+    """
     with transaction.atomic():
-        for one in report.differences:
-            if one.kind in ("dispute", "reinstated") and _is_ours(one):
+        for one in filter(_is_ours, report.differences):
+            if one.kind in ("dispute", "reinstated"):
                 _ask(one.sale)
+            elif one.kind == AUTHORISED:
+                checkout.let_go(sale_id=one.sale, intent_id=one.id)
         return Reconciliation.objects.create(
             namespace_id=namespace,
             provider=provider,

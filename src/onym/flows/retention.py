@@ -30,6 +30,7 @@ from onym.store.models import (
     Invitation,
     MailCode,
     Notice,
+    OfferAnswer,
     WatchHit,
     Webhook,
 )
@@ -63,6 +64,8 @@ def _sessions(before: datetime) -> int:
 
 
 def _mail_codes(before: datetime) -> int:
+    """Those for a profile too, which may name whoever answers an offer."""
+    OfferAnswer.objects.filter(ordered_at__lt=before).delete()
     return int(MailCode.objects.filter(ordered_at__lt=before).delete()[0])
 
 

@@ -52,9 +52,9 @@ def agree(
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
     Refuses `area_stopped`, `staff_may_not`, `own_handle`, `sale_slot_taken`, `currency_mismatch`,
-    `amount_too_small`, `country_needed`, `amount_too_large`, what flows/term refuses, and
-    `screening_held` and `screening_stale`: whoever agrees has asked for these before, outside this
-    transaction, so that a case stays written.
+    `amount_too_small`, `country_needed`, `amount_too_large`, what flows/term refuses,
+    and `name_needed`, `screening_held` and `screening_stale`: whoever agrees has asked for these
+    before, outside this transaction, so that a case stays written.
     """
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)

@@ -47,8 +47,8 @@ def claim(*, sale_id: str, by: str) -> Payout:
     """The member who holds the account takes it; it is paid out like any proceeds.
 
     Refuses `not_found` to anybody else, `not_allowed` before the time to appeal is over, and
-    `already_closed` once it is claimed, or an appeal has answered otherwise, `screening_held`,
-    `screening_stale`.
+    `already_closed` once it is claimed, or an appeal has answered otherwise, `name_needed`,
+    `screening_held`, `screening_stale`.
     """
     screening.expect_clear(Member.objects.get(pk=by))
     with transaction.atomic():

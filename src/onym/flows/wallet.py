@@ -99,9 +99,9 @@ def pay_out(*, member: str, amount: Money) -> Payout:
     """Order money out of the wallet, to the member's own account, after the withdrawal delay.
 
     It is held until it leaves. Refuses `not_found`, `currency_mismatch`, `amount_too_large`,
-    `screening_held`, `screening_stale`, `handle_locked` within 30 days of a changed address or
-    second factor, `not_linked` without an account to be paid to, `in_progress` while a bank decides
-    about a deposit, `insufficient_funds`.
+    `name_needed`, `screening_held`, `screening_stale`, `handle_locked` within 30 days of a changed
+    address or second factor, `not_linked` without an account to be paid to, `in_progress` while a
+    bank decides about a deposit, `insufficient_funds`.
     """
     who = Member.objects.select_related("namespace").get(pk=member)
     expect_there(namespace=who.namespace_id, member=member)

@@ -6,6 +6,7 @@ A deposit is asked about as a sale is: its member is the buyer.
 from __future__ import annotations
 
 from onym import ports
+from onym.core.errors import ScreeningStale
 from onym.jobs.queue import again, task
 from onym.ports.payments import Charge, Checkout
 from onym.queries import checkout as pages
@@ -51,13 +52,18 @@ def _followed(page: Page, said: Checkout) -> Charge:
 
 
 def _take(page: Page, intent: str) -> Charge:
-    """Capture for a sale that waits, release for any other; a payment ends only once."""
+    """Capture for a sale that waits, release for any other; a payment ends only once. While it
+    cannot be decided the bank's word stands, and it is asked again.
+    """
     provider, visit = ports.payments(page.namespace), page.visit
     said = provider.ask(key=visit.key, amount=visit.amount, sale_id=visit.sale_id, intent_id=intent)
     if said.state != "authorised":
         return said
-    if not page.is_wanted():
-        return provider.cancel(key=visit.key, intent_id=intent)
+    try:
+        if not page.takes():
+            return provider.cancel(key=visit.key, intent_id=intent)
+    except ScreeningStale as stale:
+        return Charge("unknown", intent, stale.code)
     taken = provider.capture(
         key=visit.key, amount=visit.amount, sale_id=visit.sale_id, intent_id=intent
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from onym import ports
 from onym.core.checkout import METHOD as CHECKOUT
 from onym.core.sale import PaymentState
@@ -21,12 +23,16 @@ def charge(*, deposit_id: str, attempt: int = 0) -> None:
     if order.state not in deposit.OPEN:
         return
     by_page = order.method == CHECKOUT
-    said = checkout.ask(pages.of_deposit(deposit_id)) if by_page else _charge(order)
+    said = checkout.ask(_page(deposit_id)) if by_page else _charge(order)
     _record(order, said)
     if said.state in ("unknown", "action_needed") and attempt != HINTED:
         patience = A_PERSONS_WAIT if said.state == "action_needed" else 0
         wait = max(attempt, patience)
         again("deposit.charge", lock=order.key, attempt=wait, deposit_id=deposit_id)
+
+
+def _page(deposit_id: str) -> pages.Page:
+    return pages.of_deposit(deposit_id, takes=partial(deposit.take, deposit_id=deposit_id))
 
 
 def _charge(order: orders.Order) -> Charge:
@@ -48,7 +54,7 @@ def give_up(*, deposit_id: str, attempt: int = 0) -> None:
     if order.state not in deposit.OPEN:
         return
     by_page = order.method == CHECKOUT
-    said = checkout.give_up(pages.of_deposit(deposit_id)) if by_page else _give_up(order)
+    said = checkout.give_up(_page(deposit_id)) if by_page else _give_up(order)
     _record(order, said)
     if said.state == "unknown":
         lock = deposit.end(order.key)

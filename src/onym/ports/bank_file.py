@@ -6,25 +6,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from xml.sax.saxutils import escape
 
+from onym.core import bank as words
 from onym.core.money import MINOR_DIGITS
 from onym.ports.bank import Bank, Transfer
 
 SPACE = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.03"
-FOLD = str.maketrans(
-    {
-        "ä": "ae",
-        "ö": "oe",
-        "ü": "ue",
-        "ß": "ss",
-        "Ä": "Ae",
-        "Ö": "Oe",
-        "Ü": "Ue",
-        "é": "e",
-        "è": "e",
-    }
-    | {"à": "a", "ç": "c", "ê": "e", "ô": "o", "ï": "i", "î": "i", "û": "u", "ù": "u", "â": "a"}
-)
-ALLOWED = set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/-?:().,'+ ")
 
 
 def payment_file(transfers: Sequence[Transfer], *, bank: Bank, id: str, made_at: datetime) -> str:
@@ -74,7 +60,5 @@ def _written(minor: int, currency: str) -> str:
 
 
 def latin(text: str, longest: int) -> str:
-    """Text in the characters that banks pass on, escaped; what has none is a full stop."""
-    folded = text.translate(FOLD)
-    plain = "".join(letter if letter in ALLOWED else "." for letter in folded).strip()
-    return escape(plain[:longest] or "-")
+    """Text in the characters that banks pass on, escaped, and cut."""
+    return escape(words.latin(text).strip()[:longest] or "-")

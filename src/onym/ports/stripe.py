@@ -321,7 +321,9 @@ class StripePayments:
         return None if isinstance(found, answers.No) else stripe_lines.chargebacks(found)
 
     def lines(self, *, since: int, until: int) -> tuple[Line, ...] | None:
-        """Every movement of money made in [since, until), in seconds; None without an answer."""
+        """Every movement of money made in [since, until), in seconds, and what waits to be captured
+        or released; None without an answer.
+        """
         found = attempt(lambda: stripe_lines.read(self._client, since=since, until=until))
         return None if isinstance(found, answers.No) else found
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from onym.core.money import Money
-from onym.core.reconcile import Line
+from onym.core.reconcile import AUTHORISED, Line
 from onym.ports.payments import Account, Chargeback
 
 if TYPE_CHECKING:
@@ -45,15 +45,23 @@ def account(found: stripe.Account) -> Account:
     )
 
 
+LAPSES = 9 * 86_400
+"""A bank's word for a card is kept for seven days; what is older was let go by itself."""
+
+
 def read(client: Any, *, since: int, until: int) -> tuple[Line, ...]:
-    """Captured charges, refunds that left, transfers and chargebacks made in [since, until)."""
+    """Captured charges, refunds that left, transfers and chargebacks made in [since, until), and
+    what was agreed to in it that is neither captured nor released.
+    """
     asked = {"created": {"gte": since, "lt": until}, "limit": 100}
+    lately = {"created": {"gte": max(since, until - LAPSES), "lt": until}, "limit": 100}
     whose = {"expand": ["data.payment_intent"]}
     found = [
         *_charges(client.charges.list(asked).auto_paging_iter()),
         *_refunds(client.refunds.list(asked).auto_paging_iter()),
         *_transfers(client.transfers.list(asked).auto_paging_iter()),
         *_disputes(client.disputes.list(asked | whose).auto_paging_iter()),
+        *_authorised(client.payment_intents.list(lately).auto_paging_iter()),
     ]
     return tuple(sorted(found, key=lambda line: (line.day, line.kind, line.id)))
 
@@ -83,6 +91,12 @@ def _disputes(rows: Iterable[Any]) -> Iterator[Line]:
             yield _line("dispute", one.id, _money(one), one, noted=one.payment_intent)
         if one.status == "won":
             yield _line("reinstated", one.id, _money(one), one, noted=one.payment_intent)
+
+
+def _authorised(rows: Iterable[Any]) -> Iterator[Line]:
+    for one in rows:
+        if one.status == "requires_capture":
+            yield _line(AUTHORISED, one.id, _money(one), one)
 
 
 def _line(kind: str, identity: str, amount: Money, found: Any, *, noted: Any = None) -> Line:

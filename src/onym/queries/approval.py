@@ -98,6 +98,11 @@ def _bank_money(payload: Asked, _: Asked) -> str:
     rest = {"amount": _amount(payload["rest"]), "sale": f"\u2066{payload['sale']}\u2069"}
     if payload["sale"]:
         return gettext("Money from the bank, %(amount)s, is for the sale %(sale)s.") % rest
+    if payload.get("wallet"):
+        rest["member"] = f"\u2066{payload['wallet']}\u2069"
+        return (
+            gettext("Money from the bank, %(amount)s, goes into the wallet of %(member)s.") % rest
+        )
     return gettext("Money from the bank, %(amount)s, goes back to whom it came from.") % rest
 
 

@@ -207,6 +207,15 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         where p.kind = 'charge' and p.state = 'paid' and p.method = 'bank_transfer'
           and coalesce(e.minor, 0) <> s.gross_minor
         union all
+        select coalesce(d.id, e.ref) || ': put in by transfer, ' || coalesce(e.minor, 0)
+               || ' from suspense'
+        from (select * from store_deposit where state = 'paid' and method = 'bank_transfer') d
+        full join (select e.namespace_id, e.ref, -p.minor as minor
+                   from store_entry e join store_posting p on p.entry_id = e.id
+                   join store_bookaccount a on a.id = p.account_id and a.code = 'suspense'
+                   where e.kind = 'deposited') e on e.ref = d.id and e.namespace_id = d.namespace_id
+        where d.amount_minor is distinct from e.minor
+        union all
         select s.id || ': paid from the wallet, ' || coalesce(sum(p.minor), 0) || ' by '
                || wanted.kind
         from store_payment m join store_sale s on s.id = m.sale_id

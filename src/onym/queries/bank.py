@@ -17,6 +17,7 @@ from onym.store.models import (
     BankOrder,
     BankReference,
     BankStatement,
+    WalletReference,
 )
 
 SHOWN = 100
@@ -44,6 +45,20 @@ def instructions(sale_id: str) -> dict[str, Any] | None:
         "amount": gross,
         "arrived": Money(there, gross.currency),
         "missing": Money(max(gross.minor - there, 0), gross.currency),
+    }
+
+
+def into_wallet(member: str) -> dict[str, Any] | None:
+    """What the member writes on a transfer into the wallet; None before they asked for it."""
+    row = WalletReference.objects.select_related("member").filter(member=member).first()
+    account = ports.bank(row.member.namespace_id) if row else None
+    if row is None or account is None:
+        return None
+    return {
+        "beneficiary": account.beneficiary,
+        "iban": account.iban,
+        "bic": account.bic,
+        "reference": row.reference,
     }
 
 

@@ -36,13 +36,16 @@ def methods_offered() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of the provider's, and `is_wanted`: whether what is agreed to there is taken."""
+    """One page of the provider's. `is_wanted`: whether what is agreed to there would be taken;
+    `takes` decides it, once somebody has agreed. May refuse `screening_stale`.
+    """
 
     namespace: str
     visit: Visit
     provider_id: str | None
     checkout_id: str
     is_wanted: Callable[[], bool]
+    takes: Callable[[], bool]
 
 
 def of_sale(payment_id: str) -> Page:
@@ -54,11 +57,12 @@ def of_sale(payment_id: str) -> Page:
         provider_id=row.provider_id,
         checkout_id=row.checkout_id,
         is_wanted=lambda: is_wanted(payment_id),
+        takes=lambda: is_wanted(payment_id),
     )
 
 
-def of_deposit(deposit_id: str) -> Page:
-    """The page of a deposit; what is agreed to there is taken while the deposit waits for it."""
+def of_deposit(deposit_id: str, *, takes: Callable[[], bool]) -> Page:
+    """The page of a deposit, which is wanted while the deposit waits for it."""
     row = Deposit.objects.select_related("member", "namespace").get(pk=deposit_id)
     back = f"{settings.BASE_URL}/wallet"
     with translation.override(row.member.language or "en"):
@@ -79,6 +83,7 @@ def of_deposit(deposit_id: str) -> Page:
         provider_id=row.provider_id,
         checkout_id=row.checkout_id,
         is_wanted=lambda: Deposit.objects.filter(pk=deposit_id, state__in=ASKED).exists(),
+        takes=takes,
     )
 
 

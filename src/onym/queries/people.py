@@ -10,7 +10,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import Exists, F, OuterRef
 from django.http import HttpRequest
 
-from onym.core import people
+from onym.core import people, screening
 from onym.core.errors import NotSignedIn, SecondFactorNeeded
 from onym.queries import factors
 from onym.queries.ground import Ground
@@ -22,7 +22,8 @@ from onym.store.models import Document, Link, MailAddress, Member, StaffRole, To
 class Caller:
     """A member as a surface knows them; `scopes` of None are all, those of a session.
 
-    `accounts` are those of the platform that the member has proven to hold.
+    `accounts` are those of the platform that the member has proven to hold; `is_named`: they have
+    said what they are called.
     `factor_at`: when a passkey or TOTP last stood behind the session, on the machine's clock.
     """
 
@@ -35,6 +36,7 @@ class Caller:
     accounts: tuple[str, ...] = ()
     user_id: int | None = None
     factor_at: datetime | None = None
+    is_named: bool = False
 
     @property
     def sees_all(self) -> bool:
@@ -94,8 +96,8 @@ def expect_factor(who: Caller) -> None:
 
 
 def money(looked: Ground, member: str) -> dict[str, Any]:
-    """What concerns a member's money: `country`, `ends_in` of the bank account (None without one),
-    and whether taxes are in force (`taxed`), so that the country is asked.
+    """What concerns a member's money: `name` and `country`, `ends_in` of the bank account (None
+    without one), and whether taxes are in force (`taxed`), so that the country is asked.
     """
     tax = Document.objects.filter(
         namespace=looked.place, kind="tax", effective_from__lte=looked.now
@@ -103,7 +105,8 @@ def money(looked: Ground, member: str) -> dict[str, Any]:
     rows = Member.objects.filter(pk=member).annotate(
         taxed=Exists(tax), ends_in=F("bankaccount__ends_in")
     )
-    return dict(rows.values("country", "ends_in", "taxed").get())
+    row: Any = rows.get()
+    return {name: getattr(row, name) for name in ("name", "country", "ends_in", "taxed")}
 
 
 def expect_fresh_factor(who: Caller) -> None:
@@ -143,12 +146,30 @@ def _caller(
         accounts=tuple(accounts),
         user_id=row.user_id,
         factor_at=factor_at,
+        is_named=screening.is_name(row.name),
     )
 
 
 def member(id_: str) -> people.Member:
     """The core value, for decisions about what to show."""
     return Member.objects.get(pk=id_).snapshot()
+
+
+def name(member: str) -> str:
+    """What the member is called, for their eyes; empty while nobody knows."""
+    return Member.objects.get(pk=member).name
+
+
+def me(who: Caller) -> dict[str, Any]:
+    """What the member is told of themselves."""
+    row = Member.objects.get(pk=who.id)
+    return {
+        "id": row.id,
+        "name": row.name,
+        "country": row.country,
+        "language": row.language,
+        "accounts": list(who.accounts),
+    }
 
 
 def addresses(member: str) -> list[str]:

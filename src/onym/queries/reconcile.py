@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Q
 
 from onym.core.money import Money
-from onym.core.reconcile import LISTED_AS, Line, Report, compare
+from onym.core.reconcile import AUTHORISED, LISTED_AS, Line, Report, compare
 from onym.store.models import Deposit, Payment, Payout, Reconciliation
 
 BOOKED = """
@@ -67,6 +67,7 @@ def _asked(namespace: str) -> set[tuple[str, str]]:
     found = set(payments.values_list("kind", "sale_id"))
     deposits = Deposit.objects.filter(open_, namespace_id=namespace)
     found |= {("charge", id_) for id_ in deposits.values_list("id", flat=True)}
+    found |= {(AUTHORISED, about) for kind, about in found if kind == "charge"}
     paying = Payout.objects.filter(state="unknown", member__namespace_id=namespace)
     return found | {("transfer", row.about) for row in paying.only("id", "sale_id")}
 

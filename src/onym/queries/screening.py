@@ -20,7 +20,8 @@ def view(row: ScreeningCase) -> dict[str, Any]:
     return {
         "id": row.id,
         "member": row.member_id,
-        "name": row.member.name,
+        "name": row.name,
+        "goes_by": row.member.name,
         "entry": row.entry,
         "percent": row.percent,
         "state": row.state,

@@ -14,6 +14,7 @@ from onym.store import secrets
 from onym.store.desk import Namespace
 from onym.store.people import Member
 from onym.store.sale import Payment, Payout, Sale
+from onym.store.wallet import Deposit
 
 
 class BankReference(models.Model):
@@ -21,6 +22,14 @@ class BankReference(models.Model):
 
     reference = models.CharField(max_length=25, primary_key=True)
     sale = models.OneToOneField(Sale, models.PROTECT)
+    made_at = models.DateTimeField()
+
+
+class WalletReference(models.Model):
+    """The reference by which a member's transfers go into their wallet, the same for ever."""
+
+    reference = models.CharField(max_length=25, primary_key=True)
+    member = models.OneToOneField(Member, models.PROTECT)
     made_at = models.DateTimeField()
 
 
@@ -48,7 +57,8 @@ class BankStatement(models.Model):
 class BankLine(models.Model):
     """One movement of our account; `rest_minor` of what came in is still in suspense.
 
-    `outcome` says what it was found to be when it came; `sale` is whom it waits for or funded.
+    `outcome` says what it was found to be when it came; `sale` is whom it waits for or funded,
+    `deposit` what it was put into a wallet as.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -61,6 +71,7 @@ class BankLine(models.Model):
     rest_minor = models.BigIntegerField(default=0)
     outcome = models.CharField(max_length=10)
     sale = models.ForeignKey(Sale, models.PROTECT, null=True)
+    deposit = models.OneToOneField(Deposit, models.PROTECT, null=True)
     waits = models.BooleanField(default=False)
     text_sealed = models.BinaryField(default=b"")
     name_sealed = models.BinaryField(default=b"")

@@ -9,6 +9,7 @@ from onym.store.bank import (
     BankReference,
     BankStatement,
     Bounce,
+    WalletReference,
 )
 from onym.store.breaker import BreakerState
 from onym.store.chargeback import Chargeback
@@ -117,6 +118,7 @@ __all__ = [
     "Token",
     "Transfer",
     "Wallet",
+    "WalletReference",
     "Watch",
     "WatchCursor",
     "WatchHit",

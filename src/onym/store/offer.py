@@ -9,6 +9,7 @@ from onym.core import answer
 from onym.core import offer as core
 from onym.core.money import Money
 from onym.core.term import Term
+from onym.store import secrets
 from onym.store.desk import Namespace
 from onym.store.names import Handle
 from onym.store.people import Member
@@ -81,7 +82,8 @@ class OfferMove(models.Model):
 
 class OfferAnswer(models.Model):
     """An answer by the letter's link that waits for a proof of the account; `price_minor` is what
-    it agrees to or names, `step` how many moves had been made. On the machine's clock.
+    it agrees to or names, `step` how many moves had been made. On the machine's clock. Who answers
+    is asked for a name where the list is asked.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -90,6 +92,7 @@ class OfferAnswer(models.Model):
     price_minor = models.BigIntegerField()
     step = models.PositiveSmallIntegerField()
     code = models.CharField(max_length=40)
+    name_sealed = models.BinaryField(default=b"", db_default=b"")
     ordered_at = models.DateTimeField()
 
     class Meta:
@@ -97,6 +100,11 @@ class OfferAnswer(models.Model):
             CheckConstraint(name="answer_kind", condition=Q(kind__in=list(answer.Kind))),
             CheckConstraint(name="answer_price", condition=Q(price_minor__gt=0)),
         )
+
+    @property
+    def name(self) -> str:
+        sealed = bytes(self.name_sealed)
+        return secrets.open_(sealed, place=f"offeranswer.name/{self.id}") if sealed else ""
 
     def snapshot(self) -> answer.Answer:
         return answer.Answer(

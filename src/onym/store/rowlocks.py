@@ -4,10 +4,10 @@ The order: request → approval → bank → namespace → part of a plan → ha
 handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → deposit, payout,
 chargeback, hold → book accounts by id. The handle's row is the lock of all that may happen to a
 handle, so two ways of selling it meet here and one of them wins. A series of invoices comes last.
-The demo's clock, a member, a mail code, a second factor, a notice, a sweep, the cursor of the
-watches, a webhook with a delivery, an event of the provider, a payout account and a case of
-screening are each locked alone. What is written to a platform that keeps no fences waits for
-`platform_turn`, a lock of the connection that no transaction holds.
+The demo's clock, a member (or with a deposit of theirs after it), a mail code, a second factor, a
+notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of the provider, a
+payout account and a case of screening are each locked alone. What is written to a platform that
+keeps no fences waits for `platform_turn`, a lock of the connection that no transaction holds.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ class Deposit(models.Model):
     """One attempt to bring money in; its id names it at the provider for ever.
 
     What nobody confirmed at the bank before `gives_up_at` is given up; the provider's own page,
-    `checkout_id`, closes then.
+    `checkout_id`, closes then. What was agreed to there is taken from `agreed_at` on, if it fits.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -45,6 +45,7 @@ class Deposit(models.Model):
     action_url = models.TextField(default="")
     checkout_id = models.CharField(max_length=120, default="", db_default="")
     made_at = models.DateTimeField()
+    agreed_at = models.DateTimeField(null=True)
     gives_up_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 

@@ -67,7 +67,8 @@ def _do(request: HttpRequest, token: str, view: dict[str, Any]) -> str:
 def _begin(
     request: HttpRequest, token: str, view: dict[str, Any], kind: Kind, price: Money
 ) -> None:
-    made = flow.order(token=token, kind=kind, price=price)
+    name = request.POST.get("name", "")
+    made = flow.order(token=token, kind=kind, price=price, name=name)
     begun = request.session.get(BEGUN, {})
     request.session[BEGUN] = begun | {view["id"]: made.id}
 
@@ -105,6 +106,8 @@ def _shown(
         told["way"] = flow.way(token=token)
         if told["way"] is Way.HERE and view["turn"] == "seller":
             told |= _answering(request, view, refusal)
+            told |= {"needs_name": flow.needs_name(token=token)}
+            told |= {"typed_name": request.POST.get("name", "")}
     if view["state"] == "accepted":
         told["sale"] = known.sale_of(view["id"])
     return render(request, "offer.html", told, status=refusal.status if refusal else 200)

@@ -12,7 +12,7 @@ from django.utils.translation import get_language
 
 from onym.core.errors import Refusal
 from onym.core.handle import State
-from onym.flows import form
+from onym.flows import form, screening
 from onym.flows import people as flow
 from onym.flows import share as shares
 from onym.queries import (
@@ -48,8 +48,9 @@ def overview(request: HttpRequest) -> HttpResponse:
         "cooling": [one for one in sides["sold"] if one["state"] == "cooling"],
         "live": [one for one in (*sides["bought"], *sides["sold"]) if one["is_live"]],
         "unpaid": ledger.unpaid(who.id),
+        "nameless": not (who.is_named or who.is_staff) and screening.is_asked(who.namespace),
     }
-    needs = ("asked", "turns", "to_do", "cooling", "unpaid")
+    needs = ("asked", "turns", "to_do", "cooling", "unpaid", "nameless")
     told["quiet"] = not any(told[name] for name in needs)
     return render(request, "me.html", told)
 

@@ -140,6 +140,10 @@ MEANINGS: dict[str, Meaning] = {
         said("Taxes depend on the country you live in, and it is not known."),
         said("Name your country under My market, Settings; then do it again."),
     ),
+    "name_needed": Meaning(
+        said("Money moves here only between people whose names are known."),
+        said("Give your name, then do it again; if you have given it, the other side has not yet."),
+    ),
     "not_linked": Meaning(
         said("No account of the platform is linked to you."),
         said("Link an account first: a handle is moved to an account."),

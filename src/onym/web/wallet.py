@@ -13,8 +13,8 @@ from onym.core.errors import Malformed, NotFound, Refusal
 from onym.core.money import Money
 from onym.flows import deposit, form
 from onym.flows import wallet as flow
+from onym.queries import bank, ground, people
 from onym.queries import checkout as checkouts
-from onym.queries import ground, people
 from onym.queries import wallet as queries
 from onym.queries.ground import Ground
 from onym.queries.people import Caller
@@ -26,8 +26,8 @@ OPEN = ("pending", "unknown", "action")
 
 
 def wallet(request: HttpRequest) -> HttpResponse:
-    """`do` is deposit, checkout, payout, stop, otherwise or proceeds; what takes money out, or
-    changes where it goes, needs a fresh second factor.
+    """`do` is deposit, checkout, transfer, payout, stop, otherwise or proceeds; what takes money
+    out, or changes where it goes, needs a fresh second factor.
     """
     refusal = None
     who, looked = people.signed_in(request), ground.under(request)
@@ -59,6 +59,8 @@ def _told(request: HttpRequest, who: Caller, looked: Ground) -> dict[str, Any]:
         "payouts": queries.payouts(who.id, after="", limit=LATEST)["items"],
         "checkout": checkouts.offered(),
         "methods": checkouts.methods_offered(),
+        "transfers": bank.offered(looked.id),
+        "transfer": bank.into_wallet(who.id) if bank.offered(looked.id) else None,
         "is_on": flow.is_on(looked.id),
         "currency": looked.place.currency,
         "typed": form.typed(request),
@@ -85,6 +87,8 @@ def _do(fields: dict[str, str], by: str, currency: str) -> str:
         case "checkout":
             made = deposit.begin(member=by, amount=_amount(fields, currency), method=CHECKOUT)
             return f"/wallet/deposits/{made.id}/onward"
+        case "transfer":
+            deposit.by_transfer(member=by)
         case "otherwise":
             deposit.give_up(deposit_id=fields.get("about", ""), by=by)
         case "payout":

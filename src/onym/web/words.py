@@ -66,6 +66,7 @@ WORDS = {
     "partial": said("part of the amount"),
     "over": said("more than the amount"),
     "unknown": said("names no sale"),
+    "not_now": said("may not go into the wallet that it names"),
     "late": said("too late"),
     "back": said("a payout came back"),
     "bounced": said("a payout came back"),
