@@ -25,7 +25,7 @@ import psycopg
 from onym.core.errors import InProgress, Malformed
 from onym.site import archive, database, dump, embedded, settings_file
 from onym.site import command as commands
-from onym.tlog import checkpoint, tiles
+from onym.tlog import checkpoint, integrator, tiles
 
 LOCAL_KEYS = frozenset({"database", "environment.json"})
 """Of this machine alone: the embedded server's password, and what `onym up` last ran with."""
@@ -102,7 +102,7 @@ def write(file: Path, *, keys: bool, passphrase: str | None) -> archive.Manifest
             made = _manifest(url, tool=tool, keys=how, log=log, files=into.files)
             into.data(archive.MANIFEST, made.encode())
         (aside / "file").replace(file)
-        sync(file.parent)
+        integrator.sync_folder(file.parent)
     return made
 
 
@@ -221,11 +221,3 @@ def applied(url: str) -> list[str]:
             return []
         rows = link.execute("select app || '.' || name from django_migrations order by 1")
         return [str(row[0]) for row in rows]
-
-
-def sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

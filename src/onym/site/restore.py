@@ -23,10 +23,10 @@ import click
 import psycopg
 
 from onym.core.errors import Refusal
-from onym.site import archive, backup, database, dump, embedded, restoring
+from onym.site import archive, database, dump, embedded, restoring
 from onym.site import command as commands
 from onym.store import migrations
-from onym.tlog import checkpoint, tiles
+from onym.tlog import checkpoint, integrator, tiles
 
 
 class NotEmpty(Refusal):
@@ -265,4 +265,4 @@ def _move(data_dir: Path, moves: list[tuple[Path, Path]]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, place)
     for folder in {place.parent for _, place in moves}:
-        backup.sync(folder)
+        integrator.sync_folder(folder)
