@@ -60,7 +60,9 @@ def again(
 ) -> None:
     """Bring back the leaves that were published since the backup, and let the log sign again.
 
-    Example: onym log resume --from https://mirror.example/log
+    \b
+    Example:
+      onym log resume --from https://mirror.example/log
     """
     newest = max([copies.own(), *copies.named(shown)], key=lambda copy: copy.size)
     if not (shown or nothing_later or _was_further(newest)):
@@ -133,7 +135,9 @@ def finish(
     signs with a new key. Name with --from what shows that there was more, if only a checkpoint.
     Without --confirm nothing is done.
 
-    Example: onym log end --successor market.example/log-2 --confirm market.example/log
+    \b
+    Example:
+      onym log end --successor market.example/log-2 --confirm market.example/log
     """
     _expect_name(origin)
     if succession.is_under_way():  # interrupted: it was confirmed then

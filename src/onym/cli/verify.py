@@ -87,6 +87,10 @@ def command(
     URL_OR_DIR is the prefix that checkpoint and tiles are under. Without --key the key that the
     log serves is used, and the answer says "unpinned": it then shows that the log agrees with
     itself, not whose it is. Exit code 0: nothing is wrong; 1: something is; 2: usage.
+
+    \b
+    Example:
+      onym verify https://market.example/log --key 'market.example/log+1a2b3c4d+Ac4z…'
     """
     pinned = _key(key, "--key") if key else None
     cosigners = [_key(vkey, "--witness") for vkey in witnesses]

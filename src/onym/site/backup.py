@@ -44,7 +44,12 @@ LOCAL_KEYS = frozenset({"database", "environment.json"})
 def command(
     file: Path, passphrase_file: Path | None, without_keys: bool, force: bool, as_json: bool
 ) -> None:
-    """Write database, log, snapshots and keys to FILE, while everything runs."""
+    """Write database, log, snapshots and keys to FILE, while everything runs.
+
+    \b
+    Example:
+      onym backup /backups/onym.tar --passphrase-file passphrase.txt
+    """
     if without_keys and passphrase_file:
         raise click.UsageError("--without-keys and --passphrase-file exclude one another")
     if file.exists() and not force:

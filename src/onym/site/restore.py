@@ -56,7 +56,12 @@ def command(
     abandon: bool,
     as_json: bool,
 ) -> None:
-    """Read FILE into an empty database and DATA; all of it or nothing."""
+    """Read FILE into an empty database and DATA; all of it or nothing.
+
+    \b
+    Example:
+      onym restore /backups/onym.tar --check
+    """
     data_dir = embedded.data_directory()
     if abandon:
         with database.reached() as url:
