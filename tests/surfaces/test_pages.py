@@ -109,6 +109,29 @@ def test_the_bare_address_leads_to_the_visitors_language(place: Any) -> None:
     assert Client().get("/", headers={"Accept-Language": "de"})["Location"] == "/en/"
 
 
+MEANT = {
+    "/@moon": "/fr/@moon",
+    "/@moon/": "/fr/@moon",
+    "/search?q=mo": "/fr/search?q=mo",
+    "/desk": "/fr/desk/",
+    "/en/desk": "/en/desk/",
+    "/ar/me/": "/ar/me",
+    "/en/@moon/?q=1": "/en/@moon?q=1",
+    "/en//moon.example": None,
+    "/api/v1/@moon": None,
+    "/en/nowhere/": None,
+}
+
+
+@pytest.mark.parametrize(("written", "meant"), MEANT.items())
+def test_an_address_without_language_or_with_a_slash_too_many_leads_to_its_page(
+    place: Any, written: str, meant: str | None
+) -> None:
+    answer = Client().get(written, headers={"Accept-Language": "fr"})
+    assert (answer.status_code, answer.headers.get("Location")) == (302 if meant else 404, meant)
+    assert Client().post(written).status_code == 404
+
+
 def test_the_release_stop_shows_on_every_page(place: Any) -> None:
     said = "Inactive names cannot be released at this time."
     assert said not in Client().get("/en/").content.decode()

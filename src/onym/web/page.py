@@ -15,6 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.template.loader import render_to_string
+from django.urls import is_valid_path
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -186,7 +187,20 @@ def lost(request: HttpRequest, exception: Exception) -> HttpResponse:  # noqa: A
     if request.path_info.startswith("/api/"):
         body = f'{{"title": "{NotFound.title}", "status": 404, "code": "{NotFound.code}"}}'
         return HttpResponse(body, status=404, content_type="application/problem+json")
-    return trouble(request, NotFound.code, status=404)
+    return _meant(request) or trouble(request, NotFound.code, status=404)
+
+
+def _meant(request: HttpRequest) -> HttpResponseRedirect | None:
+    """To the page whose address was written without its language, or with a slash too many."""
+    path, language = request.path_info.rstrip("/"), _language(request)
+    meant = (path, f"{path}/", f"/{language}{path}", f"/{language}{path}/")
+    found = next(filter(is_valid_path, (one for one in meant if one != request.path_info)), None)
+    if found is None or request.method not in {"GET", "HEAD"}:
+        return None
+    query = request.META.get("QUERY_STRING", "")
+    answer = HttpResponseRedirect(quote(found, safe="/@") + (f"?{query}" if query else ""))
+    patch_vary_headers(answer, ["Accept-Language"])
+    return answer
 
 
 def broken(request: HttpRequest) -> HttpResponse:

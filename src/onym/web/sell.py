@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_noop as said
 
+from onym.core import access
 from onym.core import term as terms
 from onym.core.errors import NotAllowed, NotFound, Refusal, StaffMayNot
 from onym.core.money import Money
@@ -40,6 +41,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 def _waits(who: people.Caller, place: Ground) -> Refusal | None:
     """Why the member may sell nothing at all now."""
     try:
+        access.expect_phase(place.place.phase, access.Way.LISTING)
         holding.expect_settled_security(who.id, place=place)
     except Refusal as refusal:
         return refusal
