@@ -8,15 +8,12 @@ import inspect
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
 import click
-import duckdb
 import psycopg
 import pytest
 from tests import make
@@ -126,18 +123,31 @@ def test_a_word_that_is_nearly_one_of_ours_is_told_with_its_like() -> None:
     assert (said.returncode, "Did you mean 'backup'?" in said.stderr) == (2, True)
 
 
-def test_ctrl_c_in_the_middle_of_a_query_is_no_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+SLOW = """
+import os, signal, threading
+import click, duckdb
+@click.command()
+def command():
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    duckdb.sql("select sum(a.i * b.i) from range(9000000) a(i), range(9000000) b(i)").fetchall()
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_query_is_no_bug(tmp_path: Path) -> None:
     """DuckDB takes the signal itself and raises an error of its own."""
-
-    @click.command("interrupted")
-    def interrupted() -> None:
-        link = duckdb.connect()
-        threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
-        link.sql("select sum(a.i * b.i) from range(9000000) a(i), range(9000000) b(i)").fetchall()
-
-    monkeypatch.setitem(command.group.commands, "interrupted", interrupted)
-    monkeypatch.setattr(command.Commands, "get_command", click.Group.get_command)
-    assert command.run(["interrupted"]) == command.STOPPED
+    (tmp_path / "slow.py").write_text(SLOW)
+    program = (
+        "from onym.site import command; command.COMMANDS['slow'] = ('slow', '');"
+        "command.main(['slow'])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (said.returncode, said.stderr) == (130, "stopped\n")
 
 
 @pytest.mark.parametrize(
