@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import subprocess
 import sys
@@ -67,6 +68,13 @@ def command_line() -> str:
         ).stdout.strip()
 
 
+EXIT_CODES = """\
+Exit codes: 0 done; 1 refused, or something is wrong; 2 the words were not understood; 130 stopped
+by Ctrl-C. A refusal is one line on standard error, `onym: code: what and what to do`; with `--json`
+it is a problem object (RFC 9457) on standard output. Mistakes in the words are told on standard
+error in either case. Every command takes `-h` and `--help`."""
+
+
 def commands_told() -> str:
     """The text of `command_line`."""
     import django
@@ -74,7 +82,7 @@ def commands_told() -> str:
     from onym.site import command as commands
 
     django.setup()
-    parts: list[str] = []
+    parts = [EXIT_CODES]
     for name in commands.group.list_commands(click.Context(commands.group)):
         module = importlib.import_module(commands.COMMANDS[name][0])
         parts += _told(f"onym {name}", module.command)
@@ -83,19 +91,40 @@ def commands_told() -> str:
 
 def _told(name: str, command: click.Command) -> list[str]:
     """A section for it, and one for each of its own commands."""
-    words = " ".join((command.help or "").split())
+    words, example = _words(inspect.cleandoc(command.help or ""))
     if isinstance(command, click.Group):
         inner = [_told(f"{name} {sub}", one) for sub, one in sorted(command.commands.items())]
         return [f"## {name}\n\n{words}", *(part for parts in inner for part in parts)]
     given = [one for one in command.params if isinstance(one, click.Argument)]
     usage = " ".join([name, *(one.make_metavar(click.Context(command)) for one in given)])
     rows = [
-        (f"`{', '.join(one.opts + one.secondary_opts)}`", one.help or "")
+        (f"`{', '.join(one.opts + one.secondary_opts)}`{_values(one)}", _meaning(one))
         for one in command.params
         if isinstance(one, click.Option) and not one.hidden
     ]
     options = "\n\n" + table("Option", "Meaning", rows=rows) if rows else ""
-    return [f"## {name}\n\n`{usage}`\n\n{words}{options}"]
+    return [f"## {name}\n\n`{usage}`\n\n{words}{example}{options}"]
+
+
+def _words(told: str) -> tuple[str, str]:
+    """(the sentences on one line, the example as a block)."""
+    words, _, example = told.partition("\b\nExample:\n")
+    block = f"\n\n```\n{example.strip()}\n```" if example else ""
+    return " ".join(words.split()), block
+
+
+def _values(option: click.Option) -> str:
+    choices = option.type.choices if isinstance(option.type, click.Choice) else ()
+    return f" {' '.join(f'`{one}`' for one in choices)}" if choices else ""
+
+
+def _meaning(option: click.Option) -> str:
+    """The help, whether it must be given, and a default that is a plain value."""
+    default = option.default
+    is_plain = isinstance(default, str | int | float) and not isinstance(default, bool)
+    parts = [option.help or "", "Required." if option.required else ""]
+    parts += [f"Default: `{default}`." if is_plain and default not in ("", 0) else ""]
+    return " ".join(filter(None, parts))
 
 
 PAGES = {

@@ -43,6 +43,8 @@ COVERED = {
     "src/onym/queries/sessions.py": "tests/surfaces/test_security.py",
     "src/onym/cli/appraise.py": "tests/surfaces/test_cli_appraise.py",
     "src/onym/cli/platform.py": "tests/surfaces/test_cli_platform.py",
+    "src/onym/cli/copies.py": "tests/surfaces/test_succession.py",
+    "src/onym/flows/succession.py": "tests/surfaces/test_succession.py",
     "src/onym/cli/witness.py": "tests/surfaces/test_verify.py",
     "src/onym/core/listing.py": "tests/flows/test_sale.py",
     "src/onym/core/record_desk.py": "tests/core/test_record_lies.py",

@@ -18,6 +18,7 @@ from onym.core.errors import AlreadyClosed, NotAllowed, NotFound
 from onym.flows import (
     erasure,
     invitation,
+    listing,
     log,
     offer,
     outgoing,
@@ -87,7 +88,12 @@ def invited(place: Any, mail: str = MAIL) -> Invitation:
 def test_a_member_takes_everything_along(place: Any, leila: Member) -> None:
     invited(place)
     make.totp(leila)
+    make.handle(place, "moon", account_id="acc-moon")
+    listing.open_(namespace="demo", handle="moon", seller=leila.id, price=make.usd(10))
     told = export.export(leila.id)
+    assert [(one["handle__handle"], one["price_minor"]) for one in told["listings"]] == [
+        ("moon", make.usd(10).minor)
+    ]
     assert told["member"]["name"] == NAME
     assert [one["mail"] for one in told["addresses"]] == [MAIL]
     assert [one["account_id"] for one in told["accounts"]] == ["acc-moon"]

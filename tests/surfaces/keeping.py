@@ -125,3 +125,20 @@ def elsewhere(folder: Path, name: str = "onym_other", *, like: str = "template1"
         link.execute(f"CREATE DATABASE {name} TEMPLATE {like}")  # type: ignore[call-overload]  # a constant
     url = embedded.address(Path(os.environ["ONYM_DATA"]), database=name)
     return Place(folder, url)
+
+
+def signed(place: Place) -> str:
+    """Why the log does not sign with this database's rows; empty when it does."""
+    program = (
+        "import django; django.setup()\n"
+        "from onym.flows import log\nfrom onym.tlog.integrator import CannotSign\n"
+        "try: log.integrate()\nexcept CannotSign as fault: print(fault)"
+    )
+    done = subprocess.run(
+        [*place.command()[:1], "-c", program],
+        env=place.environment(DJANGO_SETTINGS_MODULE="onym.site.settings"),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -311,23 +311,6 @@ def test_a_restore_that_did_nothing_yet_can_be_abandoned(home: Place, other: Pla
 # The drill
 
 
-def sign(place: Place, settings: Any) -> str:
-    """Why the log does not sign with this database's rows; empty when it does."""
-    program = (
-        "import django; django.setup()\n"
-        "from onym.flows import log\nfrom onym.tlog.integrator import CannotSign\n"
-        "try: log.integrate()\nexcept CannotSign as fault: print(fault)"
-    )
-    done = subprocess.run(
-        [*place.command()[:1], "-c", program],
-        env=place.environment(DJANGO_SETTINGS_MODULE="onym.site.settings"),
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def test_drill_restored_behind_the_last_checkpoint_it_refuses_to_sign_and_says_what_to_do(
     home: Place, other: Place, settings: Any
 ) -> None:
@@ -337,13 +320,13 @@ def test_drill_restored_behind_the_last_checkpoint_it_refuses_to_sign_and_says_w
     newest = (home.data / "log" / "checkpoint").read_bytes()
     other.done("restore", file)
     public = (other.data / "log" / "checkpoint").read_bytes()
-    assert sign(other, settings) == integrator.HOLDS
+    assert keeping.signed(other) == integrator.HOLDS
     assert "onym log resume" in integrator.HOLDS
     assert other.refused("log", "resume")[0] == "checkpoint_missing"
     assert (other.data / "log" / "checkpoint").read_bytes() == public
     told = other.done("log", "resume", "--from", home.data / "log")
     assert told == {"known": 3, "brought_back": 2, "size": 6}
-    assert sign(other, settings) == ""
+    assert keeping.signed(other) == ""
     last = json.loads(bytes(other.asked("select entry from store_event order by seq")[-1][0]))
     assert last["type"] == "LogResumed"
     assert last["body"] == {"count": 2, "previous": 3}
@@ -365,10 +348,10 @@ def test_drill_a_database_restored_beside_newer_files_takes_their_leaves(
     lost = keeping.elsewhere(home.data)
     lost.done("restore", file)
     assert home.files("log") == before
-    assert sign(lost, settings) == integrator.HOLDS
+    assert keeping.signed(lost) == integrator.HOLDS
     told = lost.done("log", "resume")
     assert told == {"known": 3, "brought_back": 1, "size": 5}
-    assert sign(lost, settings) == ""
+    assert keeping.signed(lost) == ""
 
 
 @pytest.mark.faults
@@ -383,11 +366,11 @@ def test_drill_a_database_that_was_put_back_by_other_means_refuses_too(
     keeping_happens(lost)
     lost.done("restore", behind, "--force")
     integrator.free(lost.data / "log")
-    said = sign(lost, settings)
+    said = keeping.signed(lost)
     assert said.startswith("log_behind: 5 leaves are published, but only 4 are known here")
     assert "onym log resume" in said
     lost.done("log", "resume", "--from", lost.data / "log")
-    assert sign(lost, settings) == ""
+    assert keeping.signed(lost) == ""
 
 
 def backup_again(place: Place) -> Path:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import inspect
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +16,7 @@ from pathlib import Path
 import click
 import psycopg
 import pytest
+from tests import make
 
 from onym.core.errors import NotFound
 from onym.site import command, database
@@ -27,6 +31,7 @@ def onym(
         [sys.executable, "-W", "error", "-m", "onym.site.command", *arguments],
         env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **environment},
         cwd=cwd,
+        stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
@@ -62,6 +67,117 @@ def test_every_command_that_exists_has_help_of_its_own() -> None:
         said = onym(name, "--help")
         assert said.returncode == 0, said.stderr
         assert said.stdout.startswith(f"Usage: onym {name}"), name
+
+
+def leaves() -> list[tuple[list[str], click.Command]]:
+    """Every command that does something, with the words that lead to it; Django is set up."""
+    found: list[tuple[list[str], click.Command]] = []
+
+    def walk(words: list[str], one: click.Command) -> None:
+        if not isinstance(one, click.Group):
+            found.append((words, one))
+            return
+        for name in one.list_commands(click.Context(one)):
+            below = one.get_command(click.Context(one), name)
+            assert below is not None
+            walk([*words, name], below)
+
+    for name in command.group.list_commands(click.Context(command.group)):
+        module = importlib.import_module(command.COMMANDS[name][0])
+        walk([name], module.command)
+    return found
+
+
+def test_every_command_has_an_example_that_its_own_words_understand() -> None:
+    for words, one in leaves():
+        _, found, example = inspect.cleandoc(one.help or "").partition("\b\nExample:\n")
+        assert found, f"onym {' '.join(words)} has no example"
+        typed = shlex.split(example)
+        assert typed[: len(words) + 1] == ["onym", *words]
+        context = click.Context(one)
+        given, rest, _ = one.make_parser(context).parse_args(typed[len(words) + 1 :])
+        assert rest == []
+        missing = [p.name for p in one.params if p.required and given.get(p.name or "") is None]
+        assert missing == [], f"onym {' '.join(words)}"
+
+
+def test_every_option_of_every_command_is_explained() -> None:
+    unsaid = [
+        f"onym {' '.join(words)} {option.opts[0]}"
+        for words, one in leaves()
+        for option in one.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert unsaid == []
+
+
+def test_nothing_typed_shows_the_help_and_is_usage() -> None:
+    said = onym()
+    assert said.returncode == 2
+    assert "Commands:" in said.stdout + said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_a_word_that_is_nearly_one_of_ours_is_told_with_its_like() -> None:
+    said = onym("bakcup")
+    assert (said.returncode, "Did you mean 'backup'?" in said.stderr) == (2, True)
+
+
+SLOW = """
+import os, signal, threading
+import click, duckdb
+@click.command()
+def command():
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    duckdb.sql("select sum(a.i * b.i) from range(9000000) a(i), range(9000000) b(i)").fetchall()
+"""
+
+
+def test_ctrl_c_in_the_middle_of_a_query_is_no_bug(tmp_path: Path) -> None:
+    """DuckDB takes the signal itself and raises an error of its own."""
+    (tmp_path / "slow.py").write_text(SLOW)
+    program = (
+        "from onym.site import command; command.COMMANDS['slow'] = ('slow', '');"
+        "command.main(['slow'])"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (said.returncode, said.stderr) == (130, "stopped\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (
+            ["desk", "add", "ada@x.example", "--role", "curator", "--password", "p" * 16],
+            "not_found",
+        ),
+        (["desk", "add", "no address", "--role", "curator", "--password", "p" * 16], "malformed"),
+    ],
+)
+def test_nobody_joins_a_market_that_is_not_there_or_without_an_address(
+    database: str, words: list[str], code: str
+) -> None:
+    said = onym(*words, "--json", ONYM_NAMESPACE="nowhere")
+    assert said.returncode == 1
+    assert json.loads(said.stdout)["code"] == code
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["person", "erase", "a@b.example"], ["desk", "add", "a@b.example", "--role", "curator"]],
+)
+def test_where_nobody_can_be_asked_the_option_that_answers_is_named(
+    database: str, words: list[str]
+) -> None:
+    make.namespace()
+    said = onym(*words, ONYM_NAMESPACE="demo")
+    assert (said.returncode, "nobody can be asked here" in said.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -118,7 +234,7 @@ def test_data_may_not_be_written_is_one_line(tmp_path: Path) -> None:
     said = onym("migrate", "--data", str(tmp_path / "file" / "data"), DATABASE_URL="")
     assert said.returncode == 1
     assert said.stderr.startswith("onym: unreadable: ")
-    assert said.stderr.endswith("Not a directory\n")
+    assert said.stderr.endswith("Not a directory; name another place, or see who owns it\n")
 
 
 @pytest.mark.parametrize("megabytes", [1, 20, 45])

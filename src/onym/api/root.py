@@ -41,7 +41,7 @@ def refusing(view: View) -> View:
 def log_file(_: HttpRequest, path: str) -> HttpResponse:
     """Checkpoint, keys, tiles and entries, as they lie on disk; full tiles never change."""
     data = log.file(path)
-    is_text = path in ("checkpoint", "key", "witnesses")
+    is_text = "tile/" not in path
     kind = "text/plain; charset=utf-8" if is_text else "application/octet-stream"
     answer = HttpResponse(data, content_type=kind)
     fixed = not is_text and ".p/" not in path

@@ -36,7 +36,12 @@ LONGEST_LINE = 1_000
 )
 @click.option("--policy", "tiers", default="onym-default", help="Whose tiers; an id or a file.")
 @click.option("--base", default="500.00", show_default=True, help="The level of all appraisals.")
-@click.option("--currency", type=click.Choice(sorted(MINOR_DIGITS)), default="USD")
+@click.option(
+    "--currency",
+    type=click.Choice(sorted(MINOR_DIGITS)),
+    default="USD",
+    help="What figures are in.",
+)
 @click.option(
     "--data",
     type=click.Path(file_okay=False, path_type=Path),
@@ -55,6 +60,10 @@ def command(
     """Say what handles may be worth, and why.
 
     A handle that is malformed is named and the others are answered; the exit code is then 1.
+
+    \b
+    Example:
+      onym appraise moon sunset --json
     """
     if not handles and file is None:
         raise click.UsageError("name a handle, or a --file of them")

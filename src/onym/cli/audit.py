@@ -15,7 +15,12 @@ NEEDS_DATABASE = True
 @click.command("audit")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def command(as_json: bool) -> int:
-    """Check every invariant in one snapshot of the running market."""
+    """Check every invariant in one snapshot of the running market.
+
+    \b
+    Example:
+      onym audit --json
+    """
     checks = audit.run()
     if as_json:
         click.echo(json.dumps({"checks": [asdict(check) for check in checks]}))

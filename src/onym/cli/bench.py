@@ -21,7 +21,12 @@ def _there() -> list[str]:
 @click.argument("name", type=click.Choice(_there()))
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def command(name: str, as_json: bool) -> None:
-    """Measure NAME; docs/benchmarks says what each figure means."""
+    """Measure NAME; docs/benchmarks says what each figure means.
+
+    \b
+    Example:
+      onym bench sale --json
+    """
     click.echo(said(importlib.import_module(f"onym.cli.bench_{name}").run(), as_json=as_json))
 
 

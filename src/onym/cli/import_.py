@@ -50,6 +50,10 @@ def accounts(
 
     Rows that cannot be believed are listed with their reasons and left out; they do not change
     the exit code.
+
+    \b
+    Example:
+      onym import accounts accounts.csv --namespace main --map handle=name
     """
     place = query.namespace(namespace)
     try:
@@ -84,6 +88,10 @@ def platform(namespace: str, whole: bool, accept: tuple[str, ...], as_json: bool
     """Read the platform's own list of accounts and take it into use.
 
     Where the platform tells what changed since, only that is read, beside what is known already.
+
+    \b
+    Example:
+      onym import platform --namespace main
     """
     query.namespace(namespace)
     folder = refresh.new_folder(namespace)
@@ -115,7 +123,12 @@ def _read(facts: dict[str, Any]) -> str:
 @click.option("--namespace", metavar="N", help="Whose account it is of; default: the site's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
-    """Read a bank statement (camt.053.001.02 or .08) and book all of it, or nothing."""
+    """Read a bank statement (camt.053.001.02 or .08) and book all of it, or nothing.
+
+    \b
+    Example:
+      onym import statement camt053.xml
+    """
     place = namespace or settings.NAMESPACE
     made = bank.import_statement(namespace=place, file=file, by=None)
     found = banks.found(made.id)

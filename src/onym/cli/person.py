@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -25,9 +26,16 @@ def command() -> None:
 @click.option(
     "--out", type=click.Path(path_type=Path, dir_okay=False), help="Default: standard output."
 )
-@click.option("--namespace", metavar="N", default=lambda: settings.NAMESPACE)
+@click.option(
+    "--namespace", metavar="N", default=lambda: settings.NAMESPACE, help="Default: the site's."
+)
 def export_(mail: str, out: Path | None, namespace: str) -> None:
-    """Everything that is kept about the member with address MAIL, as one JSON object."""
+    """Everything that is kept about the member with address MAIL, as one JSON object.
+
+    \b
+    Example:
+      onym person export ada@example.org --out ada.json
+    """
     told = export.export(export.member_of(namespace=namespace, mail=mail))
     text = json.dumps(told, ensure_ascii=False, indent=2)
     if out is None:
@@ -40,13 +48,21 @@ def export_(mail: str, out: Path | None, namespace: str) -> None:
 @command.command("erase")
 @click.argument("mail")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--namespace", metavar="N", default=lambda: settings.NAMESPACE)
+@click.option(
+    "--namespace", metavar="N", default=lambda: settings.NAMESPACE, help="Default: the site's."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def erase(mail: str, yes: bool, namespace: str, as_json: bool) -> None:
     """Forget the member with address MAIL, or an address that was only ever written to.
 
     It cannot be undone. Sales, books and the public log stay, under a pseudonym.
+
+    \b
+    Example:
+      onym person erase ada@example.org
     """
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError("nobody can be asked here: say --yes")
     if not yes:
         click.confirm(f"Forget {mail} for good?", abort=True)
     try:
@@ -69,7 +85,12 @@ def _said(facts: dict[str, object]) -> str:
 @command.command("purge")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def purge(as_json: bool) -> None:
-    """Take away now what has had its time, as the jobs process does once a day."""
+    """Take away now what has had its time, as the jobs process does once a day.
+
+    \b
+    Example:
+      onym person purge --json
+    """
     gone = retention.purge()
     if as_json:
         click.echo(json.dumps(gone))

@@ -71,7 +71,12 @@ def command() -> None:
     default=lambda: os.environ.get("ONYM_DATA", "data"),
     help="Where the key is looked for; default: data/ under the current directory.",
 )
-@click.option("--timeout", type=click.FloatRange(0.1, 600), default=10.0, show_default=True)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0.1, 600),
+    default=10.0,
+    help="Seconds to wait for each answer.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def check(
     url: str,
@@ -90,6 +95,10 @@ def check(
     "not checked". With them, handles move between the two accounts and each trial is put back; but
     their fences stay raised and a notice is shown, so name accounts whose handles you never sell.
     Exit code 0: every clause tried is kept; 1: one is broken, or no platform answers; 2: usage.
+
+    \b
+    Example:
+      onym platform check https://platform.example/onym --key keys/platform
     """
     _need_address(url)
     signing = _key(key or data / "keys" / "platform", is_named=key is not None)

@@ -120,7 +120,12 @@ def command() -> None:
 @click.argument("policies", nargs=-1, required=True, metavar="FILE…")
 @json_option
 def check(policies: tuple[str, ...], as_json: bool) -> int:
-    """Validate policies; every fault is told with its line and column."""
+    """Validate policies; every fault is told with its line and column.
+
+    \b
+    Example:
+      onym policy check x-2023 mine.toml
+    """
     told = [_checked(name) for name in policies]
     if as_json:
         click.echo(json.dumps(told if len(told) > 1 else told[0]))
@@ -170,6 +175,10 @@ def explain(
 
     The account stands in ACCOUNTS under --handle, or is given by --set; a column that is left out
     is unknown.
+
+    \b
+    Example:
+      onym policy explain x-2023 accounts.csv --handle moon
     """
     judged = load(policy)
     at = as_of or datetime.now(UTC)
@@ -198,8 +207,11 @@ def _account(
 
 def _setting(item: str) -> tuple[str, Any]:
     column, equals, text = (part.strip() for part in item.partition("="))
-    if not equals or column not in rules.SIGNALS:
+    if not equals:
         raise click.UsageError(f"--set {item}: a column and its value are needed, as posts=3")
+    if column not in rules.SIGNALS:
+        known = ", ".join(sorted(rules.SIGNALS))
+        raise click.UsageError(f"--set {item}: no rule reads {column!r}; there are {known}")
     return column, None if text == "" else _value(item, rules.SIGNALS[column], text)
 
 
@@ -267,7 +279,12 @@ def diff(
     profile: str | None,
     as_json: bool,
 ) -> None:
-    """Show who changes verdict when NEW replaces OLD; without ACCOUNTS, which rules change."""
+    """Show who changes verdict when NEW replaces OLD; without ACCOUNTS, which rules change.
+
+    \b
+    Example:
+      onym policy diff x-2023 mine.toml accounts.csv
+    """
     before, after = load(old), load(new)
     if not files:
         told = comparing.texts(before, after)

@@ -27,7 +27,12 @@ BEGUN = timedelta(days=120)
 @click.option("--to", "until", type=DAYS, help="Day after the last, UTC (default: tomorrow).")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def command(since: datetime | None, until: datetime | None, as_json: bool) -> int:
-    """Match every payment, refund, transfer and chargeback with its entry, and back."""
+    """Match every payment, refund, transfer and chargeback with its entry, and back.
+
+    \b
+    Example:
+      onym reconcile --from 2026-11-01 --to 2026-12-01
+    """
     now = clock.now()
     end = until.replace(tzinfo=UTC) if until else now + timedelta(days=1)
     begin = since.replace(tzinfo=UTC) if since else end - timedelta(days=35)

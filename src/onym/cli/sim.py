@@ -18,13 +18,26 @@ LONGEST_SECONDS = 3_600
 
 
 @click.command("sim")
-@click.option("--seed", "seeds", type=int, multiple=True, default=(1,), show_default=True)
-@click.option("--steps", type=click.IntRange(1, 100_000), default=150, show_default=True)
+@click.option(
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    default=(1,),
+    help="May be given again: one run each.",
+)
+@click.option(
+    "--steps", type=click.IntRange(1, 100_000), default=150, help="How many things happen in a run."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a seed, for machines.")
 def command(seeds: tuple[int, ...], steps: int, as_json: bool) -> int:
     """Let people, crashes and lost answers loose on a throw-away market, then audit it.
 
     The same seed gives the same events; it exits 1 when an audit finds a fault.
+
+    \b
+    Example:
+      onym sim --seed 1 --steps 500
     """
     root = Path(onym.__file__).resolve().parents[2]
     if not (root / "tests" / "market_sim").is_dir():

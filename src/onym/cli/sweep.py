@@ -43,7 +43,12 @@ POLL_SECONDS = 0.2
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Where files go.")
 @policies.map_option
 @policies.profile_option
-@click.option("--engine", type=click.Choice(engines.ENGINES), default="duckdb", show_default=True)
+@click.option(
+    "--engine",
+    type=click.Choice(engines.ENGINES),
+    default="duckdb",
+    help="What computes; the digests are equal.",
+)
 @click.option(
     "--protected", type=click.Path(path_type=Path), metavar="FILE", help="Protected handles."
 )
@@ -93,6 +98,10 @@ def command(
 
     Writes findings-0000.parquet, …, rejects.csv and manifest.json to --out; rejected rows do not
     change the exit code.
+
+    \b
+    Example:
+      onym sweep accounts.csv --policy x-2023 --as-of 2026-11-20 --out findings
     """
     if out is None and not dry_run:
         raise click.UsageError("name --out, or ask for a --dry-run")

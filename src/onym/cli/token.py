@@ -28,7 +28,12 @@ def command() -> None:
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def create(member: str, scopes: tuple[str, ...], as_json: bool) -> None:
-    """A token for MEMBER (mbr_…). It is shown once: only its digest is kept."""
+    """A token for MEMBER (mbr_…). It is shown once: only its digest is kept.
+
+    \b
+    Example:
+      onym token create mbr_0190… --scope read --scope buy
+    """
     token = people.give_token(member=member, scopes=scopes)
     facts = {"member": member, "scopes": sorted(set(scopes)), "token": token}
     click.echo(json.dumps(facts) if as_json else token)

@@ -15,6 +15,8 @@ from typing import Any
 import click
 import requests
 
+from onym.cli import verify_succession
+from onym.cli.verify_succession import Found
 from onym.core import events, record
 from onym.core.leaves import Check, Status
 from onym.tlog import checkpoint, merkle, proof, tiles
@@ -27,6 +29,7 @@ SIGNED = "checkpoint is signed by the log"
 COSIGNED = "checkpoint is cosigned by the witnesses"
 TREE = "tiles and entries give the signed root"
 RECEIPT = "receipt holds"
+EXTENDS = "log extends the receipt's checkpoint"
 
 
 class Unreadable(Exception):
@@ -84,6 +87,10 @@ def command(
     URL_OR_DIR is the prefix that checkpoint and tiles are under. Without --key the key that the
     log serves is used, and the answer says "unpinned": it then shows that the log agrees with
     itself, not whose it is. Exit code 0: nothing is wrong; 1: something is; 2: usage.
+
+    \b
+    Example:
+      onym verify https://market.example/log --key 'market.example/log+1a2b3c4d+Ac4z…'
     """
     pinned = _key(key, "--key") if key else None
     cosigners = [_key(vkey, "--witness") for vkey in witnesses]
@@ -92,7 +99,7 @@ def command(
         if url_or_dir is not None:
             _verify(report, pinned, cosigners, receipt)
         elif receipt and pinned:
-            _receipt(report, receipt, pinned, cosigners)
+            _receipt(report, receipt, [pinned], cosigners)
         else:
             raise click.UsageError("name a log, or give --receipt and --key to check one offline")
     except Unreadable as fault:
@@ -124,18 +131,49 @@ def _verify(
     else:
         _cosigned_unpinned(report, head, read)
     source = tiles.Tiles(read, head.size)
+    key = checkpoint.Verifier.parse(report.key)
+    chain: list[Found] = []
     try:
-        found = record.check(entry for _, entry in _watched(source, head))
+        found = record.check(_entries(source, head, chain))
     except tiles.TileFault as fault:
         report.add(TREE, _where(fault), leaf=fault.leaf, bad=True)
     else:
         report.add(TREE, f"{head.size} leaves")
         report.checks += found
+        told = verify_succession.check(chain, key=key, head=head, source=source, read=read)
+        report.checks.append(told)
     if receipt:
-        log = checkpoint.Verifier.parse(report.key)
-        shown = _receipt(report, receipt, log, witnesses)
+        older = [one.told.old for one in chain]
+        shown = _receipt(report, receipt, [key, *older], witnesses)
         if shown:
-            _extended(report, shown, head, source)
+            is_told = _outlived(report, chain, *shown, source)
+            if not is_told:
+                _extended(report, shown[0], head, source)
+
+
+def _outlived(
+    report: Report,
+    chain: list[Found],
+    old: checkpoint.Checkpoint,
+    leaf: int,
+    entry: bytes,
+    source: tiles.Tiles,
+) -> bool:
+    """Whether the receipt is of a log that ended before it; then the report says what it shows."""
+    told = verify_succession.outlived(chain, shown=old, leaf=leaf, entry=entry, source=source)
+    if told is not None:
+        report.add(EXTENDS, told[0], leaf=leaf if told[1] else None, bad=told[1])
+    return told is not None
+
+
+def _entries(
+    source: tiles.Tiles, head: checkpoint.Checkpoint, chain: list[Found]
+) -> Iterator[bytes]:
+    """Every entry, checked; the logs that this one goes on from are put into `chain`."""
+    for leaf, entry in _watched(source, head):
+        if one := verify_succession.found(leaf, entry):
+            chain.append(one)
+        yield entry
 
 
 def _where(fault: tiles.TileFault) -> str:
@@ -172,11 +210,22 @@ def _signed(
         report.add(SIGNED, f"{fault.args[0]}: missing", bad=True)
         return None
     except (checkpoint.Unverified, UnicodeDecodeError) as fault:
-        report.add(SIGNED, str(fault), bad=True)
+        report.add(SIGNED, f"{fault}{_heir(read, pinned)}", bad=True)
         return None
     report.size, report.root = head.size, head.root.hex()
     report.add(SIGNED, f"{head.origin}, size {head.size}")
     return head
+
+
+def _heir(read: tiles.Read, pinned: checkpoint.Verifier | None) -> str:
+    """What whoever pinned the key of a log that has ended should know."""
+    told = verify_succession.heir(read, pinned) if pinned else None
+    if told is None:
+        return ""
+    return (
+        f"; the log of your key has ended and says so itself: {verify_succession.said(told)}. "
+        f"Make sure of that with the operator, then pin {told.new}"
+    )
 
 
 def _cosigned(
@@ -218,12 +267,16 @@ def _cosigned_unpinned(report: Report, head: checkpoint.Checkpoint, read: tiles.
 def _receipt(
     report: Report,
     path: Path,
-    log: checkpoint.Verifier,
+    logs: list[checkpoint.Verifier],
     witnesses: list[checkpoint.Verifier],
-) -> checkpoint.Checkpoint | None:
-    """The checkpoint of the receipt, if it shows its entry by itself."""
+) -> tuple[checkpoint.Checkpoint, int, bytes] | None:
+    """(checkpoint, leaf, entry) of the receipt, if it shows its entry by itself, under the key of
+    this log or of one that it goes on from."""
     try:
-        shown, head, entry = proof.verify(path.read_bytes(), log=log, witnesses=witnesses)
+        data = path.read_bytes()
+        origin = checkpoint.Checkpoint.parse(proof.Proof.parse(data).note).origin
+        log = next((one for one in logs if one.name == origin), logs[0])
+        shown, head, entry = proof.verify(data, log=log, witnesses=witnesses)
         said = events.read(entry)
     except (checkpoint.Unverified, ValueError) as fault:
         report.add(RECEIPT, str(fault), bad=True)
@@ -233,7 +286,7 @@ def _receipt(
     report.receipt = {"leaf": shown.index, "type": said.type, "ref": said.ref, "at": said.at}
     detail = f"leaf {shown.index} is {said.type} {said.ref} of {said.at}"
     report.add(RECEIPT, f"{detail}, under the checkpoint of size {head.size}")
-    return head
+    return head, shown.index, entry
 
 
 def _extended(
@@ -243,20 +296,19 @@ def _extended(
     source: tiles.Tiles,
 ) -> None:
     """Whether the log still extends the tree that the receipt was given under."""
-    name = "log extends the receipt's checkpoint"
     if old.size > head.size:
         why = f"the receipt knew {old.size} leaves, the log shows {head.size}"
-        report.add(name, why, leaf=head.size, bad=True)
+        report.add(EXTENDS, why, leaf=head.size, bad=True)
         return
     try:
         path = merkle.consistency_proof(old.size, head.size, source)
     except tiles.TileFault as fault:
-        report.add(name, _where(fault), leaf=fault.leaf, bad=True)
+        report.add(EXTENDS, _where(fault), leaf=fault.leaf, bad=True)
         return
     same = merkle.extends(
         old=old.size, size=head.size, proof=path, old_root=old.root, root=head.root
     )
-    report.add(name, f"from size {old.size} to {head.size}", bad=not same)
+    report.add(EXTENDS, f"from size {old.size} to {head.size}", bad=not same)
 
 
 # Reading.

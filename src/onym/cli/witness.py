@@ -34,10 +34,15 @@ _SILENCE_SECONDS = 10
     help="Directory for the witness's own key and the last checkpoint of each log.",
 )
 @click.option("--name", help="Name to sign under, at the first start only.")
-@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--host", default="127.0.0.1", help="Address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
 def command(logs: tuple[str, ...], state: Path, name: str | None, host: str, port: int) -> None:
-    """Cosign checkpoints of logs that only ever grow (POST /add-checkpoint)."""
+    """Cosign checkpoints of logs that only ever grow (POST /add-checkpoint).
+
+    \b
+    Example:
+      onym witness --name witness.example/w1 --state state --log 'market.example/log+1a2b3c4d+Ac4z…'
+    """
     trusted = _trusted(logs)
     try:
         signer = _signer(state, name)

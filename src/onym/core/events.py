@@ -124,9 +124,9 @@ AMOUNTS = frozenset(
 
 _KINDS: Mapping[Callable[[JSON], bool], str] = {
     _is_account: "account_id holder_before holder_after",
-    _is_hash: "sha256 root shown criteria_sha256 candidate ticket seed",
+    _is_hash: "sha256 root seen_root shown criteria_sha256 candidate ticket seed",
     _is_instant: "effective_from as_of deadline starts_at ends_at expires_at closes_at",
-    _is_count: "count rejects added removed position previous round stage",
+    _is_count: "count rejects added removed position previous round seen stage",
     _is_flag: "on consent",
     _is_words: "reasons winners wiped",
     _is_path: "path imported",
@@ -245,6 +245,7 @@ TYPES: Mapping[str, tuple[Shape, ...]] = {
     "StaffSetCommitted": (_shape("root", "count"),),
     "KeyRotated": (_shape("key", "previous_key"),),
     "LogResumed": (_shape("count previous"),),
+    "LogSucceeded": (_shape("key previous_key count root seen", "seen_root"),),
 }
 """Every type of entry, with its forms; a bulk act has a form of its own: one leaf a partition."""
 

@@ -8,13 +8,15 @@ that the files lack. docs/concepts/log.md.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import Max
 
+from onym.core import succession
 from onym.store.models import Event
 from onym.tlog import checkpoint, integrator
 
@@ -36,11 +38,7 @@ def _signer(path: Path, *, origin: str) -> checkpoint.Signer:
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".log.{os.getpid()}")
-        handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(checkpoint.Signer(origin, os.urandom(32)).encode())
-            file.flush()
-            os.fsync(file.fileno())
+        write_key(fresh, checkpoint.Signer(origin, os.urandom(32)))
         try:
             os.link(fresh, path)
         except FileExistsError:
@@ -50,20 +48,61 @@ def _signer(path: Path, *, origin: str) -> checkpoint.Signer:
     return checkpoint.Signer.parse(path.read_text().strip())
 
 
-def integrate() -> int:
-    """Give every waiting event its place and publish a checkpoint; answers the tree's size."""
-    key = signer()
+def write_key(path: Path, key: checkpoint.Signer) -> None:
+    """Write a key for its owner alone, on disk when this returns; what is there is replaced."""
+    path.unlink(missing_ok=True)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "w") as file:
+        file.write(key.encode())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Nobody else gives places or signs meanwhile, on whatever host."""
     with connection.cursor() as cursor:
         cursor.execute("select pg_advisory_lock(%s)", [WRITER_LOCK])
     try:
+        yield
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("select pg_advisory_unlock(%s)", [WRITER_LOCK])
+
+
+def successor() -> checkpoint.Verifier | None:
+    """The key of the log that goes on in the place of ours, once ours has ended.
+
+    CannotSign when what says so cannot be read.
+    """
+    try:
+        told, _ = succession.read((directory() / succession.FILE).read_bytes())
+    except FileNotFoundError:
+        return None
+    except checkpoint.Unverified as fault:
+        raise integrator.CannotSign(f"DATA/log/{succession.FILE} cannot be read: {fault}") from None
+    return told.new if told.old == signer().verifier else None
+
+
+def ended(new: checkpoint.Verifier) -> str:
+    """What is said to whoever would let an ended log go on."""
+    return (
+        f"log_ended: this log has ended and {new.name} goes on in its place: put back the keys/log "
+        "and the files of that one (a restore sets them aside in DATA/before-restore-…)"
+    )
+
+
+def integrate() -> int:
+    """Give every waiting event its place and publish a checkpoint; answers the tree's size."""
+    with alone():
+        key = signer()
         integrator.expect_free(directory())
+        if (new := successor()) is not None:
+            raise integrator.CannotSign(ended(new))
         head = integrator.head(directory(), key.verifier)
         _expect_not_behind(head.size if head else 0)
         _number()  # for good, so only once it is known that nobody else's leaf stands there
         return _publish(key)
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_unlock(%s)", [WRITER_LOCK])
 
 
 def _number() -> None:

@@ -93,7 +93,7 @@ def touch(*, namespace: str, handle: str) -> Handle:
     """
     place = Namespace.objects.filter(pk=namespace).first()
     if place is None:
-        raise NotFound("no such namespace")
+        raise NotFound(f"there is no namespace {namespace}")
     canonical = canon(handle, place.profile)
     if not Handle.objects.filter(namespace_id=namespace, handle=canonical).exists():
         _make(namespace=namespace, canonical=canonical, display=handle)

@@ -274,6 +274,12 @@ def payout_account(*, member: str, provider: str, account: str) -> None:
         )
 
 
+def expect_namespace(namespace: str) -> None:
+    """Refuses `not_found` before anybody joins what is not there."""
+    if not Namespace.objects.filter(pk=namespace).exists():
+        raise NotFound(f"there is no namespace {namespace}: onym init makes it")
+
+
 def by_mail(*, namespace: str, mail: str) -> Member:
     """The member with this verified address. Refuses `not_found`."""
     row = (

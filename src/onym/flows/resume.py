@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from itertools import islice
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from onym.core.errors import Refusal
 from onym.core.events import Event
@@ -33,6 +33,12 @@ class Fork(Refusal):
     status, code, title = 409, "log_forked", "The published log and the database disagree"
 
 
+class LogEnded(Refusal):
+    """A log that has a successor never signs again."""
+
+    status, code, title = 409, "log_ended", "This log has ended"
+
+
 @dataclass(frozen=True, slots=True)
 class Resumed:
     """`known` leaves the database had, `brought_back` were published later; `size` is now."""
@@ -47,26 +53,26 @@ def resume(*, published: Iterable[bytes], size: int) -> Resumed:
 
     The entries are checked against the checkpoint by the caller. Each is compared with the row of
     its place; those without a row get one, or the place of a row that waited when the backup was
-    made. One leaf (`LogResumed`) says that it happened. Refuses `log_forked` and writes nothing.
+    made. One leaf (`LogResumed`) says that it happened. Refuses `log_forked` and `log_ended`, and
+    writes nothing.
     """
-    log.signer()
-    with connection.cursor() as cursor:
-        cursor.execute("select pg_advisory_lock(%s)", [log.WRITER_LOCK])
-    try:
+    with log.alone():
+        if (new := log.successor()) is not None:
+            raise LogEnded(log.ended(new))
         with transaction.atomic():
-            known, back = _bring_back(iter(published))
+            known, back = bring_back(published)
             now = clock.now()
             told = Event("LogResumed", settings.NAMESPACE, {"count": back, "previous": known})
             record.log(told, namespace=settings.NAMESPACE, at=now)
         integrator.free(log.directory())
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("select pg_advisory_unlock(%s)", [log.WRITER_LOCK])
     return Resumed(known, back, max(log.integrate(), size))
 
 
-def _bring_back(entries: Iterable[bytes]) -> tuple[int, int]:
-    """(leaves that were known, leaves that were not)."""
+def bring_back(entries: Iterable[bytes]) -> tuple[int, int]:
+    """Write the rows that the database lacks; (leaves that were known, leaves that were not).
+
+    Refuses `log_forked` where both have a leaf and it is not the same.
+    """
     known, back, at = log.numbered(), 0, 0
     stream = iter(entries)
     while some := list(islice(stream, SOME)):
@@ -93,14 +99,15 @@ def _place(missing: list[tuple[int, bytes]]) -> None:
     for place, entry in missing:
         row = waiting.pop(entry, None)
         if row is None:
-            fresh.append(_row(place, entry))
+            fresh.append(row_of(place, entry))
         else:
             row.leaf_index = place
             row.save(update_fields=["leaf_index"])
     bulk.insert(EventRow, fresh)
 
 
-def _row(place: int, entry: bytes) -> dict[str, object]:
+def row_of(place: int, entry: bytes) -> dict[str, object]:
+    """The columns of a published entry's row."""
     told = json.loads(entry)
     return {
         "namespace_id": told["namespace"],

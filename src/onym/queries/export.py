@@ -16,9 +16,11 @@ from onym.store.models import (
     Appeal,
     BankAccount,
     Deposit,
+    DisplacedShare,
     Hold,
     Invitation,
     Link,
+    Listing,
     MailAddress,
     Member,
     Notice,
@@ -30,6 +32,8 @@ from onym.store.models import (
     Watch,
     Webhook,
 )
+
+_PRICED = ("handle__handle", "price_minor", "currency", "state")
 
 
 def export(member: str) -> dict[str, Any]:
@@ -50,9 +54,11 @@ def export(member: str) -> dict[str, Any]:
         "tokens": list(_rows(Token, Q(member=row), "scopes", "expires_at", "revoked_at")),
         "sign_in": _sign_in(row),
         "sales": _sales(row),
-        "offers": list(
-            _rows(Offer, Q(buyer=row), "id", "handle__handle", "price_minor", "currency", "state")
+        "listings": list(_rows(Listing, Q(seller=row), "id", *_PRICED, "opened_at", "closed_at")),
+        "shares": list(
+            _rows(DisplacedShare, Q(claimed_by=row), "sale_id", "minor", "currency", "claimed_at")
         ),
+        "offers": list(_rows(Offer, Q(buyer=row), "id", *_PRICED)),
         "deposits": list(
             _rows(Deposit, Q(member=row), "id", "state", "amount_minor", "currency", "made_at")
         ),

@@ -72,7 +72,7 @@ def of(place: str | Ground) -> Ground:
         return place
     row = _asked().filter(pk=place).first()
     if row is None:
-        raise NotFound("no such namespace")
+        raise NotFound(f"there is no namespace {place}")
     since, until = row.stop_since, row.stop_until
     periods = [core.Stop(*pair) for pair in zip(since, until, strict=True)]
     return Ground(

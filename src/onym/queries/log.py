@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from django.conf import settings
 from django.db.models import BinaryField, F, Func, IntegerField, Max, QuerySet, Value
 
+from onym.core import succession
 from onym.core.errors import NotFound
 from onym.core.events import TYPES
+from onym.core.succession import Succession
 from onym.store.models import Event
 from onym.tlog import checkpoint, merkle, proof, tiles, witness
 
@@ -61,6 +63,14 @@ def published() -> checkpoint.Checkpoint | None:
     try:
         return checkpoint.Checkpoint.parse((directory() / tiles.CHECKPOINT).read_bytes())
     except FileNotFoundError:
+        return None
+
+
+def predecessor() -> Succession | None:
+    """The log that ended and in whose place ours goes on, if there is one."""
+    try:
+        return succession.read((directory() / succession.FILE).read_bytes())[0]
+    except (FileNotFoundError, checkpoint.Unverified):
         return None
 
 

@@ -42,7 +42,7 @@ def handle(place: str, name: str) -> dict[str, Any]:
     canonical = canon(name, known.place.profile)
     found = store.look(namespace=place, handle=canonical)
     if found is None:
-        raise NotFound("no such namespace")
+        raise NotFound(f"there is no namespace {place}")
     looked = _ground(place, found)
     row = found.row
     ways = standing.processes(looked, [row])[row.pk] if row and found.has_processes else ()

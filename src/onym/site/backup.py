@@ -25,7 +25,7 @@ import psycopg
 from onym.core.errors import InProgress, Malformed
 from onym.site import archive, database, dump, embedded, settings_file
 from onym.site import command as commands
-from onym.tlog import checkpoint, tiles
+from onym.tlog import checkpoint, integrator, tiles
 
 LOCAL_KEYS = frozenset({"database", "environment.json"})
 """Of this machine alone: the embedded server's password, and what `onym up` last ran with."""
@@ -44,7 +44,12 @@ LOCAL_KEYS = frozenset({"database", "environment.json"})
 def command(
     file: Path, passphrase_file: Path | None, without_keys: bool, force: bool, as_json: bool
 ) -> None:
-    """Write database, log, snapshots and keys to FILE, while everything runs."""
+    """Write database, log, snapshots and keys to FILE, while everything runs.
+
+    \b
+    Example:
+      onym backup /backups/onym.tar --passphrase-file passphrase.txt
+    """
     if without_keys and passphrase_file:
         raise click.UsageError("--without-keys and --passphrase-file exclude one another")
     if file.exists() and not force:
@@ -102,7 +107,7 @@ def write(file: Path, *, keys: bool, passphrase: str | None) -> archive.Manifest
             made = _manifest(url, tool=tool, keys=how, log=log, files=into.files)
             into.data(archive.MANIFEST, made.encode())
         (aside / "file").replace(file)
-        sync(file.parent)
+        integrator.sync_folder(file.parent)
     return made
 
 
@@ -221,11 +226,3 @@ def applied(url: str) -> list[str]:
             return []
         rows = link.execute("select app || '.' || name from django_migrations order by 1")
         return [str(row[0]) for row in rows]
-
-
-def sync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

@@ -1,13 +1,14 @@
 """The command `onym`: finds its subcommands by name, loads only the one that is asked for.
 
-Exit codes are 0 done, 1 refused or violated, 2 usage. A refusal is one line (with `--json` a
-problem object); nobody is shown a traceback.
+Exit codes are 0 done, 1 refused or violated, 2 usage, 130 stopped by Ctrl-C. A refusal is one line
+(with `--json` a problem object); nobody is shown a traceback.
 """
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import difflib
 import errno
 import functools
 import importlib
@@ -27,6 +28,9 @@ import click
 from onym.core.errors import Refusal
 
 WAL_SEGMENT_BYTES = 16 * 2**20
+STOPPED = 128 + signal.SIGINT
+
+NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR})
 
 # name → (module, one line of help); a name whose module does not exist is not offered.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -68,6 +72,19 @@ class Commands(click.Group):
     ) -> click.Command | None:
         module, _ = COMMANDS.get(cmd_name, ("", ""))
         return _load(module) if module and _source(module) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and a word that is nearly one of ours is told with its like."""
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as fault:
+            like = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            if not like:
+                raise
+            told = f"{fault.message} Did you mean '{like[0]}'?"
+            raise click.UsageError(told, ctx=ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -138,7 +155,10 @@ def data_option() -> click.Option:
     )
 
 
-@click.command(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+SHOWN = {"help_option_names": ["-h", "--help"], "show_default": True}
+
+
+@click.command(cls=Commands, context_settings=SHOWN)
 @click.version_option(package_name="onym", prog_name="onym")
 def group() -> None:
     """The open, self-hosted handle market."""
@@ -149,7 +169,10 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     given = sys.argv[1:] if arguments is None else arguments
     if data := _value_of("--data", given):
         os.environ["ONYM_DATA"] = str(Path(data).resolve())
-    sys.exit(_use_settings("--json" in given) or run(given))
+    try:
+        sys.exit(_use_settings("--json" in given) or run(given))
+    except KeyboardInterrupt:  # before or after what `run` guards
+        sys.exit(STOPPED)
 
 
 def _use_settings(as_json: bool) -> int:
@@ -181,15 +204,26 @@ def run(given: list[str]) -> int:
         fault.show()
         return fault.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped", err=True)
-        return 128 + signal.SIGINT
+        return _stopped()
     except BrokenPipeError:
         with contextlib.suppress(OSError):  # whoever read our output has gone: not our trouble
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as fault:
+        if _is_interrupt(fault):
+            return _stopped()
         code, detail = trouble(fault)
         return _say({"status": 500, "code": code, "detail": detail}, as_json)
+
+
+def _stopped() -> int:
+    click.echo("stopped", err=True)
+    return STOPPED
+
+
+def _is_interrupt(fault: Exception) -> bool:
+    """Ctrl-C as DuckDB tells it: it catches the signal itself."""
+    return type(fault).__name__ == "InterruptException" or str(fault) == "Query interrupted"
 
 
 def problem(refusal: Refusal) -> dict[str, Any]:
@@ -213,10 +247,12 @@ def trouble(fault: Exception) -> tuple[str, str]:
         return "disk_full", "no space is left on the disk; nothing was half done"
     if names & {"OperationalError", "InterfaceError", "PoolTimeout"}:
         full = "; no space is left on the disk of DATA" if _disk_is_full() else ""
-        return "database_unavailable", f"the database does not answer: {line}{full}"
+        todo = "" if full else "; start it, or correct DATABASE_URL"
+        return "database_unavailable", f"the database does not answer: {line}{full}{todo}"
     if isinstance(fault, OSError):
         where = f"{fault.filename}: " if fault.filename else ""
-        return "unreadable", f"{where}{fault.strerror or line}"
+        todo = "; name another place, or see who owns it" if fault.errno in NOT_OURS else ""
+        return "unreadable", f"{where}{fault.strerror or line}{todo}"
     if isinstance(fault, MemoryError):
         return "out_of_memory", "not enough memory"
     return "fault", f"{type(fault).__name__}: {line}{_recorded(fault)}"
@@ -255,7 +291,7 @@ def _say(body: dict[str, Any], as_json: bool) -> int:
 
 
 def _value_of(option: str, given: list[str]) -> str | None:
-    for here, following in zip(given, [*given[1:], ""], strict=True):
+    for here, following in zip(given, [*given, ""][1:], strict=True):
         if here == option:
             return following
         if here.startswith(option + "="):

@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
+import psycopg
 
 from onym.core.errors import Refusal
 from onym.site import command as commands
@@ -30,7 +31,12 @@ LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(context: click.Context, without: tuple[str, ...], as_json: bool) -> None:
-    """Look at settings, database, log, disk, jobs, mail, platform, payments and witnesses."""
+    """Look at settings, database, log, disk, jobs, mail, platform, payments and witnesses.
+
+    \b
+    Example:
+      onym doctor --without payments
+    """
     found = []
     for finding in examine(frozenset(without)):
         found.append(finding)
@@ -77,7 +83,13 @@ def _looked(
         yield from look()
     except Exception as fault:  # whatever is wrong with it must not hide the rest
         line = (str(fault).strip().splitlines() or [""])[0]
-        yield fail(area, f"{type(fault).__name__}: {line}", "see what it says")
+        yield fail(area, f"{type(fault).__name__}: {line}", _todo(area, fault))
+
+
+def _todo(area: str, fault: Exception) -> str:
+    if isinstance(fault, psycopg.OperationalError) or type(fault).__name__ == "OperationalError":
+        return "start the database, or correct DATABASE_URL"
+    return f"look at {area} by hand; if nothing is wrong there, it is a bug: send us this line"
 
 
 def _settings() -> Iterator[Finding]:

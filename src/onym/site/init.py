@@ -36,7 +36,12 @@ class AlreadySetUp(Refusal):
 def command(
     answers: Path | None, no_input: bool, force: bool, as_json: bool, **given: str | None
 ) -> None:
-    """Ask what a market needs, write its settings, make its keys, and examine the result."""
+    """Ask what a market needs, write its settings, make its keys, and examine the result.
+
+    \b
+    Example:
+      onym init --data /var/lib/onym
+    """
     data_dir = embedded.data_directory()
     file = settings_file.path(data_dir)
     if file.exists() and not force:

@@ -21,7 +21,12 @@ from onym.site import database
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(plan: bool, lock_timeout: float, as_json: bool) -> None:
-    """Apply the migrations that the database lacks, and name them."""
+    """Apply the migrations that the database lacks, and name them.
+
+    \b
+    Example:
+      onym migrate --plan
+    """
     with database.connected(migrations="ignore"):
         missing = database.missing_migrations() if plan else []
         applied = [] if plan else database.migrate(lock_seconds=lock_timeout)

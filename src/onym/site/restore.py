@@ -23,10 +23,10 @@ import click
 import psycopg
 
 from onym.core.errors import Refusal
-from onym.site import archive, backup, database, dump, embedded, restoring
+from onym.site import archive, database, dump, embedded, restoring
 from onym.site import command as commands
 from onym.store import migrations
-from onym.tlog import checkpoint, tiles
+from onym.tlog import checkpoint, integrator, tiles
 
 
 class NotEmpty(Refusal):
@@ -56,7 +56,12 @@ def command(
     abandon: bool,
     as_json: bool,
 ) -> None:
-    """Read FILE into an empty database and DATA; all of it or nothing."""
+    """Read FILE into an empty database and DATA; all of it or nothing.
+
+    \b
+    Example:
+      onym restore /backups/onym.tar --check
+    """
     data_dir = embedded.data_directory()
     if abandon:
         with database.reached() as url:
@@ -265,4 +270,4 @@ def _move(data_dir: Path, moves: list[tuple[Path, Path]]) -> None:
         place.parent.mkdir(parents=True, exist_ok=True)
         os.replace(path, place)
     for folder in {place.parent for _, place in moves}:
-        backup.sync(folder)
+        integrator.sync_folder(folder)

@@ -51,7 +51,12 @@ class AlreadyRunning(Refusal):
 )
 @click.option("--workers", type=click.IntRange(1, 64), default=2, help="Web processes.")
 def command(port: int, host: str, demo: bool, platform: str | None, workers: int) -> None:
-    """Run everything until Ctrl-C: database, web, streams (port + 1) and jobs."""
+    """Run everything until Ctrl-C: database, web, streams (port + 1) and jobs.
+
+    \b
+    Example:
+      onym up --demo --port 8000
+    """
     data_dir = embedded.data_directory()
     (data_dir / "run").mkdir(parents=True, exist_ok=True)
     restoring.expect_none(data_dir)

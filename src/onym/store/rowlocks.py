@@ -59,7 +59,7 @@ def namespace_shared(id_: str) -> Namespace:
         cursor.execute("select 1 from store_namespace where id = %s for share", [id_])
     row = Namespace.objects.filter(pk=id_).first()
     if row is None:
-        raise NotFound("no such namespace")
+        raise NotFound(f"there is no namespace {id_}")
     return row
 
 

@@ -100,7 +100,18 @@ def free(log_dir: Path) -> None:
     """Signing goes on."""
     (log_dir / HELD).unlink(missing_ok=True)
     if log_dir.exists():
-        _sync_folder(log_dir)
+        sync_folder(log_dir)
+
+
+def begin(log_dir: Path, signer: checkpoint.Signer, *, size: int, root: bytes) -> None:
+    """Let `signer` go on from the tree that stands here: of `size` leaves under `root`.
+
+    The caller answers for it that the tree is whole and that the key before signs no more.
+    """
+    with _alone(log_dir):
+        signed = checkpoint.sign(origin=signer.name, size=size, root=root, signers=[signer])
+        replace(log_dir, "key", str(signer.verifier).encode())
+        replace(log_dir, tiles.CHECKPOINT, signed.note)
 
 
 def cosign(log_dir: Path, log: checkpoint.Verifier, *, size: int, lines: str) -> bool:
@@ -215,7 +226,7 @@ class _Files:
     def settle(self) -> None:
         """Everything put is on disk under its name once this returns."""
         self._flush()
-        list(self._pool.map(_sync_folder, self._folders))
+        list(self._pool.map(sync_folder, self._folders))
 
     def _flush(self) -> None:
         # Write-back begins for all before one is waited for, and every flush comes before the
@@ -269,10 +280,11 @@ def replace(log_dir: Path, name: str, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.rename(aside, log_dir / name)
-    _sync_folder(log_dir)
+    sync_folder(log_dir)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """The names in `folder` are on disk when this returns."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(number)

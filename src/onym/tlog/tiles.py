@@ -27,9 +27,8 @@ Tile = tuple[int, int, bytes]
 
 _TILE_BYTES = WIDTH * merkle.HASH_BYTES
 _NUMBER = r"(?:x[0-9]{3}/)*[0-9]{3}(?:\.p/(?:[1-9][0-9]?|1[0-9][0-9]|2[0-4][0-9]|25[0-5]))?"
-_PUBLIC = re.compile(
-    rf"checkpoint|key|witnesses|tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/{_NUMBER}"
-)
+_FILE = rf"checkpoint|key|witnesses|succession|tile/(?:entries|[0-9]|[1-5][0-9]|6[0-3])/{_NUMBER}"
+_PUBLIC = re.compile(rf"(?:ended/[0-9a-f]{{8}}/)?(?:{_FILE})")
 
 
 class TileFault(Exception):

@@ -32,6 +32,7 @@ def log(request: HttpRequest) -> HttpResponse:
     )
     told = {
         "head": queries.published(),
+        "ended": queries.predecessor(),
         "types": types,
         "asked": asked,
         "entries": found[:SHOWN],

@@ -222,6 +222,7 @@ EVENTS = {
     "AreaStopSet": said("Area stopped or started"),
     "WholeAccountsSet": said("Sale of whole accounts switched"),
     "LogResumed": said("Log resumed after a restore"),
+    "LogSucceeded": said("Log begun in place of one that lost entries"),
     "Resting": said("Handles at rest"),
     "Restored": said("Handles given back"),
     "Retired": said("Handles retired"),
