@@ -8,14 +8,18 @@ from typing import Any
 
 import pytest
 import requests
+from django.db import transaction
 from django.test import Client
 from tests import make
 from tests import world as worlds
 from tests.faults import test_outside, ways
 from tests.faults.ways import Way
+from tests.flows import meeting
 
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.flows import ledger, payout
+from onym.ports.payments import Account
+from onym.store import rowlocks
 from onym.store.models import Entry, Member, Notice, Payout, PayoutAccount
 
 _numbers = itertools.count(1)
@@ -139,6 +143,18 @@ def test_a_payout_to_a_closed_account_is_refused_shown_and_paid_once_under_a_new
     assert world.out.taken(sale) == {"charge": 42_000, "transfer": -40_000}
     assert Entry.objects.filter(kind="paid_out").count() == 1
     world.check(sale)
+
+
+def test_what_the_provider_says_of_an_account_waits_for_no_sale(world: worlds.World) -> None:
+    way, sale = closed(world)
+    told = {"account": account(way).account, "told": Account(ready=True)}
+    with transaction.atomic():
+        rowlocks.sale(sale)
+        other = meeting.begin(lambda: payout.looked(member=way.seller.id, **told))
+        assert other.result(timeout=10) == "done"
+    assert state(sale) == "refused"
+    world.drain(hurry=True)
+    assert (state(sale), Payout.objects.get(sale_id=sale).attempt) == ("due", 1)
 
 
 def test_staff_may_say_that_the_cause_is_gone(world: worlds.World) -> None:

@@ -60,7 +60,8 @@ def look(*, member: str) -> None:
 def looked(*, member: str, account: str, told: Account | None) -> None:
     """What the provider says of the account; None: it knows it no more, so another is needed.
 
-    Once it may be paid, payouts that were refused are due again, each under a new key.
+    Once it may be paid, payouts that were refused are due again, each under a new key: ordered
+    here and done by `send_anew`, since a sale is not locked after an account.
     """
     with transaction.atomic():
         row = rowlocks.payout_account(member)
@@ -75,8 +76,7 @@ def looked(*, member: str, account: str, told: Account | None) -> None:
             row.ready_at = (row.ready_at or now) if told.ready else None
         row.save()
         if row.ready_at and not was_ready:
-            for payout_id in _refused(member):
-                _retry(rowlocks.payout(payout_id))
+            record.defer("payout.send_anew", lock=f"{member}:anew", member_id=member)
 
 
 def _refused(member: str) -> list[str]:
@@ -87,7 +87,7 @@ def _refused(member: str) -> list[str]:
 
 
 def send_anew(*, member: str) -> None:
-    """Another account is named: what was refused is due again, each under a new key."""
+    """The account is ready or another: what was refused is due again, each under a new key."""
     for payout_id in _refused(member):
         with transaction.atomic():
             row = rowlocks.payout(payout_id)

@@ -39,3 +39,9 @@ def look(*, member_id: str, attempt: int = 0) -> None:
         again("payout.look", lock=f"{member_id}:look", attempt=attempt, member_id=member_id)
         return
     payout.looked(member=member_id, account=order.account, told=told)
+
+
+@task("payout.send_anew")
+def send_anew(*, member_id: str) -> None:
+    """What had been refused, now that the account may be paid."""
+    payout.send_anew(member=member_id)
