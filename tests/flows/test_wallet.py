@@ -7,10 +7,11 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 from tests import make
 from tests import world as worlds
 from tests.faults import test_outside, ways
+from tests.flows import meeting
 from tests.flows.purses import GOOD, agreed, lies, put, rich, sold_to
 
 from onym.core.errors import (
@@ -24,7 +25,9 @@ from onym.core.errors import (
 )
 from onym.flows import deposit, reconcile, wallet
 from onym.flows import sale as sales
+from onym.ports.payments import Chargeback as Told
 from onym.queries import reconcile as compared
+from onym.store import rowlocks
 from onym.store.models import (
     Chargeback,
     Deposit,
@@ -167,6 +170,39 @@ def test_a_payment_and_a_payout_race_for_one_balance(world: worlds.World) -> Non
         assert said == ["done", "insufficient_funds"]
     world.check_books()
     world.audit()
+
+
+@pytest.mark.parametrize("act", ["pay", "pay_out"])
+def test_a_bank_that_takes_a_deposit_meanwhile_freezes_the_wallet(
+    world: worlds.World, act: str
+) -> None:
+    """What is left would suffice; whoever waited for the wallet asks after the bank then."""
+    buyer = rich(world, 500)
+    _, sale = sold_to(world, buyer)
+    acts = {
+        "pay": partial(wallet.pay, sale_id=sale, by=buyer.id),
+        "pay_out": partial(wallet.pay_out, member=buyer.id, amount=make.usd(400)),
+    }
+    made, told = Deposit.objects.get(), [Told("dp_1", "open", make.usd(50))]
+    with transaction.atomic():
+        rowlocks.wallet(namespace="demo", member=buyer.id)
+        other = meeting.begin(acts[act])
+        meeting.it_waits()
+        deposit.record_chargebacks(deposit_id=made.id, provider="stripe", told=told)
+    assert (other.result(timeout=20), lies(buyer)) == ("in_progress", (45_000, 0))
+
+
+def test_a_second_factor_that_is_changed_meanwhile_keeps_the_money_in_the_wallet(
+    world: worlds.World,
+) -> None:
+    member = rich(world, 500)
+    with transaction.atomic():
+        row = rowlocks.member(member.id)
+        other = meeting.begin(partial(wallet.pay_out, member=member.id, amount=make.usd(400)))
+        meeting.it_waits()
+        row.security_changed_at = world.now()
+        row.save(update_fields=["security_changed_at"])
+    assert (other.result(timeout=20), lies(member)) == ("handle_locked", (50_000, 0))
 
 
 # ---- proceeds

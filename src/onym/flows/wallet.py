@@ -88,8 +88,8 @@ def pay(*, sale_id: str, by: str) -> Payment:
 
 def _set_aside(member: Member, *, kind: str, subject: str, amount: Money, now: datetime) -> None:
     """Hold `amount` for `subject`: whoever comes second finds what is left."""
-    core.expect_thawed(is_frozen=is_frozen(member.id))
     there = rowlocks.wallet(namespace=member.namespace_id, member=member.id)
+    core.expect_thawed(is_frozen=is_frozen(member.id))
     core.expect_funds(amount, available=Money(there.get("available", 0), amount.currency))
     _, entry = hold.make(member, kind=kind, subject=subject, amount=amount, now=now)
     books.book(entry, namespace=member.namespace_id, at=now)
@@ -109,8 +109,9 @@ def pay_out(*, member: str, amount: Money) -> Payout:
     screening.expect_within(who, amount, what="payout")
     screening.expect_clear(who)
     with transaction.atomic():
+        owner = rowlocks.member(member)
         now = clock.now()
-        people.expect_settled_security(who.snapshot(), now=now)
+        people.expect_settled_security(owner.snapshot(), now=now)
         if not _has_account(member):
             raise NotLinked("set up a payout account first")
         rules = sale_flow.guidelines_of(who.namespace_id, now)

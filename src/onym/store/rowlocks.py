@@ -236,8 +236,13 @@ def screening_case(id_: str) -> ScreeningCase:
 
 
 def member(id_: str) -> Member:
-    """For whoever changes what a member is known by."""
-    return _one(Member, pk=id_)
+    """For whoever changes what a member is known by, or relies on it; many rows name one without
+    waiting for this lock.
+    """
+    row = Member.objects.select_for_update(no_key=True).filter(pk=id_).first()
+    if row is None:
+        raise NotFound("no such member")
+    return row
 
 
 def mail_code(id_: str) -> MailCode:
