@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
+from django.db import transaction
 from tests import make
 from tests import world as worlds
 from tests.faults import ways
+from tests.flows import meeting
 from tests.flows import test_payout as pages
 from tests.flows.test_chargeback import claim, end, intent, paid_out, row, settled, take, tell
 
 from onym.core.errors import AlreadyClosed, NotAllowed, SecondPersonNeeded
-from onym.flows import desk, recovery
+from onym.flows import desk, recovery, settlement
 from onym.store.models import Chargeback, Payout, Posting, Recovery, Sale
 
 
@@ -153,6 +156,30 @@ def test_what_was_given_up_is_not_taken_from_later_proceeds(world: worlds.World)
     world.pass_time(days=4)
     assert Payout.objects.get(sale_id=later).recovered_minor == 0
     assert world.out.taken(later)["transfer"] == -40_000
+    checked(world)
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_given_up_meanwhile_is_not_met_again_by_a_settlement(
+    world: worlds.World, *, many: bool
+) -> None:
+    way = ways.primary(world)
+    sale = way.agree()
+    way.pay(sale)
+    world.drain(hurry=True)
+    part_lost(world, sale, 10_000)
+    one, two = world.team
+    asked = recovery.propose_write_off(chargeback_id=Chargeback.objects.get().id, by=one.id)
+    Sale.objects.update(inspection_until=world.now())
+    settle = partial(settlement.inspected_all, sale_ids=[sale])
+    with transaction.atomic():
+        desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+        other = meeting.begin(settle if many else partial(way.accept, sale))
+        meeting.it_waits()
+    assert other.result(timeout=20) == "done"
+    assert (row(sale).state, claim(), lies("revenue:primary")) == ("settled", 0, 40_000)
+    found = Chargeback.objects.get()
+    assert (found.written_off_minor, found.recovered_minor) == (10_000, 0)
     checked(world)
 
 

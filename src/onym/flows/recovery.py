@@ -104,16 +104,25 @@ def _meet(
 def from_revenue(rows: Iterable[Sale], *, now: datetime) -> list[ledger.Entry]:
     """A part that a bank took back of a sale of the house is the house's own loss of revenue.
 
-    The caller has locked the sales, all of the house and settled, and books.
+    The caller has locked the sales, all of the house and about to be settled, and books; claims
+    come before book accounts, so this is asked before anything is booked.
     """
     named = [row.id for row in rows]
+    if not named:
+        return []
     claims = open_claims().filter(sale__in=named, amount_minor__lt=F("sale__gross_minor"))
     found = []
-    for row in claims.select_related("sale") if named else ():
+    for row in _locked(claims):
         owed = _owed(row)
         if part := min(owed.minor, owed.most):
             found.append(_meet(row, part, payout=None, out_of="revenue:primary", now=now))
     return found
+
+
+def _locked(claims: QuerySet[Chargeback]) -> list[Chargeback]:
+    """Those among them that nobody met or gave up while their locks were waited for."""
+    rows = rowlocks.chargebacks(claims.values_list("id", flat=True))
+    return [row for row in rows if row.open_minor]
 
 
 def propose_write_off(*, chargeback_id: str, by: str) -> Approval:

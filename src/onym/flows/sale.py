@@ -253,14 +253,13 @@ def entry_of(sale: Sale) -> ledger.Entry:
 
 def settle(sale: Sale, decided: core.Sale, *, now: datetime) -> None:
     rules = pinned(sale)
-    books.book(entry_of(sale), namespace=sale.namespace_id, at=now)
+    own = [sale] if is_of_the_house(sale) else []
+    entries = [entry_of(sale), *recovery.from_revenue(own, now=now)]
+    books.book_all(entries, namespace=sale.namespace_id, at=now)
     displaced.keep([sale], rules=rules, now=now)
-    if not is_of_the_house(sale):
+    if not own:
         delay = rules.withdrawal_delay(sale.money("price"))
         books.owe(sale, due_at=now if books.into_wallets([sale]) else now + delay)
-    else:
-        for entry in recovery.from_revenue([sale], now=now):
-            books.book(entry, namespace=sale.namespace_id, at=now)
     row = sale.handle
     row.locked_by = handle.unlock(row.snapshot(), sale=sale.id).locked_by
     row.cool_off_until = now + rules.periods["cool_off_days"]

@@ -52,10 +52,10 @@ def _settle(rows: list[Sale], *, place: str, now: datetime) -> None:
         if row.versions["guidelines"] not in rules:
             rules[row.versions["guidelines"]] = sale_flow.pinned(row)
         row.state = core.inspect(row.snapshot(), now=now).state
-    books.book_all([sale_flow.entry_of(row) for row in rows], namespace=place, at=now)
     owed = [row for row in rows if not sale_flow.is_of_the_house(row) and row.proceeds_minor]
     own = [row for row in rows if sale_flow.is_of_the_house(row)]
-    books.book_all(recovery.from_revenue(own, now=now), namespace=place, at=now)
+    entries = [sale_flow.entry_of(row) for row in rows]
+    books.book_all([*entries, *recovery.from_revenue(own, now=now)], namespace=place, at=now)
     at_once = books.into_wallets(owed)
     due = [_payout(row, rules[row.versions["guidelines"]], now) for row in owed]
     bulk.insert(
