@@ -23,12 +23,13 @@ from onym.core.errors import (
     NotLinked,
     Refusal,
 )
-from onym.flows import deposit, reconcile, wallet
+from onym.flows import deposit, ledger, reconcile, wallet
 from onym.flows import sale as sales
 from onym.ports.payments import Chargeback as Told
 from onym.queries import reconcile as compared
 from onym.store import rowlocks
 from onym.store.models import (
+    BookAccount,
     Chargeback,
     Deposit,
     Hold,
@@ -206,6 +207,67 @@ def test_a_second_factor_that_is_changed_meanwhile_keeps_the_money_in_the_wallet
 
 
 # ---- proceeds
+
+
+def two_due(world: worlds.World) -> list[Payout]:
+    """Proceeds of two sellers; the first one's account in the books is the older one."""
+    for _ in range(2):
+        way = ways.trade(world, price=400)
+        sale = way.agree()
+        way.pay(sale)
+        world.drain(hurry=True)
+        way.accept(sale)
+        world.drain(hurry=True)
+    Payout.objects.update(due_at=world.now())
+    rows = Payout.objects.filter(state="due").select_related("sale")
+    return sorted(rows, key=lambda row: payable(row).get().id)
+
+
+def payable(payout: Payout) -> Any:
+    return BookAccount.objects.filter(code=f"member:{payout.member_id}:payable")
+
+
+def test_many_who_chose_the_wallet_are_credited_in_the_order_of_their_accounts(
+    world: worlds.World,
+) -> None:
+    first, second = two_due(world)
+    for payout in (first, second):
+        wallet.choose(member=payout.member_id, takes_proceeds=True)
+    with transaction.atomic():
+        rowlocks.books(payable(first).values_list("id", flat=True))
+        ids = [second.id, first.id]
+        other = meeting.begin(lambda: ledger.pay_out_all(payout_ids=ids))
+        meeting.it_waits()
+        assert meeting.is_free(payable(second))
+    assert other.result(timeout=20) == "done"
+    assert set(Payout.objects.values_list("state", flat=True)) == {"kept"}
+    world.check_books()
+    world.audit()
+
+
+def test_claims_on_many_sellers_are_locked_in_one_order_before_the_books(
+    world: worlds.World,
+) -> None:
+    first, second = two_due(world)
+    for number, payout in enumerate((first, second)):
+        made = put(world, payout.member, 50)
+        told = [Told(f"dp_{number}", "lost", make.usd(50))]
+        wallet.pay_out(member=payout.member_id, amount=make.usd(50))
+        Payout.objects.filter(sale=None).update(due_at=world.now())
+        ledger.pay_out(payout_id=Payout.objects.get(sale=None, state="due").id)
+        world.drain(hurry=True)
+        deposit.record_chargebacks(deposit_id=made.id, provider="stripe", told=told)
+    older, newer = Chargeback.objects.order_by("id")
+    with transaction.atomic():
+        rowlocks.chargeback(older.id)
+        ids = [second.id, first.id]
+        other = meeting.begin(lambda: ledger.pay_out_all(payout_ids=ids))
+        meeting.it_waits()
+        assert meeting.is_free(Chargeback.objects.filter(pk=newer.pk))
+        assert meeting.is_free(BookAccount.objects.filter(code__endswith=":payable"))
+    assert other.result(timeout=20) == "done"
+    assert [row.recovered_minor for row in Chargeback.objects.all()] == [5_000, 5_000]
+    world.check_books()
 
 
 def test_proceeds_go_to_the_wallet_of_a_seller_who_chose_it_at_once(world: worlds.World) -> None:

@@ -102,6 +102,12 @@ def book_all(entries: Sequence[core.Entry], *, namespace: str, at: datetime) -> 
     )
 
 
+def _book_everywhere(found: Sequence[tuple[str, core.Entry]], *, at: datetime) -> None:
+    """`book_all` in each namespace, in the order of their names."""
+    for place in sorted({place for place, _ in found}):
+        book_all([entry for where, entry in found if where == place], namespace=place, at=at)
+
+
 def _accounts(namespace: str, names: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
     """The keys of the accounts of these (code, currency); those that are not there are made."""
     codes = {code for code, _ in names}
@@ -171,8 +177,8 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         due = [row for row in rows if _is_due(row, now)]
         held_up = _stopped(due)
         due = [row for row in due if row.place not in held_up]
-        _recover(due, now=now)
-        due = outgoing.take(_kept(due, now=now), now=now)
+        _book_everywhere([*recovery.take(due, now=now), *_keep(due, now=now)], at=now)
+        due = outgoing.take([row for row in due if row.state not in FINAL], now=now)
         ready = _with_account(due)
         for payout in due:
             if payout.member_id not in ready:
@@ -217,15 +223,6 @@ def _held(payout_ids: Sequence[str]) -> set[str]:
     return held
 
 
-def _recover(payouts: Sequence[Payout], *, now: datetime) -> None:
-    """What banks took of a member's is met by what would leave for them now."""
-    owing = recovery.debtors({payout.member_id for payout in payouts if payout.sale_id})
-    for payout in payouts:
-        if payout.member_id in owing:
-            for entry in recovery.take(payout, now=now):
-                book(entry, namespace=payout.place, at=now)
-
-
 def into_wallets(sales: Iterable[Sale]) -> set[str]:
     """The sellers among theirs who want proceeds in their wallets, while there are any."""
     return _chose_wallet({sale.seller_id for sale in sales})
@@ -238,16 +235,17 @@ def _chose_wallet(members: set[str]) -> set[str]:
     return set(rows.values_list("member_id", flat=True))
 
 
-def _kept(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
-    """Proceeds go to the wallets of those who chose it; answers the others."""
+def _keep(payouts: Sequence[Payout], *, now: datetime) -> list[tuple[str, core.Entry]]:
+    """Proceeds go to the wallets of those who chose it; answers what to book, and where."""
     into = _chose_wallet({row.member_id for row in payouts if row.sale_id})
+    found = []
     for payout in payouts:
         if payout.sale_id and payout.member_id in into and payout.state == PayoutState.DUE:
             payout.state, payout.reason, payout.answered_at = PayoutState.KEPT, "", now
             payout.save(update_fields=["state", "reason", "answered_at"])
             entry = core.kept(payout=payout.id, amount=payout.amount, member=payout.member_id)
-            book(entry, namespace=payout.place, at=now)
-    return [row for row in payouts if row.state not in FINAL]
+            found.append((payout.place, entry))
+    return found
 
 
 def _with_account(payouts: Sequence[Payout]) -> set[str]:
@@ -326,12 +324,10 @@ def record_payouts(*, paid: Mapping[str, str], provider: str) -> None:
                 """,
                 [PayoutState.DONE, now, [r.id for r in open_], [paid[r.id] for r in open_]],
             )
-        for place in {row.place for row in open_}:
+        left = [_paid_out(r, provider=provider, provider_id=paid[r.id], now=now) for r in open_]
+        _book_everywhere(list(zip([row.place for row in open_], left, strict=True)), at=now)
+        for place in sorted({row.place for row in open_}):
             here = [row for row in open_ if row.place == place]
-            entries = [
-                _paid_out(row, provider=provider, provider_id=paid[row.id], now=now) for row in here
-            ]
-            book_all(entries, namespace=place, at=now)
             _tell_paid(here, namespace=place, now=now)
 
 

@@ -43,12 +43,24 @@ def debtors(members: Iterable[str]) -> set[str]:
     return {member for pair in pairs for member in pair if member}
 
 
-def take(payout: Payout, *, now: datetime) -> list[ledger.Entry]:
-    """Meet claims out of proceeds that were never asked for; the caller has locked them, and books.
+def take(payouts: Iterable[Payout], *, now: datetime) -> list[tuple[str, ledger.Entry]]:
+    """Meet claims out of proceeds that were never asked for; answers what to book, and where.
 
-    A payout of which nothing is left is withheld.
+    The caller has locked the payouts; all claims are locked here, before anything is booked. A
+    payout of which nothing is left is withheld.
     """
-    claims = rowlocks.chargebacks(_claims_on(payout))
+    due = [row for row in payouts if row.sale_id and row.state == PayoutState.DUE]
+    owed = {member: _owed_by(member) for member in debtors(row.member_id for row in due)}
+    claims = {member: set(rows.values_list("id", flat=True)) for member, rows in owed.items()}
+    locked = rowlocks.chargebacks(set[str]().union(*claims.values()))
+    found = []
+    for payout in due:
+        mine = [row for row in locked if row.id in claims.get(payout.member_id, ())]
+        found += [(payout.place, entry) for entry in _take(payout, mine, now=now)]
+    return found
+
+
+def _take(payout: Payout, claims: list[Chargeback], *, now: datetime) -> list[ledger.Entry]:
     if not claims:
         return []
     parts = core.shares([_owed(row) for row in claims], out_of=payout.amount.minor)
@@ -62,12 +74,6 @@ def take(payout: Payout, *, now: datetime) -> list[ledger.Entry]:
         payout.state, payout.reason, payout.answered_at = PayoutState.WITHHELD, RECOVERED, now
     payout.save(update_fields=["recovered_minor", "state", "reason", "answered_at"])
     return found
-
-
-def _claims_on(payout: Payout) -> list[str]:
-    if not payout.sale_id or payout.state != PayoutState.DUE:
-        return []
-    return list(_owed_by(payout.member_id).values_list("id", flat=True))
 
 
 def _owed_by(member: str) -> QuerySet[Chargeback]:
