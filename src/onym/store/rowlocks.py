@@ -1,13 +1,19 @@
 """Every row lock of the product, in one fixed order, each taken once per flow before it reads.
 
 The order: request → approval → bank → namespace → part of a plan → handle → what hangs on the
-handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → deposit, payout,
-chargeback, hold → book accounts by id. The handle's row is the lock of all that may happen to a
-handle, so two ways of selling it meet here and one of them wins. A series of invoices comes last.
-The demo's clock, a member (or with a deposit of theirs after it), a mail code, a second factor, a
-notice, a sweep, the cursor of the watches, a webhook with a delivery, an event of the provider, a
-payout account and a case of screening are each locked alone. What is written to a platform that
-keeps no fences waits for `platform_turn`, a lock of the connection that no transaction holds.
+handle (listing, offer, campaign, invitation, sale, transfer, reclaim) → member → deposit, payout,
+chargeback, hold → book accounts. The handle's row is the lock of all that may happen to a handle,
+so two ways of selling it meet here and one of them wins. Many rows of a kind are locked by id;
+where they are of several namespaces, claims and book accounts go one namespace after another, in
+the order of the names. A series of invoices comes last.
+
+One way leaves this order: an import of a statement holds `bank` alone and takes what its lines
+name, beyond the sales that arrivals pay for, line by line.
+
+The demo's clock, a second factor, a notice, a sweep, a webhook with a delivery, an event of the
+provider, a payout account and a case of screening are each locked alone; a mail code may have its
+member after it, and a member the cursor of the watches. What is written to a platform that keeps
+no fences waits for `platform_turn`, a lock of the connection that no transaction holds.
 """
 
 from __future__ import annotations
