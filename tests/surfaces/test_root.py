@@ -66,7 +66,9 @@ def test_the_press_address_answers_people_and_nobody_else(
 def test_whoever_is_named_as_the_sender_of_many_letters_gets_three_answers_a_day(
     place: Any,
 ) -> None:
-    said = [post(LETTER | {"message_id": f"<{at}@paper.example>"}).json()["state"] for at in range(5)]
+    said = [
+        post(LETTER | {"message_id": f"<{at}@paper.example>"}).json()["state"] for at in range(5)
+    ]
     assert said == ["replied"] * 3 + ["ignored"] * 2
     assert Notice.objects.filter(kind="press_reply").count() == 3
     assert post(LETTER | {"from": "eve@other.example"}).json() == {"state": "replied"}
