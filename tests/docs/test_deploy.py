@@ -39,7 +39,7 @@ def test_systemd_understands_every_unit(tmp_path: Path) -> None:
     assert (said.returncode, about_ours) == (0, []), said.stderr
 
 
-@pytest.mark.parametrize("unit", LONG, ids=lambda unit: unit.name)
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
 def test_a_service_is_locked_in(unit: Path) -> None:
     """systemd's own measure, asked without installing anything: 0 is locked in, 10 is open."""
     command = ["systemd-analyze", "security", "--offline=true", "--threshold=25", str(unit)]
@@ -48,6 +48,11 @@ def test_a_service_is_locked_in(unit: Path) -> None:
     assert setting(unit, "NoNewPrivileges") == ["yes"]
     assert setting(unit, "ProtectSystem") == ["strict"]
     assert setting(unit, "CapabilityBoundingSet") == [""]
+    assert setting(unit, "UMask") == ["0077"]
+
+
+@pytest.mark.parametrize("unit", LONG, ids=lambda unit: unit.name)
+def test_a_service_that_ends_is_started_again(unit: Path) -> None:
     assert setting(unit, "Restart") == ["always"]
 
 

@@ -75,3 +75,9 @@ def test_pictures_of_pages_are_small() -> None:
     pictures = [path for path in tracked() if path.parent.name == "screens"]
     assert pictures
     assert sum(path.stat().st_size for path in pictures) < 13_000_000
+
+
+def test_the_readme_leads_to_every_guide_and_concept() -> None:
+    read = (ROOT / "README.md").read_text()
+    pages = [page for page in PAGES if page.parent.name in {"guides", "concepts"}]
+    expect_none([short(page) for page in pages if f"({short(page)})" not in read])

@@ -12,7 +12,7 @@ from onym.core import handle as handles
 from onym.core import listing as core
 from onym.core import sale as sales
 from onym.core.area import Area
-from onym.core.errors import NotLinked, StaffMayNot
+from onym.core.errors import NotFound, NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.core.term import Term
@@ -183,11 +183,13 @@ def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
     """Take a listing at its price: the first who does has the sale, the next is told so.
 
     `consents`: the buyer knows what passes over with a whole account, which is written down.
-    Refuses `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`, `not_linked`,
-    `name_needed`, `screening_held`, `screening_stale`.
+    Refuses `not_found`, `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`,
+    `not_linked`, `name_needed`, `screening_held`, `screening_stale`.
     """
-    rows = Listing.objects.filter(pk=listing_id)
-    found, sells = rows.values_list("namespace_id", "seller_id").first() or ("", None)
+    asked = Listing.objects.filter(pk=listing_id).values_list("namespace_id", "seller_id").first()
+    if asked is None:
+        raise NotFound("no such listing")
+    found, sells = asked
     screening.expect_all_clear(found, [buyer, sells], by=buyer)
     with transaction.atomic():
         place = rowlocks.namespace_shared(found)

@@ -5,7 +5,7 @@ Early or repeated calls do nothing. docs/concepts/reclaim.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from onym.store import clock, rowlocks
 from onym.store import reclaim as store
 from onym.store.models import Handle, Plan, PlanPart, Reclaim
 from onym.sweep import outcome
-from onym.sweep import stock as stocks
 
 
 def rest(*, part_id: int) -> None:
@@ -85,7 +84,8 @@ def members(part: PlanPart) -> list[core.Finding]:
     plan, made = part.plan, part.plan.snapshot()
     older = next((p for p in store.plans_of(plan.namespace_id) if p.as_of < plan.as_of), None)
     known = names.directory(plan.namespace_id)
-    taken = [f for f in findings(plan, part.low, part.high) if f.verdict in core.TAKEN]
+    found = standing.findings(Path(plan.path), part.low, part.high)
+    taken = [finding for finding in found if finding.verdict in core.TAKEN]
     rows = _rows(plan, [finding.handle for finding in taken])
 
     def is_member(finding: core.Finding) -> bool:
@@ -101,13 +101,6 @@ def members(part: PlanPart) -> list[core.Finding]:
         return older is None or not _goes_on(finding, older, ended_at=ended)
 
     return [finding for finding in taken if is_member(finding)]
-
-
-def findings(plan: Plan, low: int = 0, high: int = plans.BUCKETS) -> Iterator[core.Finding]:
-    """What a plan's sweep found in some buckets."""
-    opened = stocks.cached(Path(plan.path))
-    for row in opened.slice(low, high):
-        yield standing.finding_of(row, bucket=opened.bucket(row["canonical"]))
 
 
 def _rows(plan: Plan, handles: Sequence[str]) -> dict[str, Handle]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -83,15 +83,10 @@ def _most_followers(namespace: str, stock: Path) -> int | None:
     known = names.directory(namespace)
     if known is None:
         return None
-    rows = (known.by_handle(f.handle) for f in _findings(stock) if f.verdict in decisions.TAKEN)
+    taken = (f for f in standing.findings(stock) if f.verdict in decisions.TAKEN)
+    rows = (known.by_handle(finding.handle) for finding in taken)
     counts = [row["followers"] for row in rows if row and row["followers"] is not None]
     return max(counts, default=None)
-
-
-def _findings(stock: Path, low: int = 0, high: int = core.BUCKETS) -> Iterator[decisions.Finding]:
-    opened = stocks.cached(stock)
-    for row in opened.slice(low, high):
-        yield standing.finding_of(row, bucket=opened.bucket(row["canonical"]))
 
 
 def facts_of(approval: Approval) -> Mapping[str, Any]:
@@ -183,7 +178,7 @@ def _cut(
     silent = [None] * len(plan.periods["notice_days"])
     parts = []
     for piece in cuts:
-        findings = _findings(stock.path, piece.low, piece.high)
+        findings = standing.findings(stock.path, piece.low, piece.high)
         resting, retiring = decisions.resting_classes(findings)
         parts.append(
             PlanPart(

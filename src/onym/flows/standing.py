@@ -41,6 +41,13 @@ def finding_in(plan: Plan, canonical: str) -> core.Finding | None:
     return finding_of(row, bucket=stock.bucket(canonical)) if row else None
 
 
+def findings(path: Path, low: int = 0, high: int = plans.BUCKETS) -> Iterator[core.Finding]:
+    """What a sweep found in some buckets, in the stock's order."""
+    stock = stocks.cached(path)
+    for row in stock.slice(low, high):
+        yield finding_of(row, bucket=stock.bucket(row["canonical"]))
+
+
 def finding_of(row: Mapping[str, Any], *, bucket: int) -> core.Finding:
     """A stock's finding as a core value."""
     return core.Finding(

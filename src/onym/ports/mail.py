@@ -168,21 +168,6 @@ def _words(code: int, words: bytes | str) -> str:
     return f"{code} {' '.join(re.sub(r'<?[^ <>]+@[^ <>]+>?', '…', text).split())}"[:200]
 
 
-def unsubscribe_headers(url: str) -> dict[str, str]:
-    """One-click unsubscribe of RFC 8058: a POST to `url` with nothing else unsubscribes.
-
-    The RFC asks for HTTPS; plain HTTP is taken on loopback only. Refuses `malformed`.
-    """
-    _check_line(url)
-    loopback = url.startswith(("http://127.0.0.1:", "http://localhost:"))
-    if not (url.startswith("https://") or loopback) or re.search(r"[\s<>,]", url):
-        raise Malformed("not an address for one-click unsubscribe")
-    return {
-        "List-Unsubscribe": f"<{url}>",
-        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class InboundMail:
     """A letter to one of our own addresses. `auto_submitted` is RFC 3834's word, or empty."""
