@@ -87,6 +87,12 @@ class Outside:
         found = requests.get(f"{self.mailbox.base}/messages", params={"to": to}, timeout=10)
         return list(found.json())
 
+    def copies(self, to: str) -> list[int]:
+        """How often each letter to this address came in, repeated Message-IDs counted."""
+        asked = {"to": to}
+        found = requests.get(f"{self.mailbox.base}/demo/copies", params=asked, timeout=10)
+        return [told["copies"] for told in found.json()]
+
     def books(self) -> dict[str, Any]:
         """The provider's own double entry; it must balance whatever we did."""
         told: dict[str, Any] = self.provider.get("/demo/books").json()

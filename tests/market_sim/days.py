@@ -172,9 +172,6 @@ class Days:
                 self.lines.append(what())
         except Refusal as refusal:
             self.lines.append(f"refused {refusal.code}")
-        except notice.Undelivered:
-            self.lines.append("undelivered")
-            return False
         except Crash:
             self.crashes += 1
             self.lines.append("crash")

@@ -63,6 +63,17 @@ def test_the_press_address_answers_people_and_nobody_else(
     assert Notice.objects.filter(kind="press_reply").count() == replies
 
 
+def test_whoever_is_named_as_the_sender_of_many_letters_gets_three_answers_a_day(
+    place: Any,
+) -> None:
+    said = [
+        post(LETTER | {"message_id": f"<{at}@paper.example>"}).json()["state"] for at in range(5)
+    ]
+    assert said == ["replied"] * 3 + ["ignored"] * 2
+    assert Notice.objects.filter(kind="press_reply").count() == 3
+    assert post(LETTER | {"from": "eve@other.example"}).json() == {"state": "replied"}
+
+
 def test_a_letter_without_our_signature_is_refused(place: Any) -> None:
     assert post(LETTER, key="another").status_code == 401
     bare = Client().post("/mail/inbound", "{}", content_type="application/json")

@@ -15,6 +15,7 @@ from tests.surfaces import signing
 
 from onym.flows import factors, listing, offer, people
 from onym.flows import form as forms
+from onym.jobs import notice
 from onym.store.models import Approval, Listing, Member, Offer, Sale
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -186,6 +187,16 @@ def test_a_password_that_is_too_simple_is_refused_and_a_new_one_ends_other_sessi
     assert not signing.is_signed_in(other)
     assert signing.by_password(password="quite-another-word")[1] == "/en/me"
     assert signing.by_password()[1] == ""
+
+
+def test_a_new_password_is_told_by_mail_and_stops_no_sale(member: Any, browser: Client) -> None:
+    browser.post("/en/security", {"do": "password", "password": "quite-another-word"})
+    (letter,) = signing.letters("security_changed")
+    assert letter.address == signing.MAIL
+    _, text, _ = notice.render(letter.kind, language="en", facts=letter.facts)
+    assert "The password was changed." in text
+    assert "sold" not in text
+    assert Member.objects.get(pk=member.id).security_changed_at is None
 
 
 # Sessions

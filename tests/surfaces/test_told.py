@@ -9,12 +9,16 @@ import pytest
 import requests
 from tests import make
 from tests import world as worlds
+from tests.faults import ways
 
 from onym import ports
 from onym.flows import offer, payments, people, record
 from onym.flows import sale as sales
+from onym.jobs import notice
+from onym.queries import notice as letters
 from onym.store import secrets
-from onym.store.models import MailAddress, Notice
+from onym.store.models import MailAddress, Notice, Sale
+from onym.web.templatetags.market import moment
 
 
 @pytest.fixture
@@ -51,6 +55,23 @@ def test_a_member_without_an_address_is_told_through_the_platform_of_every_step(
     assert Notice.objects.filter(account_id=account, kind="paid_out").exists() or (
         Notice.objects.filter(account_id=account, kind="payout_account_needed").exists()
     )
+
+
+def test_the_letters_of_a_sale_name_its_own_ends(world: worlds.World) -> None:
+    way = ways.trade(world, price=400)
+    sale = Sale.objects.get(pk=way.agree())
+    way.pay(sale.id)
+    world.drain()
+    world.pass_time(days=2)
+    sale.refresh_from_db()
+    ends = {"sale_agreed": sale.funding_until, "sale_delivered": sale.inspection_until}
+    for kind, until in ends.items():
+        rows = Notice.objects.filter(kind=kind)
+        assert rows
+        for row in rows:
+            facts = letters.complete(row.facts, language="en", namespace="demo")
+            _, text, _ = notice.render(kind, language="en", facts=facts)
+            assert f"until {moment(until)}" in text, (kind, text)
 
 
 def world_handle(world: worlds.World, account: str) -> str:

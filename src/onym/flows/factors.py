@@ -252,7 +252,7 @@ def new_recovery_codes(*, member: str) -> list[str]:
         mine.filter(type=Type.RECOVERY_CODES).delete()
         with _of(user):
             codes = _first_codes(user)
-        _tell(row, "recovery_codes_made", now=clock.now())
+        tell(row, "recovery_codes_made", now=clock.now())
         return codes
 
 
@@ -266,10 +266,11 @@ def _first_codes(user: User) -> list[str]:
 def _changed(row: Member, what: str) -> None:
     row.security_changed_at = clock.now()
     row.save(update_fields=["security_changed_at"])
-    _tell(row, what, now=row.security_changed_at)
+    tell(row, what, now=row.security_changed_at)
 
 
-def _tell(row: Member, what: str, *, now: datetime) -> None:
+def tell(row: Member, what: str, *, now: datetime) -> None:
+    """Write to every address of the member how signing in was changed: a case of the letter."""
     record.notify(
         namespace=row.namespace_id,
         kind="security_changed",

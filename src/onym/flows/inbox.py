@@ -12,7 +12,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
-from onym.flows import checkout, deposit, record
+from onym.core.errors import RateLimited
+from onym.flows import checkout, deposit, limits, record
 from onym.ports.mail import InboundMail
 from onym.ports.payments import Webhook
 from onym.store import clock, rowlocks, secrets
@@ -149,24 +150,28 @@ def _ask_account(member: str) -> str:
 def receive(*, namespace: str, letter: InboundMail) -> str:
     """Answer a letter once: `replied` on the press address, `threaded` on an invitation, `kept`.
 
-    What answers automatically is never answered (RFC 3834), nor is anybody twice for one letter.
+    What answers automatically is never answered (RFC 3834), nor is anybody twice for one letter or
+    more than three times a day: a sender is easily forged.
     """
     sender = parseaddr(letter.sender)[1]
     if letter.auto_submitted not in ("", "no") or not sender:
         return "ignored"
+    if parseaddr(letter.to)[1].casefold() != settings.PRESS_ADDRESS.casefold():
+        return "threaded" if _invited(sender) else "kept"
+    try:
+        limits.spend("press_reply", who=sender)
+    except RateLimited:
+        return "ignored"
     with transaction.atomic():
-        now = clock.now()
-        if parseaddr(letter.to)[1].casefold() != settings.PRESS_ADDRESS.casefold():
-            return "threaded" if _invited(sender) else "kept"
         record.notify(
             namespace=namespace,
             kind="press_reply",
             about=secrets.index(letter.message_id or letter.subject, purpose="letter")[:60],
             address=sender,
-            now=now,
+            now=clock.now(),
             facts={"in_reply_to": letter.message_id},
         )
-        return "replied"
+    return "replied"
 
 
 def _invited(sender: str) -> bool:

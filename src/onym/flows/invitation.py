@@ -224,9 +224,11 @@ def send(*, campaign_id: str, by: str) -> Campaign:
 
 
 def sending(*, invitation_id: str) -> bool:
-    """One mail is about to leave: suppression is checked here, the leaf stands before it.
+    """One mail is about to leave: suppression is checked here at every attempt, the leaf stands
+    before the first.
 
-    False when it must not leave (already sent, suppressed, handle gone, outreach stopped).
+    False when it must not leave (taken already, suppressed, handle gone, outreach stopped). What
+    is suppressed after an attempt of unknown fate stands: its link may have arrived.
     """
     with transaction.atomic():
         invitation = rowlocks.invitation(invitation_id)
@@ -234,10 +236,10 @@ def sending(*, invitation_id: str) -> bool:
         campaign = invitation.campaign
         if area.is_stopped(Area.OUTREACH, namespace=campaign.namespace_id):
             return False
+        suppressed = _is_suppressed(campaign.namespace_id, invitation.recipient_index)
         if invitation.state != core.State.COMMITTED:
-            until = invitation.expires_at
-            return invitation.state == core.State.SENT and until is not None and now < until
-        if _is_suppressed(campaign.namespace_id, invitation.recipient_index):
+            return not suppressed and _waits(invitation, now=now)
+        if suppressed:
             _write(invitation, core.close(invitation.snapshot()), why="suppressed", now=now)
             return False
         until = now + timedelta(days=campaign.expires_in_days)
@@ -245,6 +247,23 @@ def sending(*, invitation_id: str) -> bool:
         _write(invitation, core.send(invitation.snapshot(), expires_at=until), why="", now=now)
         record.log(_sent(invitation), namespace=campaign.namespace_id, at=now)
         return True
+
+
+def _waits(invitation: Invitation, *, now: datetime) -> bool:
+    """An earlier attempt got no answer, and the offer still stands."""
+    until = invitation.expires_at
+    if invitation.state != core.State.SENT or invitation.mailed_at is not None:
+        return False
+    return until is not None and now < until
+
+
+def mailed(*, invitation_id: str) -> None:
+    """A server took the mail, or refused it for good: it does not leave again."""
+    with transaction.atomic():
+        invitation = rowlocks.invitation(invitation_id)
+        if invitation.mailed_at is None:
+            invitation.mailed_at = clock.now()
+            invitation.save(update_fields=["mailed_at"])
 
 
 def sent(*, campaign_id: str) -> None:

@@ -27,6 +27,7 @@ LIMITS = {
     "openid": Limit(60, 300),  # by address
     "link": Limit(30, 3_600),  # by member: each asks the platform
     "name": Limit(10, 86_400),  # by member: each may be a case for a person to look at
+    "press_reply": Limit(3, 86_400),  # by sender, whom anybody can forge: nobody is flooded
     "webhook": Limit(30, 3_600),  # by member: each makes us call a stranger
 }
 

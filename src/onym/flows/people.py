@@ -49,10 +49,6 @@ def join(
     """
     with transaction.atomic():
         now = since or clock.now()
-        index = secrets.index(mail, purpose="mail")
-        taken = MailAddress.objects.filter(namespace_id=namespace, address_index=index)
-        if taken.filter(replaced_at=None).exists():
-            raise NotAllowed("the address belongs to a member already")
         id_ = ids.new("mbr")
         user = User.objects.create_user(username=id_, password=password) if password else None
         member = Member.objects.create(
@@ -64,15 +60,23 @@ def join(
             is_house=is_house,
             created_at=now,
         )
-        MailAddress.objects.create(
-            namespace_id=namespace,
-            member=member,
-            address_sealed=secrets.seal(mail, place=f"mailaddress.address/{id_}"),
-            address_index=index,
-            verified_at=now,
-        )
+        _address(member, mail, now=now)
         screening.look(member)
         return member
+
+
+def _address(member: Member, mail: str, *, now: datetime) -> None:
+    try:
+        with transaction.atomic():
+            MailAddress.objects.create(
+                namespace_id=member.namespace_id,
+                member=member,
+                address_sealed=secrets.seal(mail, place=MailAddress.place(member.id)),
+                address_index=secrets.index(mail, purpose="mail"),
+                verified_at=now,
+            )
+    except IntegrityError as error:  # somebody has it, or was faster
+        raise NotAllowed("the address belongs to a member already") from error
 
 
 def arrive(*, namespace: str, account_id: str, language: str) -> Member:

@@ -16,7 +16,7 @@ from onym.core import bank, fees, guidelines, handle, ledger, people, tax, walle
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, NotFound, OwnHandle
-from onym.core.events import Event, amount, published
+from onym.core.events import Event, amount, instant, published
 from onym.core.money import Money
 from onym.core.term import Term
 from onym.flows import appraisal, area, names, outgoing, record, recovery, screening
@@ -101,7 +101,7 @@ def agree(
         funding_until=now + rules.periods["payment_hours"],
     )
     record.log(_agreed(sale), namespace=place.id, at=now)
-    tell(sale, "sale_agreed", now=now)
+    tell(sale, "sale_agreed", now=now, until_at=instant(sale.funding_until))
     return sale
 
 
@@ -425,7 +425,7 @@ def tell_account(sale: Sale, kind: str, *, now: datetime) -> None:
         )
 
 
-def tell(sale: Sale, kind: str, *, now: datetime) -> None:
+def tell(sale: Sale, kind: str, *, now: datetime, **facts: str) -> None:
     for member in (sale.buyer, sale.seller):
         if not member.is_house:
             record.notify(
@@ -434,5 +434,5 @@ def tell(sale: Sale, kind: str, *, now: datetime) -> None:
                 about=sale.id,
                 member=member.id,
                 now=now,
-                facts={"sale": sale.id, "handle": sale.handle.display, "term": sale.term},
+                facts=facts | {"sale": sale.id, "handle": sale.handle.display, "term": sale.term},
             )

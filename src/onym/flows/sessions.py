@@ -8,9 +8,13 @@ from django.contrib import auth
 from django.contrib.auth.models import User
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.db import transaction
 from django.http import HttpRequest
 
 from onym.core.errors import Malformed, NotFound
+from onym.flows import factors
+from onym.store import clock
+from onym.store.models import Member
 
 
 def end(request: HttpRequest, *, user: User, session_id: int) -> None:
@@ -37,13 +41,19 @@ def sign_out(request: HttpRequest) -> None:
 
 
 def change_password(request: HttpRequest, *, user: User, password: str) -> None:
-    """A new password; all other sessions end. Refuses `malformed` with what is wrong with it."""
+    """A new password, of which the member is told; all other sessions end.
+
+    Refuses `malformed` with what is wrong with it.
+    """
     try:
         validate_password(password, user)
     except ValidationError as error:
         raise Malformed(" ".join(error.messages)) from error
     end_others(request, user=user)
-    user.set_password(password)
-    user.save(update_fields=["password"])
+    with transaction.atomic():
+        user.set_password(password)
+        user.save(update_fields=["password"])
+        row = Member.objects.get(user=user)
+        factors.tell(row, "password_changed", now=clock.now())
     auth.update_session_auth_hash(request, user)
     UserSession.objects.create_from_request(request)

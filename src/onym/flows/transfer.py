@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -11,7 +12,7 @@ from onym.core import handle
 from onym.core import sale as sales
 from onym.core import term as core_term
 from onym.core import transfer as core
-from onym.core.events import Event
+from onym.core.events import Event, instant
 from onym.core.names import placeholder
 from onym.core.term import Term
 from onym.flows import (
@@ -370,7 +371,8 @@ def _delivered(row: Transfer, sale: Sale, *, holder: str, now: datetime) -> None
     hand_over(row, holder=holder, now=now)
     row.handle.state = handle.State.HELD
     row.handle.save()
-    sale_flow.tell(sale, "sale_delivered", now=now)
+    until = cast(datetime, sale.inspection_until)
+    sale_flow.tell(sale, "sale_delivered", now=now, until_at=instant(until))
 
 
 def cooled(*, sale_id: str) -> None:

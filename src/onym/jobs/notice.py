@@ -84,18 +84,24 @@ def day(at: datetime, *, language: str) -> str:
 
 
 @task("invitation.send")
-def send_campaign(*, campaign_id: str) -> None:
-    """Every mail of a campaign, none before a published checkpoint covers the commitment."""
+def send_campaign(*, campaign_id: str, attempt: int = 0) -> None:
+    """Every mail of a campaign, none before a published checkpoint covers the commitment.
+
+    One of unknown fate holds up none of the others; it alone is tried again, as long as it stands.
+    """
     log.integrate()
-    for order in letters.invitations(campaign_id):
-        if not invitations.sending(invitation_id=order.id):
-            continue
-        log.integrate()
-        letter = letters.invitation_letter(order.id)
-        if _mail(letter).state == "unknown":
-            raise Undelivered(order.id)
-    invitations.sent(campaign_id=campaign_id)
+    states = [_invite(order.id) for order in letters.invitations(campaign_id)]
+    if "unknown" in states:
+        again("invitation.send", lock=campaign_id, attempt=attempt, campaign_id=campaign_id)
+    else:
+        invitations.sent(campaign_id=campaign_id)
 
 
-class Undelivered(Exception):
-    """A fault: the post office did not answer; the job is tried again with the same message."""
+def _invite(invitation_id: str) -> str:
+    if not invitations.sending(invitation_id=invitation_id):
+        return "kept"
+    log.integrate()
+    state = _mail(letters.invitation_letter(invitation_id)).state
+    if state != "unknown":
+        invitations.mailed(invitation_id=invitation_id)
+    return state

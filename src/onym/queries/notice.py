@@ -176,8 +176,10 @@ class InvitationOrder:
 
 
 def invitations(campaign_id: str) -> Sequence[InvitationOrder]:
-    """What a campaign still has to send, in the order of the commitment."""
-    rows = Invitation.objects.filter(campaign_id=campaign_id, state__in=("committed", "sent"))
+    """What a campaign still has to send, in the order of the commitment: what no server took."""
+    rows = Invitation.objects.filter(
+        campaign_id=campaign_id, state__in=("committed", "sent"), mailed_at=None
+    )
     found = rows.order_by("position").values_list("id", "position")
     return [InvitationOrder(id_, position) for id_, position in found]
 

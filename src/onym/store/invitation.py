@@ -48,6 +48,7 @@ class Invitation(models.Model):
     token_digest = models.CharField(max_length=64, unique=True)
     state = models.CharField(max_length=10, default="committed")
     sent_at = models.DateTimeField(null=True)
+    mailed_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
     closed_at = models.DateTimeField(null=True)
 
