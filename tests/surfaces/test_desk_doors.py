@@ -33,7 +33,7 @@ DOORS: list[tuple[str, Any, Action]] = [
     ("/desk/sweeps", {"policy": "x-2023"}, Action.SWEEP),
     ("/desk/bank/files", None, Action.BANK),
 ]
-SOLD = [door[:2] for door in DOORS[:3]]
+BINDING = [*[door[:2] for door in DOORS[:3]], ("/desk/bank/files", None)]
 ROLES = ("", *ALLOWED)
 REFUSED = [
     (role, *door)
@@ -78,8 +78,8 @@ def test_a_role_that_may_not_is_refused_before_anything_is_touched(
     assert not Approval.objects.exists()
 
 
-@pytest.mark.parametrize(("path", "wish"), SOLD)
-def test_who_sells_the_stock_has_just_confirmed_before_the_last_look(
+@pytest.mark.parametrize(("path", "wish"), BINDING)
+def test_who_sells_the_stock_or_sends_money_has_just_confirmed(
     place: Any, path: str, wish: Any
 ) -> None:
     client = browser(make.member(place, roles="curator"), ago=1_000)

@@ -84,7 +84,7 @@ def payment_file(request: HttpRequest) -> HttpResponse:
         made = outgoing.file(namespace=place, by=who.id)
         return 201, {"id": made.id, "orders": made.orders}
 
-    return wire.write(request, "desk", run)
+    return wire.write(request, "desk", run, binds=True)
 
 
 @router.get("/desk/bank/files/{id}", auth=MEMBERS)
