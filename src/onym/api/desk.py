@@ -208,7 +208,7 @@ def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
 def campaign(request: HttpRequest, id: str) -> HttpResponse:
     """A campaign and its results, without names."""
     wire.staff(request, Action.READ_DESK)
-    return wire.respond(200, campaigns.campaign(id))
+    return wire.respond(200, campaigns.campaign(id, namespace=wire.place(request)))
 
 
 @router.post("/desk/campaigns/{id}/send", auth=MEMBERS)
