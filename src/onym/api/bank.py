@@ -10,10 +10,10 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
-from onym.core import access
+from onym.core.access import Action
 from onym.flows import bank, outgoing
 from onym.queries import bank as queries
-from onym.queries import desk, ground, people
+from onym.queries import desk, ground
 from onym.queries.people import Caller
 
 router = Router(tags=["bank"])
@@ -34,8 +34,7 @@ class Decision(Strict):
 @router.get("/desk/bank", auth=MEMBERS)
 def overview(request: HttpRequest) -> HttpResponse:
     """Suspense, parts that wait, what is to be sent, and the last statements."""
-    who = wire.caller(request, "desk")
-    access.expect(people.member(who.id), access.Action.BANK)
+    wire.staff(request, Action.BANK)
     looked = ground.of(wire.place(request))
     told = {
         **queries.movements(looked),
@@ -85,13 +84,12 @@ def payment_file(request: HttpRequest) -> HttpResponse:
         made = outgoing.file(namespace=place, by=who.id)
         return 201, {"id": made.id, "orders": made.orders}
 
-    return wire.write(request, "desk", run)
+    return wire.write(request, "desk", run, binds=True)
 
 
 @router.get("/desk/bank/files/{id}", auth=MEMBERS)
 def payment_file_text(request: HttpRequest, id: str) -> HttpResponse:
     """The file as it was made."""
-    who = wire.caller(request, "desk")
-    access.expect(people.member(who.id), access.Action.BANK)
+    wire.staff(request, Action.BANK)
     text = queries.file_text(id, namespace=wire.place(request))
     return HttpResponse(text, content_type="application/xml; charset=utf-8")

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
-from onym.core import access
+from onym.core.access import Action
 from onym.flows import (
     appeal,
     appraisal,
@@ -27,7 +27,7 @@ from onym.flows import (
 from onym.flows import desk as flow
 from onym.queries import desk as queries
 from onym.queries import invitation as campaigns
-from onym.queries import names, overview, people
+from onym.queries import names, overview
 from onym.queries import sale as sales
 from onym.queries.people import Caller
 
@@ -119,7 +119,7 @@ def area_stop(request: HttpRequest, wish: AreaStop) -> HttpResponse:
 @router.get("/desk/area-stops", auth=MEMBERS)
 def area_stops(request: HttpRequest) -> HttpResponse:
     """Which areas are stopped."""
-    _read(request)
+    wire.staff(request, Action.READ_DESK)
     return wire.respond(200, {"stopped": queries.switches(wire.place(request))["stopped"]})
 
 
@@ -137,7 +137,7 @@ def phase(request: HttpRequest, wish: Phase) -> HttpResponse:
 @router.post("/desk/whole-accounts", auth=MEMBERS)
 def whole_accounts(request: HttpRequest, wish: Stop) -> HttpResponse:
     """Let whole accounts be sold, or no longer; only where the platform hands them over."""
-    wire.caller(request, "desk")
+    wire.staff(request, Action.SET_PHASE)
     place = wire.place(request)
     can = wish.on and term.platform_can(place)
     return wire.write(
@@ -182,7 +182,7 @@ def new_sweep(request: HttpRequest, wish: NewSweep) -> HttpResponse:
 @router.post("/desk/campaigns", auth=MEMBERS)
 def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
     """Commit the candidates of a batch of private offers."""
-    _last_look(request, wish.handle)
+    _last_look(request, wish.handle, Action.CAMPAIGN)
     place = wire.place(request)
     recipients = [invitation.Recipient(r.mail, r.name, r.language) for r in wish.recipients]
     return wire.write(
@@ -207,8 +207,8 @@ def new_campaign(request: HttpRequest, wish: NewCampaign) -> HttpResponse:
 @router.get("/desk/campaigns/{id}", auth=MEMBERS)
 def campaign(request: HttpRequest, id: str) -> HttpResponse:
     """A campaign and its results, without names."""
-    _read(request)
-    return wire.respond(200, campaigns.campaign(id))
+    wire.staff(request, Action.READ_DESK)
+    return wire.respond(200, campaigns.campaign(id, namespace=wire.place(request)))
 
 
 @router.post("/desk/campaigns/{id}/send", auth=MEMBERS)
@@ -224,7 +224,7 @@ def send(request: HttpRequest, id: str) -> HttpResponse:
 @router.post("/desk/house-purchases", auth=MEMBERS)
 def house_purchase(request: HttpRequest, wish: Purchase) -> HttpResponse:
     """The operator buys: always two people."""
-    _last_look(request, wish.handle)
+    _last_look(request, wish.handle, Action.HOUSE_PURCHASE)
     return wire.write(
         request,
         "desk",
@@ -243,7 +243,7 @@ def house_purchase(request: HttpRequest, wish: Purchase) -> HttpResponse:
 @router.get("/desk/approvals", auth=MEMBERS)
 def approvals(request: HttpRequest) -> HttpResponse:
     """What waits for a second person."""
-    _read(request)
+    wire.staff(request, Action.READ_DESK)
     return wire.respond(200, {"items": queries.approvals(wire.place(request)), "next": None})
 
 
@@ -288,7 +288,7 @@ def decide_dispute(request: HttpRequest, id: str, wish: Outcome) -> HttpResponse
 @router.get("/desk/losses", auth=MEMBERS)
 def losses(request: HttpRequest) -> HttpResponse:
     """What banks took back after it was shared out, and nobody has made good."""
-    _read(request)
+    wire.staff(request, Action.READ_DESK)
     return wire.respond(200, {"items": overview.losses(wire.place(request)), "next": None})
 
 
@@ -303,12 +303,7 @@ def write_off(request: HttpRequest, id: str) -> HttpResponse:
     )
 
 
-def _last_look(request: HttpRequest, handle: str) -> None:
+def _last_look(request: HttpRequest, handle: str, action: Action) -> None:
     """Ask the platform afresh before a handle of the stock is sold; outside every transaction."""
-    wire.caller(request, "desk")
+    wire.staff(request, action, binds=True)
     reclaim.prepare_sale(namespace=wire.place(request), handle=handle)
-
-
-def _read(request: HttpRequest) -> None:
-    who = wire.caller(request, "desk")
-    access.expect(people.member(who.id), access.Action.READ_DESK)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.core.access import Action
 from onym.core.term import Term
 from onym.flows import appraisal, reclaim
 from onym.flows import listing as flow
@@ -59,9 +60,11 @@ def listing(request: HttpRequest, id: str) -> HttpResponse:  # noqa: ARG001 - ni
 @router.post("/listings", auth=MEMBERS)
 def open_listing(request: HttpRequest, wish: NewListing) -> HttpResponse:
     """A member lists the own handle; the desk lists a released one (202: a second person)."""
-    who = wire.caller(request, "sell" if not wire.is_desk(request) else "desk")
-    if who.is_staff:
+    if wire.is_desk(request):
+        who = wire.staff(request, Action.LIST, binds=True)
         reclaim.prepare_sale(namespace=wire.place(request), handle=wish.handle)
+    else:
+        who = wire.caller(request, "sell")
 
     def run(_: object) -> tuple[int, object]:
         price = wish.price.money()

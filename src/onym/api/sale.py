@@ -52,7 +52,7 @@ def sales(request: HttpRequest, asked: Query[Page]) -> HttpResponse:
 def sale(request: HttpRequest, id: str) -> HttpResponse:
     """One sale with its clocks."""
     who = wire.caller(request, "read")
-    return wire.respond(200, queries.sale(id, viewer=who.id, is_staff=who.sees_all))
+    return wire.respond(200, queries.sale(id, viewer=who.id, staff_of=who.sees_all_of))
 
 
 @router.get("/sales/{id}/receipt.tlog-proof", auth=None)

@@ -35,6 +35,7 @@ class Member:
     kin: frozenset[str] = frozenset()
     is_house: bool = False
     security_changed_at: datetime | None = None
+    namespace: str = ""
 
     @property
     def is_staff(self) -> bool:

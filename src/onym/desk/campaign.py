@@ -40,7 +40,7 @@ def campaign(request: HttpRequest, id: str) -> HttpResponse:
 def _opened(request: HttpRequest, id_: str, who: Caller) -> HttpResponse:
     """The page with who the candidates are, or a new campaign for those who did not say no."""
     expect(who, Action.CAMPAIGN)
-    found = queries.campaign(id_)
+    found = queries.campaign(id_, namespace=settings.NAMESPACE)
     disclosure.record(
         namespace=settings.NAMESPACE,
         member=who.id,
@@ -61,7 +61,7 @@ def _opened(request: HttpRequest, id_: str, who: Caller) -> HttpResponse:
 
 
 def _told(request: HttpRequest, id_: str, *, with_names: bool = False) -> dict[str, Any]:
-    found = queries.campaign(id_)
+    found = queries.campaign(id_, namespace=settings.NAMESPACE)
     phase = ground.under(request).place.phase
     counts = found["results"]
     return {

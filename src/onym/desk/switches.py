@@ -7,10 +7,10 @@ from functools import partial
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from onym.core.access import PHASES, Phase, Way
+from onym.core.access import PHASES, Action, Phase, Way
 from onym.core.area import Area
 from onym.core.errors import Malformed, Refusal
-from onym.desk.page import Fields, address, answered, place_of, shown, staff
+from onym.desk.page import Fields, address, answered, expect, place_of, shown, staff
 from onym.flows import area, stop, term
 from onym.flows import desk as flow
 from onym.queries import desk as queries
@@ -20,8 +20,7 @@ from onym.queries.people import Caller
 
 def switches(request: HttpRequest) -> HttpResponse:
     """Phase and release stop; a change of the phase is confirmed on the page."""
-    staff(request)
-    can, refusal = _platform_can(request)
+    can, refusal = _platform_can(request, staff(request))
     done = None
     if refusal is None:
         done, refusal = answered(request, partial(_do, platform_can=can))
@@ -60,11 +59,12 @@ def _wanted(request: HttpRequest) -> str:
     return wanted if wanted in list(Phase) else ""
 
 
-def _platform_can(request: HttpRequest) -> tuple[bool, Refusal | None]:
+def _platform_can(request: HttpRequest, who: Caller) -> tuple[bool, Refusal | None]:
     """Whether the platform hands over whole accounts, asked before anything is written."""
     if request.POST.get("do") != "whole_accounts" or request.POST.get("on") != "1":
         return False, None
     try:
+        expect(who, Action.SET_PHASE)
         return term.platform_can(settings.NAMESPACE), None
     except Refusal as refusal:
         return False, refusal

@@ -149,7 +149,7 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
         appeal = rowlocks.appeal(appeal_id)
         now = clock.now()
         reviewer = Member.objects.get(pk=by)
-        access.expect(reviewer.snapshot(), access.Action.DECIDE_APPEAL)
+        access.expect(reviewer.snapshot(), access.Action.DECIDE_APPEAL, namespace=place)
         core.expect_open(appeal.state)
         core.expect_reviewer(
             reviewer.snapshot(),

@@ -374,7 +374,8 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
         wanted = _wanted(namespace, reference)
         line = rowlocks.bank_line(line_id)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.BANK, namespace=namespace)
         _expect_rest(line)
         if not sale_flow.guidelines_of(namespace, now).needs_two(line.rest):
             return _carry_out(line, wanted, by=by, now=now)

@@ -44,9 +44,9 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     changed: ShownChanged | None = None
     with transaction.atomic():
         approval = rowlocks.approval(approval_id)
-        _expect_open(approval)
         approver = Member.objects.get(pk=by).snapshot()
-        access.expect(approver, access.Action.APPROVE)
+        access.expect(approver, access.Action.APPROVE, namespace=approval.namespace_id)
+        _expect_open(approval)
         people.expect_second_person(proposer=approval.proposed_by.snapshot(), approver=approver)
         if shown != approval.shown:
             raise ShownChanged("this is not what the proposal shows")

@@ -34,7 +34,8 @@ def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.DECIDE_CLAIM, namespace=sale.namespace_id)
         if sale.state != core.State.DISPUTED:
             raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
         core.expect_thawed(sale.snapshot())

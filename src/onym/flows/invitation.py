@@ -211,7 +211,8 @@ def send(*, campaign_id: str, by: str) -> Campaign:
         phase = rowlocks.namespace_shared(found).phase
         campaign = rowlocks.campaign(campaign_id)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.CAMPAIGN)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.CAMPAIGN, namespace=found)
         access.expect_phase(phase, access.Way.INVITATION)
         area.expect(Area.OUTREACH, namespace=found)
         handles.expect_house_may_sell(campaign.handle.snapshot())

@@ -226,7 +226,7 @@ def withdraw(*, listing_id: str, by: str) -> Listing:
         member = Member.objects.get(pk=by).snapshot()
         staff_may = listing.seller.is_house and member.is_staff
         if staff_may:
-            access.expect(member, access.Action.LIST)
+            access.expect(member, access.Action.LIST, namespace=listing.seller.namespace_id)
         taken = core.withdraw(listing.snapshot(), by=member, staff_may=staff_may)
         _write(listing, taken, now=now)
         names.free_slot(listing.handle, ref=listing.id)

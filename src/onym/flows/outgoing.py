@@ -158,7 +158,8 @@ def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
     number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
         row = rowlocks.bank_order(order_id)
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.BANK, namespace=row.namespace_id)
         if row.state != bank.OrderState.NO_PLACE:
             raise AlreadyClosed(f"the order is {row.state}", state=row.state)
         row.iban_sealed = secrets.seal(number, place=f"bankorder.iban/{row.id}")

@@ -110,7 +110,8 @@ def retry(*, payout_id: str, by: str) -> Payout:
     with transaction.atomic():
         payout = rowlocks.payout(payout_id)
         clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_CLAIM)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.DECIDE_CLAIM, namespace=payout.place)
         if payout.state != PayoutState.REFUSED or payout.sale_id is None:
             raise AlreadyClosed(f"the payout is {payout.state}", state=payout.state)
         _retry(payout)

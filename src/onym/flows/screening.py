@@ -157,7 +157,8 @@ def decide(*, case_id: str, by: str, outcome: str) -> ScreeningCase:
     with transaction.atomic():
         row = rowlocks.screening_case(case_id)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SCREEN)
+        member = Member.objects.get(pk=by).snapshot()
+        access.expect(member, access.Action.SCREEN, namespace=row.namespace_id)
         if row.state == "cleared" or row.state == outcome:
             raise AlreadyClosed(f"the case is {row.state}")
         row.state, row.decided_by_id, row.decided_at = outcome, by, now

@@ -53,9 +53,10 @@ def _leaves(campaign: str, invitation: str) -> dict[str, int | None]:
     return dict(rows.values_list("type", "leaf_index"))
 
 
-def campaign(campaign_id: str) -> dict[str, Any]:
+def campaign(campaign_id: str, *, namespace: str) -> dict[str, Any]:
     """A campaign and what became of its invitations, without names."""
-    row = Campaign.objects.select_related("handle").filter(pk=campaign_id).first()
+    rows = Campaign.objects.select_related("handle").filter(namespace_id=namespace)
+    row = rows.filter(pk=campaign_id).first()
     if row is None:
         raise NotFound("no such campaign")
     return campaign_view(row)

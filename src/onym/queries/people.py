@@ -43,6 +43,11 @@ class Caller:
         """Staff's view of what is others', which a session without second factor lacks."""
         return self.is_staff and (self.scopes is not None or self.factor_at is not None)
 
+    @property
+    def sees_all_of(self) -> str:
+        """The namespace where that is so; empty: nowhere."""
+        return self.namespace if self.sees_all else ""
+
 
 def by_token(token: str) -> Caller:
     """The member of a bearer token; expiry runs on the machine's clock. Refuses `not_signed_in`."""

@@ -15,10 +15,10 @@ from onym.store.models import Payment, Payout, Sale
 AMOUNTS = ("price", "gross", "commission", "proceeds", "fee", "tax", "share")
 
 
-def sale(sale_id: str, *, viewer: str, is_staff: bool = False) -> dict[str, Any]:
-    """One sale. Whoever is no party and no staff finds nothing."""
+def sale(sale_id: str, *, viewer: str, staff_of: str = "") -> dict[str, Any]:
+    """One sale. Whoever is no party and no staff of its namespace finds nothing."""
     row = Sale.objects.select_related("handle").filter(pk=sale_id).first()
-    if row is None or not (is_staff or viewer in (row.buyer_id, row.seller_id)):
+    if row is None or not (row.namespace_id == staff_of or viewer in (row.buyer_id, row.seller_id)):
         raise NotFound("no such sale")
     return view(row) | ({"action_url": _action(row)} if viewer == row.buyer_id else {})
 

@@ -54,6 +54,7 @@ class Member(models.Model):
             kin=frozenset(k for pair in kin.values_list("one_id", "other_id") for k in pair),
             is_house=self.is_house,
             security_changed_at=self.security_changed_at,
+            namespace=self.namespace_id,
         )
 
 

@@ -25,7 +25,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
     """Shown to its parties and to staff."""
     refusal = None
     who = people.signed_in(request)
-    view = queries.sale(id, viewer=who.id, is_staff=who.sees_all)
+    view = queries.sale(id, viewer=who.id, staff_of=who.sees_all_of)
     if request.method == "POST":
         try:
             return HttpResponseRedirect(f"/{request.LANGUAGE_CODE}{_once(request, id, who.id)}")
@@ -33,7 +33,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
             raise
         except Refusal as error:
             refusal = error
-        view = queries.sale(id, viewer=who.id, is_staff=who.sees_all)
+        view = queries.sale(id, viewer=who.id, staff_of=who.sees_all_of)
     told = {
         "sale": view,
         "is_buyer": view["buyer"] == who.id,
