@@ -34,6 +34,8 @@ COLUMNS: dict[str, tuple[str, str]] = {
     "BankOrder.iban_sealed": (KEPT, "the books: where a payout was sent"),
     "BankOrder.name_sealed": (KEPT, "the books: to whom"),
     "Invoice.facts_sealed": (KEPT, "tax law wants an invoice whole"),
+    "OfferAnswer.name_sealed": (AGED, "OfferAnswer"),
+    "ScreeningCase.name_sealed": (KEPT, "the law on sanctions wants the case"),
     "ScreeningCase.entry_sealed": (KEPT, "the law on sanctions wants the case"),
 }
 """Column → (the module that ends it, the word there), or kept and why."""
@@ -51,6 +53,7 @@ NOT_GIVEN: dict[str, str] = {
     "BankFile": "an act of the desk",
     "Campaign": "an act of the desk",
     "Disclosure": "who of the staff looked at what",
+    "WalletReference": "a payment reference; what came with it is in the statement",
     "Wallet": "its balance is in the statement",
     "BookAccount": "its entries are in the statement",
     "StopPeriod": "an act of the desk",

@@ -85,7 +85,8 @@ def sold(world: World, account: Idle) -> Sale:
         payment_id=payment.id, state=PaymentState.PAID, provider="stripe", provider_id="pi_1"
     )
     order = sale.transfer_set.get()
-    transfer.look(transfer_id=order.id, holder=account.account_id, last_seen=None, vacated=None)
+    seen = transfer.last_known(sale)
+    transfer.look(transfer_id=order.id, holder=account.account_id, last_seen=seen, vacated=None)
     transfer.record_move(transfer_id=order.id, state=TransferState.DONE)
     transfer.record_read_back(transfer_id=order.id, holder="buyer")
     return sale_flow.accept(sale_id=sale.id, by=buyer.id)
@@ -269,7 +270,12 @@ def test_before_the_sale_is_settled_nothing_is_decided_about_its_price(world: Wo
     made = opened_in_escrow(world, sunset)
     sale = Sale.objects.get()
     order = sale.transfer_set.get()
-    transfer.look(transfer_id=order.id, holder=sunset.account_id, last_seen=None, vacated=None)
+    transfer.look(
+        transfer_id=order.id,
+        holder=sunset.account_id,
+        last_seen=transfer.last_known(sale),
+        vacated=None,
+    )
     transfer.record_move(transfer_id=order.id, state=TransferState.DONE)
     transfer.record_read_back(transfer_id=order.id, holder="buyer")
     assert Sale.objects.get().state == "inspection"

@@ -88,7 +88,9 @@ def test_the_commands_export_and_erase_a_member(leila: Member, tmp_path: Path) -
     assert json.loads(file.read_text())["member"]["id"] == leila.id
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(run("export", MAIL).output)["member"]["name"] == "Leila"
-    assert CliRunner().invoke(person.command, ["erase", MAIL], input="n\n").exit_code == 1
+    unasked = CliRunner().invoke(person.command, ["erase", MAIL], input="n\n")
+    assert (unasked.exit_code, "say --yes" in unasked.output) == (2, True)
+    assert Member.objects.get(pk=leila.id).name == "Leila"
     assert json.loads(run("erase", MAIL, "--yes", "--json").output)["member"] == leila.id
     assert json.loads(run("erase", MAIL, "--yes", "--json").output) == {"member": None, "rows": 0}
     assert "notices" in json.loads(run("purge", "--json").output)
