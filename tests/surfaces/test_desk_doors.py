@@ -63,7 +63,8 @@ def browser(member: Any, *, ago: float) -> Client:
     member.save(update_fields=["user"])
     client = Client()
     client.force_login(member.user)
-    return make.confirmed(client, ago=ago)  # type: ignore[no-any-return]
+    confirmed: Client = make.confirmed(client, ago=ago)
+    return confirmed
 
 
 @pytest.mark.parametrize(("role", "path", "wish", "action"), REFUSED)
