@@ -132,6 +132,18 @@ def confirmed(client: Any, *, ago: float = 0, kind: str = "totp") -> Any:
     return client
 
 
+def browser(member: Any, *, ago: float = 0) -> Any:
+    """The member's browser, signed in, which gave the second factor so many seconds ago."""
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    member.user = User.objects.create_user(member.id)
+    member.save(update_fields=["user"])
+    client = Client()
+    client.force_login(member.user)
+    return confirmed(client, ago=ago)
+
+
 def handle(place: Any, name: str, **changes: Any) -> Any:
     """A held handle with its one open tenure; `state` and `account_id` may be overridden."""
     from django.db import transaction

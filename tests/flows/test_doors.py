@@ -9,10 +9,10 @@ import pytest
 from tests import make
 from tests.flows import purses
 from tests.flows.test_sale import moved, paid, sold, step
-from tests.flows.test_screening import LISTED, lists, named, people, place
+from tests.flows.test_screening import LISTED, lists, people, place
 from tests.surfaces.test_api import Caller
 
-from onym.core.errors import NameNeeded, NotAllowed, ScreeningHeld, ScreeningStale
+from onym.core.errors import NameNeeded, NotAllowed, PhaseClosed, ScreeningHeld, ScreeningStale
 from onym.flows import (
     deposit,
     desk,
@@ -95,6 +95,33 @@ def at_house(place: Any, people: Any) -> Any:
     )
 
 
+def at_house_spelled_otherwise(place: Any, people: Any) -> Any:
+    listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
+    type(place).objects.update(profile="precis")
+    staff = make.member(place, roles="curator")
+    return lambda: desk.propose_house_purchase(
+        namespace="demo", handle="Ｍｏｏｎ", by=staff.id, price=make.usd(400)
+    )
+
+
+def at_house_approved(place: Any, people: Any) -> Any:
+    asked = at_house(place, people)()
+    second = make.member(place, roles="curator")
+    return lambda: desk.approve(approval_id=asked.id, by=second.id, shown=asked.shown)
+
+
+def test_a_house_purchase_is_not_carried_out_in_a_phase_that_forbids_it(
+    place: Any, people: Any
+) -> None:
+    approve = at_house_approved(place, people)
+    type(place).objects.update(phase="closed")
+    with pytest.raises(PhaseClosed):
+        approve()
+    assert (Sale.objects.count(), Approval.objects.get().state) == (0, "open")
+    type(place).objects.update(phase="invited")
+    assert approve().kind == "house"
+
+
 def at_link(place: Any, people: Any) -> Any:
     return lambda: members.link(member=people[1].id, account_id="acc-other")
 
@@ -120,6 +147,8 @@ DOORS: list[tuple[Any, tuple[int, ...]]] = [
     (at_counter, (SELLER, BUYER)),
     (at_invitation, (BUYER,)),
     (at_house, (SELLER,)),
+    (at_house_spelled_otherwise, (SELLER,)),
+    (at_house_approved, (SELLER,)),
     (at_link, (BUYER,)),
     (at_share, (BUYER,)),
 ]
@@ -136,7 +165,7 @@ def test_at_each_door_a_held_name_waits_and_a_stale_list_lets_nobody_through(
     place: Any, people: Any, tmp_path: Path, door: Any, who: int
 ) -> None:
     go = door(place, people)
-    named(people[who], LISTED)
+    make.named(people[who], LISTED)
     lists(tmp_path, LISTED, days_old=8)
     before = figures()
     with pytest.raises(ScreeningStale):
@@ -193,6 +222,8 @@ NAMED: list[tuple[Any, int, str]] = [
     (at_counter, BUYER, "yours"),
     (at_invitation, BUYER, "yours"),
     (at_house, SELLER, "theirs"),
+    (at_house_spelled_otherwise, SELLER, "theirs"),
+    (at_house_approved, SELLER, "theirs"),
     (at_share, BUYER, "yours"),
     (at_opening, SELLER, "yours"),
     (at_making, BUYER, "yours"),
@@ -209,7 +240,7 @@ def test_at_each_door_whoever_has_no_name_is_asked_for_one_and_then_it_opens(
 ) -> None:
     settings.WALLET = True
     go = door(place, people)
-    named(people[who], "—")
+    make.named(people[who], "—")
     go_on = figures()
     lists(tmp_path, LISTED)
     with pytest.raises(NameNeeded) as told:
@@ -223,7 +254,7 @@ def test_at_each_door_whoever_has_no_name_is_asked_for_one_and_then_it_opens(
 
 def test_where_no_list_is_asked_nobody_needs_a_name(place: Any, people: Any) -> None:
     for member in people:
-        named(member, "")
+        make.named(member, "")
     at_listing(place, people)()
     assert Sale.objects.count() == 1
 
@@ -232,7 +263,7 @@ def test_where_the_list_is_empty_nobody_needs_a_name_and_whoever_is_held_stays_s
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     go = at_listing(place, people)
-    named(people[1], "")
+    make.named(people[1], "")
     lists(tmp_path)
     case = ScreeningCase(id="scr_1", namespace=place, member=people[1], percent=100)
     case.found_at, case.entry_sealed = make.NOW, b""
@@ -261,7 +292,7 @@ def test_a_payout_of_somebody_without_a_name_waits_for_it(
     moved(paid(made))
     sale.accept(sale_id=made.id, by=made.buyer_id)
     step(24 * 3600)
-    named(people[0], "")
+    make.named(people[0], "")
     lists(tmp_path, LISTED)
     payout = Payout.objects.get()
     ledger.pay_out(payout_id=payout.id)
@@ -302,7 +333,7 @@ def test_a_stranger_is_not_told_that_a_party_is_held(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     row = offer.make(namespace="demo", handle="moon", buyer=people[1].id, price=make.usd(400))
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED)
     with pytest.raises(NotAllowed):
         offer.accept(offer_id=row.id, by=make.member(place, account="acc-eve").id)
@@ -313,7 +344,7 @@ def test_over_http_an_agreement_is_refused_and_its_case_stays(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED)
     answer = Caller(people[1]).send("POST", f"/listings/{row.id}/buy", {})
     assert (answer.status_code, answer.json()["code"]) == (403, "screening_held")

@@ -19,11 +19,20 @@ from onym.flows import (
     outgoing,
     payout,
     record,
+    recovery,
     screening,
 )
 from onym.queries import invitation as campaigns
 from onym.queries import sale as sales
-from onym.store.models import Appeal, BankLine, BankOrder, BankStatement, Payout, ScreeningCase
+from onym.store.models import (
+    Appeal,
+    BankLine,
+    BankOrder,
+    BankStatement,
+    Chargeback,
+    Payout,
+    ScreeningCase,
+)
 
 USD = {"currency": "USD"}
 
@@ -166,6 +175,22 @@ def to_screen(place: Any, by: str) -> Any:
     return lambda: screening.decide(case_id=row.id, by=by, outcome="cleared")
 
 
+def to_give_a_claim_up(place: Any, by: str) -> Any:
+    row = Chargeback.objects.create(
+        id="cbk_1",
+        sale=a_sale(place),
+        provider="stripe",
+        provider_id="dp_1",
+        status="lost",
+        source="receivable",
+        amount_minor=900,
+        opened_at=make.NOW,
+        closed_at=make.NOW,
+        **USD,
+    )
+    return lambda: recovery.propose_write_off(chargeback_id=row.id, by=by)
+
+
 DOORS: list[Callable[[Any, str], Any]] = [
     to_approve,
     to_decide_an_appeal,
@@ -176,6 +201,7 @@ DOORS: list[Callable[[Any, str], Any]] = [
     to_place_money,
     to_complete_an_order,
     to_screen,
+    to_give_a_claim_up,
 ]
 
 

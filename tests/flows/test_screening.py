@@ -32,7 +32,6 @@ from onym.flows import people as members
 from onym.ports.screening import NameList, TierFile
 from onym.queries import ground
 from onym.queries import screening as queries
-from onym.store import secrets
 from onym.store.models import (
     BankReference,
     Disclosure,
@@ -55,17 +54,11 @@ def place(database: Any, settings: Any) -> Iterator[Any]:
     ports.clear()
 
 
-def named(member: Any, name: str) -> Any:
-    member.name_sealed = secrets.seal(name, place=f"member.name/{member.id}")
-    member.save(update_fields=["name_sealed"])
-    return member
-
-
 @pytest.fixture
 def people(place: Any) -> tuple[Any, Any]:
     make.handle(place, "moon", account_id="acc-moon")
-    seller = named(make.member(place, account="acc-moon"), "Leila Mansour")
-    buyer = named(make.member(place, account="acc-nadia", id="mbr_nadia"), "Nadia Roux")
+    seller = make.named(make.member(place, account="acc-moon"), "Leila Mansour")
+    buyer = make.named(make.member(place, account="acc-nadia", id="mbr_nadia"), "Nadia Roux")
     return seller, buyer
 
 
@@ -93,7 +86,7 @@ def test_a_name_like_a_listed_one_is_held_until_a_person_says_it_is_another(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     made = sold(place, people)
-    named(people[1], "PETROV, Alexandr Sample")
+    make.named(people[1], "PETROV, Alexandr Sample")
     lists(tmp_path, LISTED, "Somebody Else")
     for _ in range(2):
         with pytest.raises(ScreeningHeld):
@@ -162,7 +155,7 @@ def test_a_held_sellers_payout_waits_and_leaves_once_cleared(
     moved(paid(made))
     sale.accept(sale_id=made.id, by=made.buyer_id)
     step(24 * 3600)
-    named(people[0], LISTED)
+    make.named(people[0], LISTED)
     lists(tmp_path, LISTED)
     payout = Payout.objects.get()
     ledger.pay_out(payout_id=payout.id)
@@ -225,7 +218,7 @@ def test_over_http_the_case_stays_and_the_desk_decides(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     made = sold(place, people)
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED)
     buyer, team = Caller(people[1]), Caller(make.member(place, roles="curator"))
     wish = {"payment_method": "pm_card_visa"}
@@ -243,7 +236,7 @@ def test_the_desks_page_shows_both_names_and_takes_either_outcome(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     made = sold(place, people)
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED)
     with pytest.raises(ScreeningHeld):
         pay(made)
@@ -263,7 +256,7 @@ def test_another_name_is_looked_at_anew_and_ends_no_case(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     nadia, team = people[1], make.member(place, roles="curator")
-    named(nadia, LISTED)
+    make.named(nadia, LISTED)
     lists(tmp_path, LISTED, "Somebody Else")
     with pytest.raises(ScreeningHeld):
         screening.expect_clear(nadia)
@@ -306,7 +299,7 @@ def test_a_name_like_two_entries_waits_until_both_are_decided(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     team = make.member(place, roles="curator")
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED, "Alexandr Sample Petrov")
     for left in (2, 1):
         with pytest.raises(ScreeningHeld):
@@ -360,7 +353,7 @@ def test_over_http_the_name_that_is_asked_for_is_given(
 ) -> None:
     row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
     lists(tmp_path, LISTED)
-    buyer = Caller(named(people[1], ""))
+    buyer = Caller(make.named(people[1], ""))
     answer = buyer.send("POST", f"/listings/{row.id}/buy", {})
     assert (answer.status_code, answer.json()["code"]) == (422, "name_needed")
     assert answer.json()["whose"] == "yours"
@@ -409,7 +402,7 @@ def test_whoever_deals_with_the_nameless_is_told_that_it_is_the_others_turn(
     place: Any, people: Any, tmp_path: Path
 ) -> None:
     row = listing.open_(namespace="demo", handle="moon", seller=people[0].id, price=make.usd(400))
-    named(people[0], "")
+    make.named(people[0], "")
     nadia = sign_in("Nadia Roux")
     members.link(member=Member.objects.latest("created_at").id, account_id="acc-new")
     lists(tmp_path, LISTED)
@@ -428,7 +421,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_the_database_refuses(place: Any, people: Any, tmp_path: Path, name: str) -> None:
-    named(people[1], LISTED)
+    make.named(people[1], LISTED)
     lists(tmp_path, LISTED)
     with pytest.raises(ScreeningHeld):
         screening.expect_clear(people[1])

@@ -31,14 +31,6 @@ def world(database: str, settings: Any) -> worlds.World:
     return worlds.market(settings)
 
 
-def browser(member: Any) -> Client:
-    member.user = User.objects.create_user(member.id)
-    member.save(update_fields=["user"])
-    client = Client()
-    client.force_login(member.user)
-    return make.confirmed(client)
-
-
 def write(world: worlds.World, account: str, bio: str) -> None:
     made = world.out.plaza.program.pull("/demo/bio", account_id=account, bio=bio)
     assert made.status_code == 200, made.text
@@ -47,7 +39,7 @@ def write(world: worlds.World, account: str, bio: str) -> None:
 def test_an_account_is_linked_by_a_code_in_its_profile(world: worlds.World) -> None:
     account, handle = world.account()
     member = make.member(world.place, mail="nadia@one.example")
-    client = browser(member)
+    client = make.browser(member)
     assert client.post(PAGE, {"do": "code", "handle": handle.upper()}).status_code == 302
     code = LinkCode.objects.get().code
     assert code in client.get(PAGE).content.decode()
@@ -70,7 +62,7 @@ def test_a_code_is_good_for_the_account_and_the_hour_that_it_was_asked_for(
 ) -> None:
     _, handle = world.account()
     other, _ = world.account()
-    client = browser(make.member(world.place))
+    client = make.browser(make.member(world.place))
     client.post(PAGE, {"do": "code", "handle": handle})
     code = LinkCode.objects.get()
     write(world, other, code.code)
@@ -90,7 +82,7 @@ UNKNOWN = [("nobody_at_all", 404), ("mo on", 422), ("", 422), ("plaza_custody", 
 def test_no_code_is_given_for_what_nobody_holds(
     world: worlds.World, handle: str, status: int
 ) -> None:
-    client = browser(make.member(world.place))
+    client = make.browser(make.member(world.place))
     answer = client.post(PAGE, {"do": "code", "handle": handle})
     assert answer.status_code == status
     assert not LinkCode.objects.exists()
@@ -98,7 +90,7 @@ def test_no_code_is_given_for_what_nobody_holds(
 
 def test_a_platform_that_is_away_links_nobody_and_is_said(world: worlds.World) -> None:
     account, handle = world.account()
-    client = browser(make.member(world.place))
+    client = make.browser(make.member(world.place))
     client.post(PAGE, {"do": "code", "handle": handle})
     write(world, account, LinkCode.objects.get().code)
     world.out.plaza.arm("error", on="reads", times=1)
@@ -158,7 +150,7 @@ def test_the_primary_account_is_chosen_and_the_next_one_follows_it(world: worlds
     member = make.member(world.place)
     for account in ("1", "2", "3"):
         people.link(member=member.id, account_id=account)
-    client = browser(member)
+    client = make.browser(member)
     assert Member.objects.get(pk=member.id).snapshot().accounts == ("1", "2", "3")
     assert client.post(PAGE, {"do": "primary", "account": "3"}).status_code == 302
     assert Member.objects.get(pk=member.id).snapshot().accounts == ("3", "1", "2")
@@ -176,7 +168,7 @@ def test_whoever_lets_an_account_go_counts_as_its_holder_for_thirty_days_more(
     member, account, handle = world.holder(mail="leila@one.example")
     Link.objects.filter(member=member).update(is_primary=True)
     people.link(member=member.id, account_id="spare")
-    client = browser(member)
+    client = make.browser(member)
     stale = Client()
     stale.force_login(member.user)
     asked = stale.post(PAGE, {"do": "unlink", "account": account})
@@ -213,7 +205,7 @@ def test_linked_again_it_stays(world: worlds.World) -> None:
 
 def test_an_open_listing_offer_or_sale_keeps_an_account_linked(world: worlds.World) -> None:
     member, account, handle = world.holder()
-    client = browser(member)
+    client = make.browser(member)
     made = listing.open_(namespace="demo", handle=handle, seller=member.id, price=make.usd(40))
     assert client.post(PAGE, {"do": "unlink", "account": account}).status_code == 409
     listing.withdraw(listing_id=made.id, by=member.id)

@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from tests import make
 
@@ -57,16 +56,6 @@ def send(client: Client, path: str, wish: Any, **headers: str) -> Any:
     return client.post(f"/api/v1{path}", body, content_type=kind, headers=headers)
 
 
-def browser(member: Any, *, ago: float) -> Client:
-    """The member's browser, which gave the second factor so many seconds ago."""
-    member.user = User.objects.create(username=member.id)
-    member.save(update_fields=["user"])
-    client = Client()
-    client.force_login(member.user)
-    confirmed: Client = make.confirmed(client, ago=ago)
-    return confirmed
-
-
 @pytest.mark.parametrize(("role", "path", "wish", "action"), REFUSED)
 def test_a_role_that_may_not_is_refused_before_anything_is_touched(
     place: Any, role: str, path: str, wish: Any, action: Action
@@ -83,7 +72,7 @@ def test_a_role_that_may_not_is_refused_before_anything_is_touched(
 def test_who_sells_the_stock_or_sends_money_has_just_confirmed(
     place: Any, path: str, wish: Any
 ) -> None:
-    client = browser(make.member(place, roles="curator"), ago=1_000)
+    client = make.browser(make.member(place, roles="curator"), ago=1_000)
     answer = send(client, path, wish)
     assert answer.json()["code"] == "second_factor_needed", answer.content
     assert not Handle.objects.exists()
@@ -92,6 +81,6 @@ def test_who_sells_the_stock_or_sends_money_has_just_confirmed(
 def test_the_page_of_the_switches_asks_the_platform_for_nobody_who_may_not_switch(
     place: Any,
 ) -> None:
-    client = browser(make.member(place, roles="auditor"), ago=0)
+    client = make.browser(make.member(place, roles="auditor"), ago=0)
     asked = {"do": "whole_accounts", "on": "1", "key": "one"}
     assert client.post("/en/desk/switches", asked).status_code == 403

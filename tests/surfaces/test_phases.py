@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from tests import make
 
@@ -29,15 +28,6 @@ def place(database: Any, settings: Any) -> Any:
     return made
 
 
-def browser(place: Any, account: str) -> Client:
-    member = make.member(place, account=account)
-    member.user = User.objects.create_user(member.id)
-    member.save(update_fields=["user"])
-    client = Client()
-    client.force_login(member.user)
-    return make.confirmed(client)
-
-
 def begins(place: Any, phase: str) -> None:
     type(place).objects.update(phase=phase)
 
@@ -56,7 +46,7 @@ def test_the_home_page_says_who_can_buy(place: Any, phase: str) -> None:
 @pytest.mark.parametrize("phase", Phase)
 def test_only_an_open_market_asks_for_offers(place: Any, phase: str) -> None:
     begins(place, phase)
-    said = read(browser(place, "acc-kite"), "@moon")
+    said = read(make.browser(make.member(place, account="acc-kite")), "@moon")
     shown = ("You may make an offer." in said, 'value="offer"' in said, SOON in said)
     assert shown == ((True, True, False) if phase == "open" else (False, False, True))
 
@@ -66,7 +56,7 @@ def test_only_an_open_market_sells_what_is_listed(place: Any, phase: str) -> Non
     seller = make.member(place, account="acc-moon")
     listing.open_(namespace="demo", handle="moon", price=make.usd(200), seller=seller.id)
     begins(place, phase)
-    said = read(browser(place, "acc-kite"), "@moon")
+    said = read(make.browser(make.member(place, account="acc-kite")), "@moon")
     shown = ('value="buy"' in said, "It cannot be bought before the market is open." in said)
     assert shown == ((True, False) if phase == "open" else (False, True))
 
@@ -74,7 +64,7 @@ def test_only_an_open_market_sells_what_is_listed(place: Any, phase: str) -> Non
 @pytest.mark.parametrize("phase", Phase)
 def test_only_an_open_market_takes_a_holder_to_the_price(place: Any, phase: str) -> None:
     begins(place, phase)
-    holder = browser(place, "acc-moon")
+    holder = make.browser(make.member(place, account="acc-moon"))
     said = read(holder, "@moon")
     assert ("/en/sell/moon" in said, SOON in said) == ((phase == "open"), (phase != "open"))
     closed = "The market is not open for this yet."

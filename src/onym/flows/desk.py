@@ -42,6 +42,7 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     the approval), and whatever the act itself refuses.
     """
     changed: ShownChanged | None = None
+    _look_at_seller(approval_id, by=by)
     with transaction.atomic():
         approval = rowlocks.approval(approval_id)
         approver = Member.objects.get(pk=by).snapshot()
@@ -59,6 +60,23 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     if changed:
         raise changed
     return result
+
+
+def _look_at_seller(approval_id: str, *, by: str) -> None:
+    """Of a house purchase, before its transaction: a case that is opened must outlive a refusal."""
+    asked = Approval.objects.filter(pk=approval_id, action="house_purchase", state="open").first()
+    if asked is None:
+        return
+    namespace = asked.namespace_id
+    access.expect(Member.objects.get(pk=by).snapshot(), access.Action.APPROVE, namespace=namespace)
+    _expect_seller_clear(namespace, asked.payload["handle"], by=by)
+
+
+def _expect_seller_clear(namespace: str, handle: str, *, by: str) -> None:
+    on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
+    canonical = names.canonical_of(namespace=namespace, handle=handle)
+    sellers = on_sale.filter(handle__handle=canonical).values_list("seller_id", flat=True)
+    screening.expect_all_clear(namespace, sellers, by=by)
 
 
 def _carry_out(
@@ -113,6 +131,7 @@ def _price(approval: Approval) -> Money:
 
 
 def _handle_facts(approval: Approval) -> Mapping[str, Any]:
+    rowlocks.namespace_shared(approval.namespace_id)  # a phase is relied on, and comes before
     row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
     return listing.facts_of(row)
 
@@ -130,11 +149,9 @@ def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money
     """The operator buys: a released handle, or one that its holder has listed at that price.
 
     Always two people, a page that says so, and a leaf. Refuses an unavailable handle,
-    `name_needed` of the seller, `screening_held`, `screening_stale`.
+    `phase_closed`, `name_needed` of the seller, `screening_held`, `screening_stale`.
     """
-    on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
-    sellers = on_sale.filter(handle__handle=handle.casefold()).values_list("seller_id", flat=True)
-    screening.expect_all_clear(namespace, sellers, by=by)
+    _expect_seller_clear(namespace, handle, by=by)
     with transaction.atomic():
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)
@@ -167,6 +184,8 @@ def _purchase_terms(row: Handle, *, price: Money) -> tuple[Member, Listing | Non
 
 
 def _house_purchase(approval: Approval, now: datetime) -> Result:
+    place = rowlocks.namespace_shared(approval.namespace_id)
+    access.expect_phase(place.phase, access.Way.HOUSE_PURCHASE)
     row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
     price = _price(approval)
     seller, _ = _purchase_terms(row, price=price)

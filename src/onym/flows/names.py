@@ -85,16 +85,21 @@ def import_path(*, namespace: str, handle: str) -> dict[str, Any] | None:
     return {"import": row.id, "index": path.index, "size": path.size, "path": hashes}
 
 
+def canonical_of(*, namespace: str, handle: str) -> str:
+    """Any spelling as rows have it. Refuses `handle_malformed`, `not_found` for the namespace."""
+    place = Namespace.objects.filter(pk=namespace).first()
+    if place is None:
+        raise NotFound(f"there is no namespace {namespace}")
+    return canon(handle, place.profile)
+
+
 def touch(*, namespace: str, handle: str) -> Handle:
     """The handle's row, locked: made from lists and directory if nobody touched it yet, and in the
     state that plan and time give it now (flows/standing).
 
     `handle` may be any spelling. Refuses `handle_malformed`, `not_found` for the namespace.
     """
-    place = Namespace.objects.filter(pk=namespace).first()
-    if place is None:
-        raise NotFound(f"there is no namespace {namespace}")
-    canonical = canon(handle, place.profile)
+    canonical = canonical_of(namespace=namespace, handle=handle)
     if not Handle.objects.filter(namespace_id=namespace, handle=canonical).exists():
         _make(namespace=namespace, canonical=canonical, display=handle)
     row = rowlocks.handle(namespace=namespace, handle=canonical)

@@ -139,7 +139,8 @@ def propose_write_off(*, chargeback_id: str, by: str) -> Approval:
     with transaction.atomic():
         row = rowlocks.chargeback(chargeback_id)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        proposer = Member.objects.get(pk=by).snapshot()
+        access.expect(proposer, access.Action.BANK, namespace=row.place)
         _expect_open(row)
         return record.propose(
             namespace=row.place,

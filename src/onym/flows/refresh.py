@@ -76,13 +76,21 @@ def directory(
     place = Namespace.objects.filter(pk=namespace).first()
     if place is None:
         raise NotFound(f"there is no namespace {namespace!r}")
-    platform = ports.platform(namespace)
-    before = _before(namespace)
+    with _alone(namespace, folder.parent):  # also while it is taken into use: the next one reads it
+        return _taken_in(place, folder, whole=whole, accept=accept, progress=progress)
+
+
+def _taken_in(
+    place: Namespace,
+    folder: Path,
+    *,
+    whole: bool,
+    accept: Sequence[str],
+    progress: Callable[[int], None] | None,
+) -> Refreshed:
+    platform, before = ports.platform(place.id), _before(place.id)
     since = before.as_of if platform.capabilities().since and not whole else None
-    with (
-        _alone(namespace, folder.parent),
-        TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch,
-    ):
+    with TemporaryDirectory(prefix=SCRATCH, dir=folder.parent) as scratch:
         rows = Path(scratch) / "told.jsonl"
         count, as_of = _read(platform, rows, since=since, progress=progress)
         reused = _reused(rows, before, accept)
@@ -97,7 +105,7 @@ def directory(
         )
     _note(folder, as_of, reused)
     try:
-        import_id = moves.import_directory(namespace=namespace, snapshot=made.snapshot)
+        import_id = moves.import_directory(namespace=place.id, snapshot=made.snapshot)
     except Refusal:
         shutil.rmtree(folder)
         raise
