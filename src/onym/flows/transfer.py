@@ -13,7 +13,7 @@ from onym.core import sale as sales
 from onym.core import term as core_term
 from onym.core import transfer as core
 from onym.core.events import Event, instant
-from onym.core.names import placeholder
+from onym.core.names import canon, is_handle, placeholder
 from onym.core.term import Term
 from onym.flows import (
     hook,
@@ -182,12 +182,13 @@ def look(
     holder: str | None,
     last_seen: datetime | None,
     vacated: str | None,
+    retains: bool = True,
     unfit: str = "",
 ) -> core.Look:
     """The last look's answers: mark the transfer as sent, or give the sale up.
 
-    `vacated` is the handle that the buyer's account holds now and gives up; `unfit` why an account
-    that is sold whole may not change hands.
+    `vacated` is the name that the buyer's account goes by now and gives up, `retains` whether the
+    platform can keep it; `unfit` why an account that is sold whole may not change hands.
     """
     with transaction.atomic():
         row = rowlocks.transfer(transfer_id)
@@ -208,7 +209,8 @@ def look(
         if verdict is core.Look.WAIT:
             return verdict
         if verdict is core.Look.GO:
-            row.vacated = None if row.hands_to else vacated
+            row.vacated = None if row.hands_to else _handle_of(vacated, row.namespace.profile)
+            row.retains = retains
             set_state(row, core.State.SENT, now=now)
         else:
             set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
@@ -216,6 +218,11 @@ def look(
             if verdict is not core.Look.UNFIT:
                 _recognise(sale.handle, holder=holder, now=now)
         return verdict
+
+
+def _handle_of(name: str | None, profile: str) -> str | None:
+    """A name of the platform's as a handle here: one that cannot be is nobody's business."""
+    return canon(name, profile) if name is not None and is_handle(name, profile) else None
 
 
 def _may_return(sale: Sale) -> bool:
@@ -409,7 +416,8 @@ def delivery_over(*, sale_id: str) -> None:
 def retain(*, transfer_id: str) -> None:
     """The mover's old handle is kept for them and redirects: its row says so until time is over.
 
-    The platform reserves it in the move itself, so that nobody can take it in between.
+    The platform reserves it in the move itself, so that nobody can take it in between. Where it
+    cannot, the old handle is free at once, and here, too.
     """
     moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
     own = placeholder(moved.namespace.profile, moved.to)
@@ -422,6 +430,10 @@ def retain(*, transfer_id: str) -> None:
         row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
         now = clock.now()
         if row.retained_for == moved.to:
+            return
+        if not moved.retains:
+            if row.account_id == moved.to:
+                _set_free(row, about=f"vacated-{moved.id}", now=now)
             return
         rules = sale_flow.guidelines_of(moved.namespace_id, now)
         row.state = handle.State.RESERVED
@@ -442,11 +454,16 @@ def let_go(*, handle_id: int) -> None:
         if row.retained_until is None or now < row.retained_until:
             return
         key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
-        before = row.account_id
-        change_holder(row, to=None, cause="let_go", now=now)
-        hook.order(row, before=before, about=key, now=now)
-        row.state = handle.State.FREE
-        row.retained_for = row.retained_until = row.redirect_to = None
-        row.save()
-        watch.note(watch.Hit("freed", key, row, now))
+        _set_free(row, about=key, now=now)
         record.defer("transfer.unreserve", lock=key, handle_id=row.id, key=key)
+
+
+def _set_free(row: Handle, *, about: str, now: datetime) -> None:
+    """Nobody holds it any more: what was keyed by its text ends, and who waits for it is told."""
+    before = row.account_id
+    change_holder(row, to=None, cause="let_go", now=now)
+    hook.order(row, before=before, about=about, now=now)
+    row.state = handle.State.FREE
+    row.retained_for = row.retained_until = row.redirect_to = None
+    row.save()
+    watch.note(watch.Hit("freed", about, row, now))

@@ -126,6 +126,7 @@ def _look(order: orders.Order, platform: Platform) -> Look:
         holder=holder,
         last_seen=last_seen(platform, order.source),
         vacated=buyer["handle"] if buyer else None,
+        retains=order.account is None and platform.capabilities().retain,
         unfit=terms.unfit(buyer or {}),
     )
 
