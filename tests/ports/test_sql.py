@@ -173,9 +173,7 @@ def test_a_retained_handle_is_kept_from_everybody_and_sold_from_there(port, peop
 
 
 @pytest.mark.parametrize("name", ["John Smith", "Éloïse", "of_more_letters_than"])
-def test_an_account_whose_name_is_no_handle_gets_one_and_its_name_is_free_again(
-    port, people, name
-):
+def test_an_account_whose_name_is_no_handle_gets_one_and_its_name_is_free_again(port, people, name):
     seller, buyer = people("gold", name)
     said = move(port, "gold", seller, buyer, retain=True)
     assert (said.answer, holders(port, "gold")) == (Answer.DONE, [buyer])
