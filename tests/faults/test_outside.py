@@ -16,9 +16,6 @@ from tests.demo.servers import Program
 from tests.faults import ways
 from tests.faults.ways import GOOD, Way
 
-from onym.core.errors import NotAllowed
-from onym.flows import sale as sale_flow
-from onym.flows import transfer
 from onym.store.models import Entry, Handle, Payment, Sale, Transfer
 from onym_demo.payments import webhooks
 
@@ -365,47 +362,6 @@ def test_a_handle_that_went_elsewhere_before_the_move_is_not_taken_from_there(
     assert world.holds(way.handle) == third == Handle.objects.get(handle=way.handle).account_id
     assert sum(world.out.taken(sale).values()) == 0
     world.check(sale)
-
-
-@pytest.mark.parametrize("before", ["payment", "deadline"])
-def test_a_handle_that_the_seller_gave_the_buyer_by_themselves_is_delivered_and_never_refunded(
-    world: worlds.World, before: str
-) -> None:
-    """Before the market asked for it: in time, or while the platform was away until too late."""
-    way, sale = cooled(world)
-    buyer = Sale.objects.get(pk=sale).buyer_account_id
-    if before == "deadline":
-        world.out.plaza.arm("error", on="reads", times=10_000)
-        way.pay(sale)
-        world.drain(hurry=True)
-        world.pass_time(days=1.1)
-        world.out.calm()
-    given(world, way, to=buyer)
-    way.pay(sale)
-    until_state(world, sale, "inspection")
-    assert world.holds(way.handle) == buyer
-    finish(way, sale)
-
-
-def test_a_trade_that_cools_off_is_not_called_off_once_the_buyer_holds_the_handle(
-    world: worlds.World,
-) -> None:
-    way = ways.trade(world, mail=False)
-    sale = way.agree()
-    way.pay(sale)
-    world.drain(hurry=True)
-    assert state(sale) == "cooling"
-    row = Sale.objects.get(pk=sale)
-    transfer.look_while_cooling(sale_id=sale, by=row.seller_id)
-    assert Sale.objects.get(pk=sale).read_back_account_id == row.seller_account_id
-    given(world, way, to=row.buyer_account_id)
-    transfer.look_while_cooling(sale_id=sale, by="mbr_nobody")
-    assert Sale.objects.get(pk=sale).read_back_account_id == row.seller_account_id
-    transfer.look_while_cooling(sale_id=sale, by=row.seller_id)
-    with pytest.raises(NotAllowed):
-        sale_flow.cancel(sale_id=sale, by=row.seller_id)
-    world.pass_time(days=1.1)
-    finish(way, sale)
 
 
 def given(world: worlds.World, way: Way, *, to: str) -> None:

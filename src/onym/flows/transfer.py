@@ -15,7 +15,7 @@ from onym.core import term as core_term
 from onym.core import transfer as core
 from onym.core.errors import PlatformUnavailable
 from onym.core.events import Event, instant
-from onym.core.names import placeholder
+from onym.core.names import canon, is_handle, placeholder
 from onym.core.term import Term
 from onym.flows import (
     hook,
@@ -28,7 +28,6 @@ from onym.flows import (
     standing,
     term,
     waiting,
-    watch,
 )
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
@@ -184,12 +183,13 @@ def look(
     holder: str | None,
     last_seen: datetime | None,
     vacated: str | None,
+    retains: bool = True,
     unfit: str = "",
 ) -> core.Look:
     """The last look's answers: mark the transfer as sent, or give the sale up.
 
-    `vacated` is the handle that the buyer's account holds now and gives up; `unfit` why an account
-    that is sold whole may not change hands.
+    `vacated` is the name that the buyer's account goes by now and gives up, `retains` whether the
+    platform can keep it; `unfit` why an account that is sold whole may not change hands.
     """
     with transaction.atomic():
         row = rowlocks.transfer(transfer_id)
@@ -210,7 +210,8 @@ def look(
         if verdict is core.Look.GO and _gives_up_a_locked_one(row):
             verdict = core.Look.WAIT
         if verdict is core.Look.GO:
-            row.vacated = None if row.hands_to else vacated
+            row.vacated = None if row.hands_to else _handle_of(vacated, row.namespace.profile)
+            row.retains = retains
             set_state(row, core.State.SENT, now=now)
         elif verdict is core.Look.THERE:
             _was_there(row, sale, holder=row.to, now=now)
@@ -236,6 +237,11 @@ def _abandon(
     _end(row, sale, holder=holder, why=why, now=now)
     if verdict in (core.Look.RETURNED, core.Look.GONE):
         _recognise(sale.handle, holder=holder, now=now)
+
+
+def _handle_of(name: str | None, profile: str) -> str | None:
+    """A name of the platform's as a handle here: one that cannot be is nobody's business."""
+    return canon(name, profile) if name is not None and is_handle(name, profile) else None
 
 
 def _may_return(sale: Sale) -> bool:
@@ -440,49 +446,3 @@ def delivery_over(*, sale_id: str) -> None:
         last = sale.transfer_set.order_by("fence").last()
         if last is not None:
             record.hasten("transfer.move", lock=last.id, transfer_id=last.id)
-
-
-def retain(*, transfer_id: str) -> None:
-    """The mover's old handle is kept for them and redirects: its row says so until time is over.
-
-    The platform reserves it in the move itself, so that nobody can take it in between.
-    """
-    moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
-    own = placeholder(moved.namespace.profile, moved.to)
-    if moved.vacated is None or moved.vacated == moved.handle.handle:
-        return
-    if not core.is_kept(moved.vacated, placeholder=own):
-        return
-    with transaction.atomic():
-        got = rowlocks.handle(namespace=moved.namespace_id, handle=moved.handle.handle)
-        row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
-        now = clock.now()
-        if row.retained_for == moved.to:
-            return
-        rules = sale_flow.guidelines_of(moved.namespace_id, now)
-        row.state = handle.State.RESERVED
-        if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
-            change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
-        row.retained_for = moved.to
-        row.redirect_to = got.handle if got.account_id == moved.to else None
-        row.retained_until = now + rules.periods["retained_days"]
-        row.save()
-
-
-def let_go(*, handle_id: int) -> None:
-    """A retained handle's time is over: it is free again, and the platform is told."""
-    with transaction.atomic():
-        found = Handle.objects.get(pk=handle_id)
-        row = rowlocks.handle(namespace=found.namespace_id, handle=found.handle)
-        now = clock.now()
-        if row.retained_until is None or now < row.retained_until:
-            return
-        key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
-        before = row.account_id
-        change_holder(row, to=None, cause="let_go", now=now)
-        hook.order(row, before=before, about=key, now=now)
-        row.state = handle.State.FREE
-        row.retained_for = row.retained_until = row.redirect_to = None
-        row.save()
-        watch.note(watch.Hit("freed", key, row, now))
-        record.defer("transfer.unreserve", lock=key, handle_id=row.id, key=key)
