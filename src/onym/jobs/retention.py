@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from django.db import DatabaseError, close_old_connections, connections
+from django.db import close_old_connections, connections
 
 from onym.flows import retention
 
@@ -23,6 +23,6 @@ def keep(stop: threading.Event, *, first: float = FIRST_SECONDS) -> None:
         close_old_connections()
         try:
             log_.info("taken away: %s", retention.purge())
-        except (DatabaseError, OSError):
+        except Exception:  # one row that cannot be read must not end it for good
             log_.exception("what has had its time could not be taken away")
         connections.close_all()
