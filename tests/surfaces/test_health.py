@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +23,12 @@ from onym import ports
 from onym.core import trace
 from onym.core.events import Event
 from onym.flows import area, people, record
+from onym.jobs import clock as jobs_clock
 from onym.jobs.queue import task
 from onym.site import logs
 from onym.site.counted import Counted
 from onym.store import clock
+from onym.store.models import DirectoryImport
 from onym.store.models import Event as EventRow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,6 +162,48 @@ def test_requests_of_all_processes_of_a_host_are_counted_together(place: Any) ->
     done = subprocess.run([sys.executable, "-c", program], env=_environment(), capture_output=True)
     assert done.returncode == 0, done.stderr
     assert value(measured(), "onym_http_requests_total", route=route, status="299") >= 1
+
+
+def test_a_fault_of_what_is_done_daily_does_not_stop_the_clock_of_deadlines(
+    place: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.IMPORT_HOURS = "six"
+    DirectoryImport.objects.create(
+        id="imp_1", namespace=place, path="/nowhere", rows=1, at=clock.now()
+    )
+    monkeypatch.setattr(jobs_clock, "LOOK_SECONDS", 0.02)
+    monkeypatch.setattr(jobs_clock, "DAILY_LOOK_SECONDS", 0.0)
+    stop = threading.Event()
+    keeper = threading.Thread(target=jobs_clock.keep_time, args=(stop,))
+    keeper.start()
+    until = time.monotonic() + 10
+    while len(caplog.records) < 2 and keeper.is_alive() and time.monotonic() < until:
+        time.sleep(0.02)
+    survived = keeper.is_alive()
+    stop.set()
+    keeper.join()
+    assert survived
+    assert {one.message for one in caplog.records} == {"what is due could not be done"}
+
+
+def test_another_host_that_shares_data_counts_for_itself(place: Any) -> None:
+    """It numbers its processes as it likes, so a file of its own may have the name of one here."""
+    program = (
+        "import django; django.setup()\n"
+        "from onym.site import metrics\n"
+        "metrics.requested(method='GET', route='/elsewhere', status=298, seconds=0.1)\n"
+        "print(metrics.FOLDER)"
+    )
+    words = "hostname elsewhere && exec " + shlex.join([sys.executable, "-c", program])
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--uts", "sh", "-c", words],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(Path(done.stdout.strip()).glob("counter_*.db"))
+    assert "/elsewhere" not in measured()
 
 
 def test_calls_to_the_outside_are_counted_by_how_they_went(place: Any) -> None:

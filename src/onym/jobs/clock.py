@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections, connections
 
 from onym import ports
 from onym.core.errors import Refusal
@@ -151,9 +151,9 @@ def keep_time(stop: threading.Event) -> None:
             if time.monotonic() - looked > DAILY_LOOK_SECONDS:
                 looked = time.monotonic()
                 _daily()
-        except (DatabaseError, OSError):
+        except Exception:  # whatever it was, deadlines must not stand still for it
             log_.exception("what is due could not be done")
-    close_old_connections()
+    connections.close_all()
 
 
 def _daily() -> None:
