@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -25,6 +26,7 @@ from onym.core.events import Event
 from onym.flows import area, people, record
 from onym.jobs import clock as jobs_clock
 from onym.jobs.queue import task
+from onym.ports.signatures import Signer
 from onym.site import logs
 from onym.site.counted import Counted
 from onym.store import clock
@@ -162,6 +164,17 @@ def test_requests_of_all_processes_of_a_host_are_counted_together(place: Any) ->
     done = subprocess.run([sys.executable, "-c", program], env=_environment(), capture_output=True)
     assert done.returncode == 0, done.stderr
     assert value(measured(), "onym_http_requests_total", route=route, status="299") >= 1
+
+
+def test_the_id_goes_on_to_the_platform_and_is_no_part_of_what_is_signed(place: Any) -> None:
+    signer = Signer(key_id="onym", private_key=Ed25519PrivateKey.generate())
+    asked = {"method": "GET", "url": "https://p.example/accounts", "headers": {}, "body": None}
+    with trace.working_for("visit-12345"):
+        sent = signer.signed(**asked)  # type: ignore[arg-type]  # a table of arguments
+        assert world.outside().platform().capabilities().custodian
+    assert sent["X-Request-ID"] == "visit-12345"
+    assert "x-request-id" not in sent["Signature-Input"].lower()
+    assert "X-Request-ID" not in signer.signed(**asked)  # type: ignore[arg-type]  # the same
 
 
 def test_a_fault_of_what_is_done_daily_does_not_stop_the_clock_of_deadlines(

@@ -28,7 +28,7 @@ from onym.core.errors import (
 )
 from onym.core.events import amount
 from onym.core.money import Money
-from onym.flows import area, deposit, outgoing, payments, record
+from onym.flows import area, deposit, outgoing, payments, record, staff
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.ports.bank import read_statement
@@ -39,7 +39,6 @@ from onym.store.models import (
     BankOrder,
     BankReference,
     BankStatement,
-    Member,
     Namespace,
     Sale,
     WalletReference,
@@ -84,7 +83,7 @@ def import_statement(*, namespace: str, file: BinaryIO, by: str | None) -> BankS
     with transaction.atomic():
         rowlocks.bank(namespace)
         if by is not None:
-            access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+            staff.expect(by, access.Action.BANK, namespace=namespace)
         _expect_ours(namespace, read)
         _expect_new(namespace, read, digest)
         named, wallets = _sales_named(namespace, read.lines), _wallets_named(namespace, read.lines)
@@ -374,8 +373,7 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
         wanted = _wanted(namespace, reference)
         line = rowlocks.bank_line(line_id)
         now = clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.BANK, namespace=namespace)
+        staff.expect(by, access.Action.BANK, namespace=namespace)
         _expect_rest(line)
         if not sale_flow.guidelines_of(namespace, now).needs_two(line.rest):
             return _carry_out(line, wanted, by=by, now=now)
@@ -394,19 +392,22 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
 
 def decide_approved(approval: Approval, now: datetime) -> BankLine:
     """The second person has approved."""
-    rowlocks.bank(approval.namespace_id)
-    told = approval.payload
-    into = WalletReference.objects.filter(member=str(told.get("wallet", ""))).first()
-    wanted = rowlocks.sale(str(told["sale"])) if told["sale"] else into
-    line = rowlocks.bank_line(str(told["line"]))
+    wanted, line = _proposed(approval)
     _expect_rest(line)
     return _carry_out(line, wanted, by=approval.proposed_by_id, now=now)
 
 
+def _proposed(approval: Approval) -> tuple[Sale | WalletReference | None, BankLine]:
+    rowlocks.bank(approval.namespace_id)
+    told = approval.payload
+    into = WalletReference.objects.filter(member=str(told.get("wallet", ""))).first()
+    wanted = rowlocks.sale(str(told["sale"])) if told["sale"] else into
+    return wanted, rowlocks.bank_line(str(told["line"]))
+
+
 def facts_of(approval: Approval) -> Mapping[str, str]:
     """What both people see of it: how it came, what is left, and that it waits for nothing."""
-    line = BankLine.objects.get(pk=str(approval.payload["line"]))
-    return _facts(line)
+    return _facts(_proposed(approval)[1])
 
 
 def _facts(line: BankLine) -> Mapping[str, str]:
