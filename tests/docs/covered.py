@@ -4,7 +4,6 @@ from __future__ import annotations
 
 COVERED = {
     "src/onym/web/people.py": "tests/flows/test_screening.py",
-    "src/onym/site/schedule.py": "tests/surfaces/test_import_schedule.py",
     "src/onym/jobs/refresh.py": "tests/surfaces/test_import_schedule.py",
     "src/onym/ports/stripe_answers.py": "tests/ports/test_payments.py",
     "src/onym/ports/stripe_checkout.py": "tests/ports/test_checkout.py",

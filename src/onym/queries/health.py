@@ -34,6 +34,7 @@ class Market:
     phase: str
     missing_documents: list[str]
     approvers: int
+    custodian: str
 
 
 def market(namespace: str) -> Market | None:
@@ -49,6 +50,7 @@ def market(namespace: str) -> Market | None:
         phase=row.phase,
         missing_documents=[kind for kind in KINDS if kind not in known],
         approvers=people.values("member_id").distinct().count(),
+        custodian=row.custodian_account_id,
     )
 
 

@@ -55,6 +55,9 @@ def _dns() -> Iterator[Finding]:
         told = f"the sender is {settings.DEFAULT_FROM_EMAIL}"
         yield fail("dns", told, "set ONYM_MAIL_FROM to an address of your own domain")
         return
+    if settings.DNS and not re.fullmatch(r".+:\d{1,5}", settings.DNS):
+        yield fail("dns", f"ONYM_DNS is {settings.DNS}", "write it as HOST:PORT, or leave it out")
+        return
     look = _Resolver()
     yield from _spf(domain, look)
     yield from _dmarc(domain, look)

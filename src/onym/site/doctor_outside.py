@@ -42,6 +42,7 @@ def _platform() -> Iterator[Finding]:
     if not can.atomic_move:
         todo = "in between somebody may take the name: keep sign-up by invitation"
         yield warn("platform", "it moves a handle in two steps", todo)
+    yield from _custodian(can.custodian)
     yield from _directory(settings.IMPORT_HOURS)
     said = platform.notify(
         account_id=NOBODY, kind="doctor", text="-", href=None, key=secrets.token_hex(16)
@@ -50,6 +51,18 @@ def _platform() -> Iterator[Finding]:
         yield fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
     else:
         yield ok("platform", "it accepts our signature")
+
+
+def _custodian(named: str | None) -> Iterator[Finding]:
+    """Whether detached handles are kept with the account that the platform keeps them with."""
+    from django.conf import settings
+
+    from onym.queries import health
+
+    market = health.market(settings.NAMESPACE)
+    if named and market and named != market.custodian:
+        told = f"its custodian is {named}, and the market's {market.custodian}"
+        yield fail("platform", told, "run onym init --force: it takes over the platform's")
 
 
 def _directory(every: int) -> Iterator[Finding]:
@@ -80,8 +93,11 @@ def _payments() -> Iterator[Finding]:
         )
         return
     why = ports.payments(settings.NAMESPACE).refused_key()
-    if why:
-        yield fail("payments", f"the provider does not answer our key: {why}", "correct the key")
+    if why == "no_answer":
+        todo = "see that the way there is open, and that ONYM_PAYMENTS_URL is right"
+        yield fail("payments", "the provider does not answer", todo)
+    elif why:
+        yield fail("payments", f"the provider refuses our key: {why}", "correct ONYM_PAYMENTS_KEY")
     else:
         kind = "a test key" if settings.PAYMENTS_KEY.startswith(("sk_test_", "rk_test_")) else "it"
         yield ok("payments", f"the provider takes our key ({kind})".replace(" (it)", ""))

@@ -254,9 +254,11 @@ def _expect_empty(url: str, moves: list[tuple[Path, Path]]) -> None:
 
 
 def _hold_log(data_dir: Path, told: archive.Manifest) -> None:
-    """Nothing is signed from here on until somebody has looked for a later checkpoint."""
-    if told.log:
-        restoring.hold(data_dir / "log", backup=told.made_at, size=int(told.log["size"]))
+    """Nothing is signed from here on until somebody has looked for a later checkpoint: also when
+    the backup is older than the first, for the same key may have signed since.
+    """
+    size = int(str(told.log.get("size", 0)))
+    restoring.hold(data_dir / "log", backup=told.made_at, size=size)
 
 
 def _move(data_dir: Path, moves: list[tuple[Path, Path]]) -> None:
