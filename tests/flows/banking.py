@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from onym import ports
-from onym.flows import bank
+from onym.flows import statement as statements
 from onym.ports.bank import Bank
 from onym.store.models import BankStatement
 from onym_demo.bank import IBAN, Movement, sent, statement
@@ -47,7 +47,7 @@ class Banking:
     def bring(self, text: str, *, by: str | None = None) -> BankStatement:
         self.texts.append(text)
         file = io.BytesIO(text.encode())
-        return bank.import_statement(namespace=self.place.id, file=file, by=by)
+        return statements.book(namespace=self.place.id, file=file, by=by)
 
     def pay(self, file: str) -> BankStatement:
         """The bank has carried a payment file out."""

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core.access import Action
-from onym.flows import bank, outgoing
+from onym.flows import bank, outgoing, statement
 from onym.queries import bank as queries
 from onym.queries import desk, ground
 from onym.queries.people import Caller
@@ -53,7 +53,7 @@ def import_statement(request: HttpRequest, wish: Statement) -> HttpResponse:
 
     def run(who: Caller) -> tuple[int, object]:
         file = io.BytesIO(wish.camt.encode())
-        made = bank.import_statement(namespace=place, file=file, by=who.id)
+        made = statement.book(namespace=place, file=file, by=who.id)
         return 201, queries.statement_view(made) | {"found": queries.found(made.id)}
 
     return wire.write(request, "desk", run)

@@ -16,8 +16,9 @@ import click
 from django.conf import settings
 
 from onym.core import errors
-from onym.flows import bank, contacts, refresh
+from onym.flows import contacts, refresh
 from onym.flows import moves as flow
+from onym.flows import statement as statements
 from onym.queries import bank as banks
 from onym.queries import names as query
 from onym.sweep import columns, snapshot
@@ -130,7 +131,7 @@ def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
       onym import statement camt053.xml
     """
     place = namespace or settings.NAMESPACE
-    made = bank.import_statement(namespace=place, file=file, by=None)
+    made = statements.book(namespace=place, file=file, by=None)
     found = banks.found(made.id)
     if as_json:
         facts = {"statement": made.id, "number": made.number, "lines": made.lines, "found": found}
