@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import connection, connections
 from tests import make
-from tests.flows.banking import Banking
+from tests.flows.banking import Banking, sent_anew
 from tests.flows.test_sale import balance, moved, paid, sold, step
 
 from onym import ports
@@ -49,6 +49,7 @@ from onym.store.models import (
     Posting,
     Sale,
 )
+from onym_demo.bank import sent
 
 pytestmark = pytest.mark.usefixtures("database")
 IBAN = "FR1420041010050500013M02606"
@@ -87,14 +88,12 @@ def fresh(made: Sale) -> Sale:
 
 def look() -> None:
     """What the clock makes due about transfers, done."""
-    for item in due.until(clocks.now()):
-        if item.what == "bank.look_again":
-            bank.look_again(sale_id=item.id)
-        if item.what == "payments.funding_over":
-            payments.funding_over(sale_id=item.id)
-    for item in due.until(clocks.now()):
-        if item.what == "bank.look_again":
-            bank.look_again(sale_id=item.id)
+    for _ in range(2):
+        for item in due.until(clocks.now()):
+            if item.what == "bank.look_again":
+                bank.look_again(sale_id=item.id)
+            if item.what == "payments.funding_over":
+                payments.funding_over(sale_id=item.id)
 
 
 def clean() -> None:
@@ -347,6 +346,9 @@ def test_a_payout_that_the_other_bank_sends_back_is_owed_again_and_sent_anew(
         clean()
         outgoing.set_account(member=seller.id, iban=iban, name="Leila Mansour")
         payout.refresh_from_db()
+        assert (payout.state, payout.attempt) == ("refused", turn)
+        sent_anew()
+        payout.refresh_from_db()
         assert (payout.state, payout.attempt) == ("due", turn + 1)
     ledger.pay_out(payout_id=payout.id)
     bank_.pay(outgoing.file(namespace="demo", by=team).text)
@@ -355,6 +357,31 @@ def test_a_payout_that_the_other_bank_sends_back_is_owed_again_and_sent_anew(
     assert Entry.objects.filter(kind="paid_out").count() == 3
     assert Notice.objects.filter(kind="payout_returned").count() == 2
     clean()
+
+
+def test_a_payout_that_came_back_goes_to_the_providers_account_once_the_banks_is_forgotten(
+    place: Any, people: Any, asked: Any, bank_: Banking
+) -> None:
+    made, reference = asked
+    outgoing.set_account(member=people[0].id, iban="DE89370400440532013000", name="Leila Mansour")
+    sent_anew()
+    bank_.take(bank_.came("420.00", reference))
+    moved(fresh(made))
+    sale.accept(sale_id=made.id, by=made.buyer_id)
+    step(24 * 3600)
+    payout = Payout.objects.get()
+    ledger.pay_out(payout_id=payout.id)
+    text = outgoing.file(namespace="demo", by=make.member(place, roles="curator").id).text
+    back = bank_.came("400.00", end_to_end=BankOrder.objects.get().end_to_end)
+    bank_.take(*sent(text, prefix="P"), back)
+    payout.refresh_from_db()
+    assert (payout.state, payout.reason) == ("refused", "returned")
+    clean()
+    outgoing.drop_account(member=people[0].id)
+    sent_anew()
+    ledger.pay_out(payout_id=payout.id)
+    payout.refresh_from_db()
+    assert (payout.state, payout.attempt, BankOrder.objects.count()) == ("unknown", 1, 1)
 
 
 def test_what_the_bank_takes_unordered_stands_against_suspense(bank_: Banking) -> None:
