@@ -124,7 +124,7 @@ def _read(facts: dict[str, Any]) -> str:
 @click.option("--namespace", metavar="N", help="Whose account it is of; default: the site's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
-    """Read a bank statement (camt.053.001.02 or .08) and book all of it, or nothing.
+    """Read a bank statement (camt.053.001.02, .04 or .08) and book all of it, or nothing.
 
     \b
     Example:

@@ -145,7 +145,11 @@ def _expect_new(namespace: str, read: core.Statement, digest: str) -> None:
 
 def _references(lines: Sequence[core.Line]) -> dict[str, str]:
     """What each arrival has written on it, by the bank's reference of the arrival."""
-    found = {line.ref: core.find_reference(line.text) for line in lines if line.minor > 0}
+    came = [line for line in lines if line.minor > 0]
+    found = {
+        line.ref: core.find_reference(line.text) or core.find_reference(line.end_to_end)
+        for line in came
+    }
     return {line: ref for line, ref in found.items() if ref}
 
 
