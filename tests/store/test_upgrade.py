@@ -274,7 +274,7 @@ GOOD = [
 ]
 
 
-@pytest.mark.parametrize("operation", BAD, ids=repr)
+@pytest.mark.parametrize("operation", BAD, ids=lambda one: type(one).__name__)
 def test_the_rules_catch_what_would_stop_the_market(operation: Any) -> None:
     assert len(list(wrong([operation]))) == 1
 
