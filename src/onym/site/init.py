@@ -50,7 +50,7 @@ def command(
         raise AlreadySetUp(
             f"{file} exists: change it by hand, or go on with --force, which keeps what it says"
         )
-    before = settings_file.read(file) if file.exists() else {}
+    before = settings_file.in_(data_dir)
     told = _from_file(answers) | {
         name.replace("_", "-"): value for name, value in given.items() if value is not None
     }

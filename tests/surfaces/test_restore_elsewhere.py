@@ -1,0 +1,88 @@
+"""A drill beside the running market: what is restored elsewhere reaches nothing of the market that
+was backed up, and keys that do not fit are seen before anything is sealed with them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.surfaces import keeping
+from tests.surfaces.keeping import Place
+
+from onym.site import settings_file
+
+
+@pytest.fixture
+def home(database: str, settings: Any, tmp_path: Path) -> Place:
+    return keeping.market(settings, tmp_path / "data")
+
+
+@pytest.fixture
+def other(home: Place, tmp_path: Path) -> Place:
+    return keeping.elsewhere(tmp_path / "other")
+
+
+def backup(home: Place, *options: object) -> Path:
+    file = home.data.parent / "backup.tar"
+    home.done("backup", file, *options)
+    return file
+
+
+def without_a_word_about_the_database(place: Place, *words: object) -> dict[str, Any]:
+    """What a command says that is given DATA and nothing else."""
+    bare = {name: value for name, value in place.environment().items() if name != "DATABASE_URL"}
+    said = subprocess.run(
+        place.command(*words, "--json"), env=bare, capture_output=True, text=True, timeout=120
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+    told: dict[str, Any] = json.loads(said.stdout)
+    return told
+
+
+def test_commands_after_a_drill_use_what_was_restored_and_not_the_market(
+    home: Place, other: Place
+) -> None:
+    mine = f'# by hand\nDATABASE_URL="{home.url}"\nONYM_DATA={home.data}\nONYM_PRESS=p@x.example\n'
+    settings_file.write(settings_file.path(home.data), mine)
+    file = backup(home)
+    keeping.happen()
+    before = home.rows(), home.files("log")
+    told = other.done("restore", file)
+    assert told["database"].endswith("commands with this --data use it")
+    kept = settings_file.path(other.data)
+    assert settings_file.read(kept) == {"ONYM_PRESS": "p@x.example", "DATABASE_URL": other.url}
+    assert (kept.stat().st_mode & 0o777, kept.read_text()[:9]) == (0o600, "# by hand")
+    resumed = without_a_word_about_the_database(other, "log", "resume", "--nothing-later")
+    assert resumed["known"] == 3
+    assert (home.rows(), home.files("log")) == before
+
+
+def test_settings_that_lead_to_the_place_already_come_back_to_the_last_byte(home: Place) -> None:
+    file = settings_file.path(home.data)
+    settings_file.write(file, f"DATABASE_URL={home.url}\nONYM_PRESS=p@x.example\n")
+    before = file.read_bytes()
+    made = backup(home)
+    file.unlink()
+    home.done("restore", made, "--force")
+    assert file.read_bytes() == before
+
+
+def test_where_the_settings_do_not_name_the_database_it_is_said(home: Place, other: Place) -> None:
+    said = other.run("restore", backup(home))
+    assert said.returncode == 0, said.stderr
+    assert "onym.env does not name it: give DATABASE_URL to each command" in said.stdout
+
+
+@pytest.mark.parametrize(
+    ("before", "value", "after"),
+    [
+        ('# c\nA="1"\n', "", "# c\n"),
+        ("# c\n  A=1\nB=2\n", "3", '# c\nB=2\nA="3"\n'),
+        ("AA=1\n", 'x"y', 'AA=1\nA="x\\"y"\n'),
+    ],
+)
+def test_one_setting_is_changed_and_the_rest_stays(before: str, value: str, after: str) -> None:
+    assert settings_file.changed(before, "A", value) == after
