@@ -28,6 +28,7 @@ FORMAT = "onym-backup/1"
 MANIFEST = "manifest.json"
 DATABASE = "database.dump"
 SEALED = "keys.sealed"
+CHECKPOINT = "log/checkpoint"
 PIECE_BYTES = 1 << 20
 SALT_BYTES, NONCE_BYTES = 16, 12
 _NAME = re.compile(r"(?:database\.dump|keys\.sealed|onym\.env|(?:log|keys|namespaces)/[^\0]+)")
@@ -55,6 +56,11 @@ class Manifest:
     log: dict[str, Any] = field(default_factory=dict)
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
     format: str = FORMAT
+
+    def __post_init__(self) -> None:
+        """A backup that tells of a log holds it, or is none; when written and when read."""
+        if self.log and CHECKPOINT not in self.files:
+            raise NotABackup(f"it tells of {self.log.get('size')} leaves and lacks the log's files")
 
     @property
     def id(self) -> str:

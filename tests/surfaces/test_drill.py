@@ -1,8 +1,9 @@
-"""A drill beside the running market: what is restored elsewhere reaches nothing of the market that
-was backed up, and keys that do not fit are seen before anything is sealed with them."""
+"""A drill beside the running market, and two backups at once: what is restored elsewhere reaches
+nothing of the market that was backed up, and no backup is whole that lacks a part."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 from tests.surfaces import keeping
 from tests.surfaces.keeping import Place
 
-from onym.site import settings_file
+from onym.site import archive, settings_file
+from onym.site import backup as making
 
 
 @pytest.fixture
@@ -86,3 +88,25 @@ def test_where_the_settings_do_not_name_the_database_it_is_said(home: Place, oth
 )
 def test_one_setting_is_changed_and_the_rest_stays(before: str, value: str, after: str) -> None:
     assert settings_file.changed(before, "A", value) == after
+
+
+def test_of_two_backups_at_once_the_second_is_refused_and_the_first_keeps_its_log(
+    home: Place, tmp_path: Path
+) -> None:
+    with making._near(home.data) as links:
+        making._link_log(home.data, links)
+        code, detail = home.refused("backup", tmp_path / "second.tar")
+        assert (code, str(home.data) in detail) == ("in_progress", True)
+        assert (links / "checkpoint").exists()
+    home.done("backup", tmp_path / "second.tar")
+    assert not list(tmp_path.glob(".second*"))
+
+
+def test_a_backup_that_tells_of_a_log_and_lacks_it_is_neither_written_nor_read(home: Place) -> None:
+    told = archive.manifest(backup(home))
+    kept = {name: one for name, one in told.files.items() if not name.startswith("log/")}
+    with pytest.raises(archive.NotABackup, match="tells of 3 leaves and lacks"):
+        dataclasses.replace(told, files=kept)
+    plain = json.loads(told.encode())
+    with pytest.raises(archive.NotABackup, match="tells of 3 leaves and lacks"):
+        archive.Manifest.parse(json.dumps(plain | {"files": kept}).encode())
