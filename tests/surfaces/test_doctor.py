@@ -148,6 +148,16 @@ def test_what_is_wrong_outside_is_said_with_what_to_do(home: Place) -> None:
     assert failed["jobs"] == "a worker was last seen never"
 
 
+def test_a_field_key_that_does_not_open_what_is_kept_is_told(home: Place) -> None:
+    make.member(made_namespace(), mail="ada@x.example")
+    away, without = outside("127.0.0.1:1"), ("--without", "dns")
+    told = "the field key does not open the addresses that are kept"
+    assert told not in [one["found"] for one in examined(home, *without, **away)[1]]
+    (home.data / "keys" / "field").write_text("another key")
+    (one,) = [one for one in examined(home, *without, **away)[1] if one["found"] == told]
+    assert (one["area"], one["state"]) == ("market", "fail")
+
+
 def test_a_log_that_may_not_sign_is_the_first_thing_to_see(home: Place) -> None:
     integrator.hold(home.data / "log", "{}")
     code, found = examined(home, "--without", "dns", **outside("127.0.0.1:1"))

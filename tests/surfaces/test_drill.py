@@ -13,7 +13,7 @@ import pytest
 from tests.surfaces import keeping
 from tests.surfaces.keeping import Place
 
-from onym.site import archive, settings_file
+from onym.site import archive, embedded, settings_file
 from onym.site import backup as making
 
 
@@ -110,3 +110,37 @@ def test_a_backup_that_tells_of_a_log_and_lacks_it_is_neither_written_nor_read(h
     plain = json.loads(told.encode())
     with pytest.raises(archive.NotABackup, match="tells of 3 leaves and lacks"):
         archive.Manifest.parse(json.dumps(plain | {"files": kept}).encode())
+
+
+def test_keys_that_were_kept_apart_must_be_the_ones_that_sealed_the_backup(
+    home: Place, other: Place
+) -> None:
+    """The doctor ran first on the new machine, and a fresh key is there."""
+    file = backup(home, "--without-keys")
+    right = (home.data / "keys" / "field").read_text()
+    embedded.kept_secret(other.data / "keys" / "field")
+    for words in (["--check"], ["--force"]):
+        code, detail = other.refused("restore", file, *words)
+        assert (code, "not the one that sealed this backup" in detail) == ("cannot_restore", True)
+    assert other.rows() == {}
+    other.done("restore", file, "--check", ONYM_FIELD_KEY=right)
+    (other.data / "keys" / "field").unlink()
+    assert other.refused("restore", file)[0] == "cannot_restore"
+    other.done("restore", file, ONYM_FIELD_KEY=right)
+
+
+def test_a_backup_that_lacks_the_key_in_use_is_not_restored_without_it(
+    home: Place, other: Place
+) -> None:
+    """It lay in the environment alone; the file in DATA/keys sealed nothing."""
+    file = home.data.parent / "backup.tar"
+    home.done("backup", file, ONYM_FIELD_KEY="a key of the environment")
+    assert other.refused("restore", file)[0] == "cannot_restore"
+    other.done("restore", file, ONYM_FIELD_KEY="a key of the environment")
+
+
+def test_a_backup_of_an_older_release_knows_no_key_again_and_is_restored(home: Place) -> None:
+    told = archive.manifest(backup(home))
+    plain = json.loads(told.encode())
+    del plain["sealed_under"]
+    assert archive.Manifest.parse(json.dumps(plain).encode()).sealed_under == ""

@@ -44,7 +44,9 @@ class PassphraseNeeded(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the file says of itself. `files` is name → (bytes, SHA-256); `data` where DATA was."""
+    """What the file says of itself. `files` is name → (bytes, SHA-256); `data` where DATA was;
+    `sealed_under` knows the field key again, empty in older ones.
+    """
 
     made_at: str
     onym: str
@@ -55,6 +57,7 @@ class Manifest:
     keys: str  # "plain", "sealed" or "apart"
     log: dict[str, Any] = field(default_factory=dict)
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    sealed_under: str = ""
     format: str = FORMAT
 
     def __post_init__(self) -> None:

@@ -25,6 +25,7 @@ import psycopg
 from onym.core.errors import InProgress, Malformed
 from onym.site import archive, database, dump, embedded, settings_file
 from onym.site import command as commands
+from onym.site import keys as keyring
 from onym.tlog import checkpoint, integrator, tiles
 
 LOCAL_KEYS = frozenset({"database", "environment.json"})
@@ -225,6 +226,7 @@ def _manifest(
         keys=keys,
         log=log,
         files=dict(files),
+        sealed_under=keyring.mark(keyring.field_key(embedded.data_directory())),
     )
 
 

@@ -24,7 +24,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from onym.core.errors import Refusal
-from onym.site import archive, database, dump, embedded, restoring, settings_file
+from onym.site import archive, database, dump, embedded, keys, restoring, settings_file
 from onym.site import command as commands
 from onym.store import migrations
 from onym.tlog import checkpoint, integrator, tiles
@@ -184,11 +184,23 @@ def _staged(wish: Wish, told: archive.Manifest) -> Iterator[Path]:
         archive.unpack(wish.file, told, stage)
         if told.keys == "sealed":
             _unseal(stage, wish.passphrase)
-        if told.keys == "apart" and not (wish.data_dir / "keys" / "field").exists():
-            raise CannotRestore("the backup holds no keys: put yours into DATA/keys first")
+        _expect_key(wish, told, stage)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _expect_key(wish: Wish, told: archive.Manifest, stage: Path) -> None:
+    """The key that will be used here is the one that sealed what the backup holds."""
+    named = os.environ.get("ONYM_FIELD_KEY") or settings_file.in_(stage).get("ONYM_FIELD_KEY")
+    key = named or keys.field_key(stage) or keys.field_key(wish.data_dir)
+    if not key and told.keys == "apart":
+        raise CannotRestore("the backup holds no keys: put yours into DATA/keys first")
+    if told.sealed_under and keys.mark(key) != told.sealed_under:
+        raise CannotRestore(
+            "the field key here is not the one that sealed this backup: put that one into "
+            "DATA/keys/field, or give it as ONYM_FIELD_KEY"
+        )
 
 
 def _unseal(stage: Path, passphrase: str | None) -> None:
