@@ -139,7 +139,7 @@ def _misspelt(data_dir: Path) -> Iterator[Finding]:
 
 def _private(data_dir: Path) -> Iterator[Finding]:
     """Nobody else may read keys and settings."""
-    watched = [settings_file.path(data_dir), *sorted((data_dir / "keys").glob("*"))]
+    watched = [*sorted(data_dir.glob("onym.env*")), *sorted((data_dir / "keys").glob("*"))]
     public = (".pem",)
     for path in watched:
         if not path.exists() or path.suffix in public:
