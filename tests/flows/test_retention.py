@@ -183,16 +183,15 @@ def test_what_is_an_hour_short_of_its_days_stays_and_an_hour_past_them_goes(
 
 
 def test_a_row_that_cannot_be_read_does_not_end_the_daily_round(
-    place: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     """An opening under a lost key spoils one day's round, and the thread lives on to the next."""
     rows, since = invitation(place)
     rows.update(**{since: clock.now() - timedelta(days=400)})
     sent = Event.objects.filter(type="InvitationSent")
     assert sent.update(openings=b"sealed under a lost key") == 1
-    monkeypatch.setattr(jobs, "DAY_SECONDS", 0.05)
     stop = threading.Event()
-    keeper = threading.Thread(target=jobs.keep, args=(stop,), kwargs={"first": 0.0})
+    keeper = threading.Thread(target=jobs.keep, args=(stop,), kwargs={"first": 0.0, "then": 0.05})
     keeper.start()
     try:
         until = time.monotonic() + 10

@@ -178,16 +178,16 @@ def test_the_id_goes_on_to_the_platform_and_is_no_part_of_what_is_signed(place: 
 
 
 def test_a_fault_of_what_is_done_daily_does_not_stop_the_clock_of_deadlines(
-    place: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    place: Any, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.IMPORT_HOURS = "six"
     DirectoryImport.objects.create(
         id="imp_1", namespace=place, path="/nowhere", rows=1, at=clock.now()
     )
-    monkeypatch.setattr(jobs_clock, "LOOK_SECONDS", 0.02)
-    monkeypatch.setattr(jobs_clock, "DAILY_LOOK_SECONDS", 0.0)
     stop = threading.Event()
-    keeper = threading.Thread(target=jobs_clock.keep_time, args=(stop,))
+    keeper = threading.Thread(
+        target=jobs_clock.keep_time, args=(stop,), kwargs={"look": 0.02, "daily": 0.0}
+    )
     keeper.start()
     until = time.monotonic() + 10
     while len(caplog.records) < 2 and keeper.is_alive() and time.monotonic() < until:

@@ -141,14 +141,16 @@ def run(item: due.Due) -> None:
         log_.exception("%s %s", item.what, item.id)
 
 
-def keep_time(stop: threading.Event) -> None:
+def keep_time(
+    stop: threading.Event, *, look: float = LOOK_SECONDS, daily: float = DAILY_LOOK_SECONDS
+) -> None:
     """The jobs process's own thread: the flows that are due, about once a second."""
     rounds, looked = Rounds(), time.monotonic()
-    while not stop.wait(LOOK_SECONDS):
+    while not stop.wait(look):
         close_old_connections()
         try:
             rounds.once()
-            if time.monotonic() - looked > DAILY_LOOK_SECONDS:
+            if time.monotonic() - looked > daily:
                 looked = time.monotonic()
                 _daily()
         except Exception:  # whatever it was, deadlines must not stand still for it

@@ -15,11 +15,11 @@ DAY_SECONDS = 86_400.0
 log_ = logging.getLogger(__name__)
 
 
-def keep(stop: threading.Event, *, first: float = FIRST_SECONDS) -> None:
+def keep(stop: threading.Event, *, first: float = FIRST_SECONDS, then: float = DAY_SECONDS) -> None:
     """A minute after the start, then daily, until `stop` is set; a fault waits for the next day."""
     pause = first
     while not stop.wait(pause):
-        pause = DAY_SECONDS
+        pause = then
         close_old_connections()
         try:
             log_.info("taken away: %s", retention.purge())
