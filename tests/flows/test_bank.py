@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from tests import make
 from tests.flows import meeting
-from tests.flows.banking import Banking
+from tests.flows.banking import Banking, sent_anew
 from tests.flows.test_sale import balance, moved, paid, sold, step
 
 from onym import ports
@@ -89,14 +89,12 @@ def fresh(made: Sale) -> Sale:
 
 def look() -> None:
     """What the clock makes due about transfers, done."""
-    for item in due.until(clocks.now()):
-        if item.what == "bank.look_again":
-            bank.look_again(sale_id=item.id)
-        if item.what == "payments.funding_over":
-            payments.funding_over(sale_id=item.id)
-    for item in due.until(clocks.now()):
-        if item.what == "bank.look_again":
-            bank.look_again(sale_id=item.id)
+    for _ in range(2):
+        for item in due.until(clocks.now()):
+            if item.what == "bank.look_again":
+                bank.look_again(sale_id=item.id)
+            if item.what == "payments.funding_over":
+                payments.funding_over(sale_id=item.id)
 
 
 def clean() -> None:
@@ -369,6 +367,9 @@ def test_a_payout_that_the_other_bank_sends_back_is_owed_again_and_sent_anew(
         assert [item for item in due.until(clocks.now()) if item.what == "ledger.pay_out"] == []
         clean()
         outgoing.set_account(member=seller.id, iban=iban, name="Leila Mansour")
+        payout.refresh_from_db()
+        assert (payout.state, payout.attempt) == ("refused", turn)
+        sent_anew()
         payout.refresh_from_db()
         assert (payout.state, payout.attempt) == ("due", turn + 1)
     ledger.pay_out(payout_id=payout.id)

@@ -15,7 +15,8 @@ from tests.flows import test_payout as pages
 from tests.flows.test_chargeback import claim, end, intent, paid_out, row, settled, take, tell
 
 from onym.core.errors import AlreadyClosed, NotAllowed, SecondPersonNeeded
-from onym.flows import desk, recovery, settlement
+from onym.flows import chargeback, desk, ledger, recovery, settlement
+from onym.ports.payments import Chargeback as Told
 from onym.store.models import Chargeback, Payout, Posting, Recovery, Sale
 
 
@@ -180,6 +181,52 @@ def test_what_is_given_up_meanwhile_is_not_met_again_by_a_settlement(
     assert (row(sale).state, claim(), lies("revenue:primary")) == ("settled", 0, 40_000)
     found = Chargeback.objects.get()
     assert (found.written_off_minor, found.recovered_minor) == (10_000, 0)
+    checked(world)
+
+
+def lost_without_what_follows(world: worlds.World, sale: str) -> Chargeback:
+    """Lost before the payout left, and nobody has followed the bank's word so far."""
+    taken = take(world, sale)
+    assert world.out.provider.pull(f"/demo/disputes/{taken}/end", outcome="lost").ok
+    told = Told(taken, "lost", make.usd(630))
+    chargeback.record_all(sale_id=sale, provider="stripe", told=[told])
+    return Chargeback.objects.get()
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_given_up_is_no_loss_once_the_money_lies_in_escrow_again(
+    world: worlds.World, *, meanwhile: bool
+) -> None:
+    found = lost_without_what_follows(world, settled(world)[1])
+    one, two = world.team
+    asked = recovery.propose_write_off(chargeback_id=found.id, by=one.id)
+    with transaction.atomic():
+        desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+        assert lies("loss") == -63_000
+        if meanwhile:
+            other = meeting.begin(partial(chargeback.follow, sale_id=str(found.sale_id)))
+            meeting.it_waits()
+    if meanwhile:
+        assert other.result(timeout=20) == "done"
+    world.drain(hurry=True)
+    assert row(str(found.sale_id)).state == "refunded"
+    assert (claim(), lies("loss")) == (0, 0)
+    checked(world)
+
+
+def test_a_claim_that_other_proceeds_have_begun_to_meet_stands(world: worlds.World) -> None:
+    way, sale = settled(world)
+    other = Payout.objects.get(sale_id=second_sale(world, way.seller))
+    Payout.objects.filter(pk=other.id).update(due_at=world.now())
+    found = lost_without_what_follows(world, sale)
+    ledger.pay_out(payout_id=other.id)
+    found.refresh_from_db()
+    assert found.recovered_minor == 40_000
+    world.drain(hurry=True)
+    assert (row(sale).state, claim()) == ("settled", -23_000)
+    world.pass_time(days=4)
+    found.refresh_from_db()
+    assert (found.recovered_minor, claim()) == (60_000, -3_000)
     checked(world)
 
 

@@ -193,10 +193,13 @@ def reinstated(taken: Entry) -> Entry:
     return Entry("reinstated", taken.ref, taken.currency, moves, taken.provider_id)
 
 
-def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
-    """A claim for what the bank took is met by what lies in the sale's escrow."""
-    moves = {escrow(sale): -amount.minor, RECEIVABLE: amount.minor}
-    return Entry("absorbed", chargeback, amount.currency, moves)
+def absorbed(*, chargeback: str, sale: str, left: Money, given_up: Money) -> Entry:
+    """A claim for what the bank took is met by what lies in the sale's escrow: what was left of it,
+    and the loss of what had been given up."""
+    parts = {RECEIVABLE: left.minor, LOSS: given_up.minor}
+    moves = {code: minor for code, minor in parts.items() if minor}
+    moves[escrow(sale)] = -(left + given_up).minor
+    return Entry("absorbed", chargeback, left.currency, moves)
 
 
 def bounced(*, bounce: str, amount: Money, to: str) -> Entry:

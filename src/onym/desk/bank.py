@@ -12,7 +12,7 @@ from onym.core.access import Action
 from onym.core.errors import Malformed
 from onym.desk.page import Fields, address, answered, expect, place_of, shown, staff
 from onym.flows import bank as flow
-from onym.flows import disclosure, outgoing
+from onym.flows import disclosure, outgoing, statement
 from onym.queries import bank as queries
 from onym.queries import ground, people, share
 from onym.queries.people import Caller
@@ -77,7 +77,7 @@ def _import(request: HttpRequest, who: Caller) -> str:
     if not isinstance(file, UploadedFile) or file.file is None:
         raise Malformed("choose a file first")
     opened = cast(BinaryIO, file.file)
-    flow.import_statement(namespace=settings.NAMESPACE, file=opened, by=who.id)
+    statement.book(namespace=settings.NAMESPACE, file=opened, by=who.id)
     return address("bank", did="statement")
 
 

@@ -16,6 +16,7 @@ from onym.core import chargeback as core
 from onym.core import handle, ledger
 from onym.core import sale as sales
 from onym.core.events import Event
+from onym.core.money import Money
 from onym.flows import dispute, names, record, recovery, term
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
@@ -145,7 +146,7 @@ def follow(*, sale_id: str) -> bool:
         lost = sale.chargeback_set.filter(status=core.Status.LOST).order_by("id").first()
         if lost is None:
             return _go_on(sale, now=now)
-        return _after_loss(sale, lost, now=now)
+        return _after_loss(sale, rowlocks.chargeback(lost.id), now=now)
 
 
 def _go_on(sale: Sale, *, now: datetime) -> bool:
@@ -163,7 +164,9 @@ def _after_loss(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
         sales.State(sale.state),
         is_whole=lost.amount == sale.money("gross"),
         payout=sales.PayoutState(payout.state) if payout else None,
-        with_buyer=_is_with_buyer(sale) and (payout is None or _is_whole(payout, sale)),
+        with_buyer=_is_with_buyer(sale)
+        and not lost.recovered_minor
+        and (payout is None or _is_whole(payout, sale)),
     )
     match following:
         case core.Next.WAIT:
@@ -229,10 +232,13 @@ def _unlock(sale: Sale) -> None:
 
 
 def _absorb(sale: Sale, lost: Chargeback, *, now: datetime) -> None:
-    """The claim of the house is met by the money that lies in escrow again."""
+    """The claim of the house is met by the money that lies in escrow again: what two people had
+    given up of it is no loss any more. The claim is locked."""
     is_met = Entry.objects.filter(kind="absorbed", ref=lost.id).exists()
     if lost.source == core.Source.RECEIVABLE and not is_met:
-        _book(sale, ledger.absorbed(chargeback=lost.id, sale=sale.id, amount=lost.amount), at=now)
+        given_up = Money(lost.written_off_minor, lost.currency)
+        entry = ledger.absorbed(chargeback=lost.id, sale=sale.id, left=lost.left, given_up=given_up)
+        _book(sale, entry, at=now)
 
 
 def _take_back(sale: Sale, lost: Chargeback, *, payout: Payout | None, now: datetime) -> None:

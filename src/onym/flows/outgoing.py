@@ -48,16 +48,18 @@ def set_account(*, member: str, iban: str, name: str) -> BankAccount:
         }
         row = BankAccount.objects.update_or_create(member_id=member, defaults=fields)[0]
         screening.look(who)
-    paying.send_anew(member=member)
-    return row
+        paying.order_anew(member=member)
+        return row
 
 
 def drop_account(*, member: str) -> None:
-    """Proceeds go to the provider's account again. Refuses `not_found`."""
+    """Proceeds go to the provider's account again, those too that a bank had sent back. Refuses
+    `not_found`."""
     with transaction.atomic():
         rowlocks.member(member)
         if not BankAccount.objects.filter(pk=member).delete()[0]:
             raise NotFound("there is no bank account")
+        paying.order_anew(member=member)
 
 
 def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:

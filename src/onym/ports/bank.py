@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import BinaryIO
@@ -18,7 +18,7 @@ from onym.core.bank import Line, Statement
 from onym.core.errors import Malformed
 from onym.core.money import MAX_MINOR, MINOR_DIGITS
 
-KNOWN = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.053\.001\.(02|08)")
+KNOWN = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.053\.001\.(02|04|08)")
 DEEPEST = 40
 LONGEST_TEXT = 4_000
 PIECE = 65_536
@@ -62,7 +62,7 @@ class Node:
 
 
 def read_statement(file: BinaryIO) -> Statement:
-    """A camt.053.001.02 or .08 with one statement of one account. Refuses `malformed`."""
+    """A camt.053.001.02, .04 or .08 with one statement of one account. Refuses `malformed`."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -78,7 +78,7 @@ def read_statement(file: BinaryIO) -> Statement:
                 raise Malformed("the file is too large")
             parser.Parse(piece, False)
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise Malformed(f"the file is not XML: {error}") from None
     return reader.statement()
 
@@ -98,7 +98,7 @@ class _Reader:
     def start(self, name: str, has: dict[str, str]) -> None:
         space, _, plain = name.rpartition(" ")
         if not self.path and (plain != "Document" or not KNOWN.fullmatch(space)):
-            raise Malformed("the file is no camt.053.001.02 or .08")
+            raise Malformed("the file is no camt.053.001.02, .04 or .08")
         if len(self.path) >= DEEPEST:
             raise Malformed("the file is nested too deeply")
         node = Node(plain, has)
@@ -126,9 +126,10 @@ class _Reader:
             raise Malformed("a file holds one statement")
         head = self.heads[0]
         balances = {_code(node): node for node in head.all("Bal")}
-        if not {"OPBD", "CLBD"} <= balances.keys():
+        begins = balances.get("OPBD") or balances.get("PRCD")  # where the one before it ended
+        if begins is None or "CLBD" not in balances:
             raise Malformed("the statement lacks its opening or its closing balance")
-        opening, currency = _amount(balances["OPBD"])
+        opening, currency = _amount(begins)
         closing, other = _amount(balances["CLBD"])
         if currency != other:
             raise Malformed("the balances are in two currencies")
@@ -138,8 +139,13 @@ class _Reader:
             currency=currency,
             opening_minor=opening,
             closing_minor=closing,
-            lines=tuple(self.lines),
+            lines=tuple(_of_another(line, own=head.one("Acct/Id/IBAN")) for line in self.lines),
         )
+
+
+def _of_another(line: Line, *, own: str) -> Line:
+    """Without the other side where the bank wrote ours there: nothing is to be sent to us."""
+    return replace(line, name="", iban="") if line.iban == own else line
 
 
 def _code(balance: Node) -> str:
@@ -188,30 +194,34 @@ def _lines(entry: Node) -> Iterator[Line]:
     parts = list(entry.all("NtryDtls/TxDtls"))
     ref = _need(entry.one("AcctSvcrRef") or entry.one("NtryRef"), "an entry's reference", 60)
     booked = _day(entry.one("BookgDt/Dt") or entry.one("BookgDt/DtTm")[:10])
+    is_back = entry.one("RvslInd") in ("true", "1")
     if len(parts) < 2:
-        yield _line(parts[0] if parts else entry, ref, minor, currency, booked)
+        yield _line(parts[0] if parts else entry, ref, minor, currency, booked, is_back)
         return
-    sign = 1 if minor >= 0 else -1
-    split = [_part(part, sign) for part in parts]
+    split = [_part(part, "DBIT" if minor < 0 else "CRDT", currency) for part in parts]
     if sum(split) != minor:
         raise Malformed(f"the parts of the entry {ref} do not give its amount")
     for number, (part, amount) in enumerate(zip(parts, split, strict=True), start=1):
         own = part.one("Refs/AcctSvcrRef") or f"{ref}/{number}"
-        yield _line(part, _need(own, "an entry's reference", 80), amount, currency, booked)
+        own = _need(own, "an entry's reference", 80)
+        yield _line(part, own, amount, currency, booked, is_back)
 
 
-def _part(part: Node, sign: int) -> int:
+def _part(part: Node, sign: str, currency: str) -> int:
+    """What one payment of a batch moves, in the entry's direction unless it says another."""
     node = next(part.all("Amt"), None) or next(part.all("AmtDtls/TxAmt/Amt"), None)
-    if node is None:
-        raise Malformed("a payment of a batch lacks its amount")
-    return sign * minor_of(node.text.strip(), node.has.get("Ccy", ""))
+    if node is None or node.has.get("Ccy", "") != currency:
+        raise Malformed("a payment of a batch lacks its amount in the account's currency")
+    minor = minor_of(node.text.strip(), currency)
+    return minor if (part.one("CdtDbtInd") or sign) == "CRDT" else -minor
 
 
-def _line(node: Node, ref: str, minor: int, currency: str, booked: date) -> Line:
-    """What one payment says; `node` is its details, or the entry when it has none."""
-    side = "Dbtr" if minor >= 0 else "Cdtr"
-    told = [each.text.strip() for each in node.all("RmtInf/Strd/CdtrRefInf/Ref")]
-    told += [each.text.strip() for each in node.all("RmtInf/Ustrd")]
+def _line(node: Node, ref: str, minor: int, currency: str, booked: date, is_back: bool) -> Line:
+    """What one payment says; `node` is its details, or the entry when it has none. One that is
+    taken back (`is_back`) names the sides of what it takes back."""
+    side = "Dbtr" if (minor >= 0) is not is_back else "Cdtr"
+    paths = ("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Ustrd", "AddtlTxInf", "AddtlNtryInf")
+    told = [each.text.strip() for path in paths for each in node.all(path)]
     name = node.one(f"RltdPties/{side}/Nm") or node.one(f"RltdPties/{side}/Pty/Nm")
     return Line(
         ref=ref,

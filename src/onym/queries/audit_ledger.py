@@ -261,6 +261,21 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         where r.minor <> (select coalesce(sum(v.minor), 0) from store_recovery v
                           where v.chargeback_id = r.id or v.payout_id = r.id)
         union all
+        select 'claims of ' || coalesce(c.minor, 0) || ' are left, booked are '
+               || coalesce(b.minor, 0)
+        from (select coalesce(s.namespace_id, d.namespace_id) as namespace_id,
+                     sum(k.amount_minor - k.wallet_minor - k.recovered_minor - k.written_off_minor)
+                       as minor
+              from store_chargeback k left join store_sale s on s.id = k.sale_id
+              left join store_deposit d on d.id = k.deposit_id
+              where k.status <> 'won' and k.source <> 'escrow' and not exists (
+                    select from store_entry e where e.kind = 'absorbed' and e.ref = k.id)
+              group by 1) c
+        full join (select a.namespace_id, -sum(p.minor) as minor
+                   from store_posting p join store_bookaccount a on a.id = p.account_id
+                   where a.code = 'receivable' group by 1) b using (namespace_id)
+        where coalesce(c.minor, 0) <> coalesce(b.minor, 0)
+        union all
         select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
         from store_sale s join store_member m on m.id = s.seller_id
         left join store_payout o on o.sale_id = s.id
