@@ -24,6 +24,7 @@ from tests.surfaces.keeping import Place
 
 from onym.core.errors import Malformed
 from onym.flows import log, people
+from onym.ports import sql
 from onym.site import doctor, doctor_mail, findings, numbers
 from onym.tlog import integrator
 
@@ -148,6 +149,16 @@ def test_what_is_wrong_outside_is_said_with_what_to_do(home: Place) -> None:
     assert failed["jobs"] == "a worker was last seen never"
 
 
+def test_a_field_key_that_does_not_open_what_is_kept_is_told(home: Place) -> None:
+    make.member(made_namespace(), mail="ada@x.example")
+    away, without = outside("127.0.0.1:1"), ("--without", "dns")
+    told = "the field key does not open the addresses that are kept"
+    assert told not in [one["found"] for one in examined(home, *without, **away)[1]]
+    (home.data / "keys" / "field").write_text("another key")
+    (one,) = [one for one in examined(home, *without, **away)[1] if one["found"] == told]
+    assert (one["area"], one["state"]) == ("market", "fail")
+
+
 def test_a_log_that_may_not_sign_is_the_first_thing_to_see(home: Place) -> None:
     integrator.hold(home.data / "log", "{}")
     code, found = examined(home, "--without", "dns", **outside("127.0.0.1:1"))
@@ -253,6 +264,25 @@ def test_a_time_to_wait_is_some_seconds(text: str, monkeypatch: pytest.MonkeyPat
         numbers.seconds("ONYM_PLATFORM_TIMEOUT", 10)
     monkeypatch.setenv("ONYM_PLATFORM_TIMEOUT", "2.5")
     assert numbers.seconds("ONYM_PLATFORM_TIMEOUT", 10) == 2.5
+
+
+def test_a_mapped_database_is_a_platform_and_nothing_is_written_there(
+    home: Place, tmp_path: Path
+) -> None:
+    with psycopg.connect(home.url) as link:
+        link.execute(sql.TABLES)
+        link.execute("create view accounts as select ''::text as account_id, ''::text as handle")
+        (custodian,) = link.execute("select custodian_account_id from store_namespace").fetchone()  # type: ignore[misc]  # a row
+    facts = {"dsn": home.url, "profile": "x", "view": "accounts", "custodian": custodian}
+    facts["rename"] = facts["notice"] = "select %(account_id)s, %(old)s, %(new)s, %(text)s"
+    file = tmp_path / "mapping.toml"
+    file.write_text("".join(f"{name} = {json.dumps(value)}\n" for name, value in facts.items()))
+    mapped = {"ONYM_PLATFORM_KIND": "sql", "ONYM_PLATFORM_SQL": str(file), "ONYM_PLATFORM_URL": ""}
+    _, found = examined(home, "--without", "dns", **outside("127.0.0.1:1", **mapped))
+    (one,) = [one for one in found if one["area"] == "platform"]
+    assert one["state"] == "ok"
+    assert one["found"].startswith(f"{file} answers; it can: atomic_move, reserve, retain")
+    assert home.asked("select count(*) from onym.answers") == [(0,)]
 
 
 def test_a_provider_that_is_away_is_not_a_wrong_key(home: Place) -> None:

@@ -83,11 +83,14 @@ def test_an_interrupted_set_up_goes_on_with_what_was_answered(place: Place, answ
     empty = keeping.elsewhere(place.data, like=keeping.MIGRATED)
     place.done("init", "--answers", answers, "--profile", "precis", "--database-url", empty.url)
     file = settings_file.path(place.data)
-    before = settings_file.read(file) | {"ONYM_HOSTS": "b.example"}
-    settings_file.write(file, settings_file.text({"Mine": before}))
+    before = settings_file.read(file) | {"ONYM_HOSTS": "b.example", "ONYM_FIELD_KEY": "mine"}
+    written = settings_file.text({"Mine": before})
+    settings_file.write(file, written)
     again = keeping.elsewhere(place.data, "onym_again", like=keeping.MIGRATED)
     place.done("init", "--force", "--no-input", "--database-url", again.url)
     assert settings_file.read(file) == before | {"DATABASE_URL": again.url}
+    (kept,) = place.data.glob("onym.env.before-*")
+    assert (kept.stat().st_mode & 0o777, kept.read_text()) == (0o600, written)
     assert again.asked("select id, profile, currency from store_namespace") == [
         ("plaza", "precis", "EUR")
     ]

@@ -130,8 +130,7 @@ def _settings() -> Iterator[Finding]:
 def _misspelt(data_dir: Path) -> Iterator[Finding]:
     """What onym.env sets and nobody reads."""
     known = {one.name for group in environment.GROUPS.values() for one in group}
-    file = settings_file.path(data_dir)
-    for name in settings_file.read(file) if file.exists() else {}:
+    for name in settings_file.in_(data_dir):
         if name.startswith("ONYM_") and name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             todo = f"write {near[0]}" if near else "docs/reference/settings.md names all"
@@ -140,7 +139,7 @@ def _misspelt(data_dir: Path) -> Iterator[Finding]:
 
 def _private(data_dir: Path) -> Iterator[Finding]:
     """Nobody else may read keys and settings."""
-    watched = [settings_file.path(data_dir), *sorted((data_dir / "keys").glob("*"))]
+    watched = [*sorted(data_dir.glob("onym.env*")), *sorted((data_dir / "keys").glob("*"))]
     public = (".pem",)
     for path in watched:
         if not path.exists() or path.suffix in public:

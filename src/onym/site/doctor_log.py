@@ -75,6 +75,9 @@ def _market() -> Iterator[Finding]:
         yield fail("market", told, "run onym init --force, or correct ONYM_NAMESPACE")
         return
     yield ok("market", f"namespace {settings.NAMESPACE} in {found.currency}, phase {found.phase}")
+    if not health.opens_addresses():
+        told = "the field key does not open the addresses that are kept"
+        yield fail("market", told, "put back keys/field or ONYM_FIELD_KEY; docs/guides/backup.md")
     for kind in found.missing_documents:
         yield fail("market", f"no {kind} is in force", "run onym init --force: it adds it")
     if found.approvers < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import ssl
 from collections.abc import Callable, Iterator
 from email.utils import parseaddr
 
@@ -26,7 +27,7 @@ def _mail() -> Iterator[Finding]:
             server.ehlo()
             offered = server.has_extn("starttls")
             if settings.EMAIL_USE_TLS:
-                server.starttls()
+                server.starttls(context=ssl.create_default_context())
                 server.ehlo()
             if settings.EMAIL_HOST_USER:
                 server.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)

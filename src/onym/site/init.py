@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def command(
         raise AlreadySetUp(
             f"{file} exists: change it by hand, or go on with --force, which keeps what it says"
         )
-    before = settings_file.read(file) if file.exists() else {}
+    before = settings_file.in_(data_dir)
     told = _from_file(answers) | {
         name.replace("_", "-"): value for name, value in given.items() if value is not None
     }
@@ -60,6 +61,7 @@ def command(
             "nobody can be asked here: answer by options or --answers, and add --no-input"
         )
     found = {one.name: _answer(_kept(one, before), told, asks=asks) for one in questions.ALL}
+    _keep(file)
     settings_file.write(file, settings_file.text(_sections(found, before)))
     settings_file.use(data_dir, replace=True)
     _set_up(found, data_dir)
@@ -146,6 +148,13 @@ def _set_up(found: Mapping[str, str], data_dir: Path) -> None:
             people.keep_with(namespace=found["namespace"], custodian=custodian)
         people.house(namespace=found["namespace"], name=found["title"])
         _publish(found["namespace"])
+
+
+def _keep(file: Path) -> None:
+    """What the file said stays beside it: comments are not carried over, and an answer may err."""
+    if file.exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        settings_file.write(file.with_name(f"{file.name}.before-{stamp}"), file.read_text())
 
 
 def _custodian(found: Mapping[str, str]) -> str:
