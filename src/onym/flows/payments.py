@@ -13,6 +13,7 @@ from onym.core import checkout, handle, ledger, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
+from onym.core.money import Money
 from onym.flows import area, invoice, record, remedy, screening, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
@@ -215,6 +216,8 @@ def record_refund(
         payment.save()
         if state is core.PaymentState.DONE:
             _refunded(payment.sale, payment=payment, provider=provider, now=now)
+        elif state is core.PaymentState.REFUSED:
+            _kept(payment.sale, payment=payment)
 
 
 def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
@@ -232,10 +235,17 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
     sale_flow.tell(sale, "sale_undone" if answers else "sale_refunded", now=now)
 
 
+def _kept(sale: Sale, *, payment: Payment) -> None:
+    """It has not left. What a bank took meanwhile may now be met by it; else a person looks."""
+    bank_took = sale.chargeback_set.exclude(status="won").exists()
+    if bank_took and payment.amount_minor == sale.gross_minor:
+        record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
+
+
 def _given_back(sale: Sale, *, payment: Payment, provider: str) -> ledger.Entry:
     """What was paid from a wallet goes back into it, all else to where it came from."""
-    gross = sale.money("gross")
+    amount = Money(payment.amount_minor, payment.currency)
     if payment.method == wallet.METHOD:
-        return ledger.refunded_to_wallet(sale=sale.id, gross=gross, member=sale.buyer_id)
+        return ledger.refunded_to_wallet(sale=sale.id, gross=amount, member=sale.buyer_id)
     provider_id = payment.provider_id or payment.id
-    return ledger.refunded(sale=sale.id, gross=gross, provider=provider, provider_id=provider_id)
+    return ledger.refunded(sale=sale.id, gross=amount, provider=provider, provider_id=provider_id)
