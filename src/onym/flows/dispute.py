@@ -93,6 +93,15 @@ def order_return(sale: Sale, *, now: datetime) -> None:
     record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
 
 
+def return_late(*, transfer_id: str) -> None:
+    """The way back is not answered for long: its job is ordered anew where none is left."""
+    with transaction.atomic():
+        order = rowlocks.transfer(transfer_id)
+        clock.now()
+        if order.state in OPEN and not record.ordered("dispute.take_back", locks=[order.id]):
+            record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
+
+
 def asking(*, transfer_id: str) -> bool:
     """The job is about to ask the platform. False once the outcome is known."""
     with transaction.atomic():
