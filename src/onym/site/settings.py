@@ -258,7 +258,7 @@ WALLET = flag("ONYM_WALLET")
 # The sanctions list and the members' tiers, as files; how many days old either may be.
 SCREENING_LIST = os.environ.get("ONYM_SCREENING_LIST", "")
 TIERS = os.environ.get("ONYM_TIERS", "")
-LIST_DAYS = numbers.whole("ONYM_LIST_DAYS", 7, least=1, most=366)
+LIST_DAYS = numbers.whole("ONYM_LIST_DAYS", 7, least=1, most=36_500)
 # Who issues invoices, in lines: name, address, tax number.
 INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
     BANK_BENEFICIARY or NAMESPACE
