@@ -193,12 +193,14 @@ def reinstated(taken: Entry) -> Entry:
     return Entry("reinstated", taken.ref, taken.currency, moves, taken.provider_id)
 
 
-def absorbed(*, chargeback: str, sale: str, left: Money, given_up: Money) -> Entry:
+def absorbed(
+    *, chargeback: str, sale: str, left: Money, given_up: Money, met: Money, met_by: str
+) -> Entry:
     """A claim for what the bank took is met by what lies in the sale's escrow: what was left of it,
-    and the loss of what had been given up."""
-    parts = {RECEIVABLE: left.minor, LOSS: given_up.minor}
+    the loss of what had been given up, and what `met_by` had met of it before."""
+    parts = {RECEIVABLE: left.minor, LOSS: given_up.minor, met_by: met.minor}
     moves = {code: minor for code, minor in parts.items() if minor}
-    moves[escrow(sale)] = -(left + given_up).minor
+    moves[escrow(sale)] = -(left + given_up + met).minor
     return Entry("absorbed", chargeback, left.currency, moves)
 
 

@@ -203,15 +203,17 @@ def payment_row(
     kind: str,
     now: datetime,
     method: str = "",
+    minor: int = 0,
     checkout_until: datetime | None = None,
 ) -> Payment:
+    """One attempt to move the gross, or `minor` of it."""
     return Payment.objects.create(
         id=ids.new("pay"),
         sale=sale,
         kind=kind,
         method=method,
         checkout_until=checkout_until,
-        amount_minor=sale.gross_minor,
+        amount_minor=minor or sale.gross_minor,
         currency=sale.currency,
         made_at=now,
     )
@@ -369,6 +371,12 @@ def order_refund(sale: Sale, *, now: datetime) -> None:
     if paid.filter(method=bank.METHOD).exists():
         outgoing.refund(sale, payment, now=now)
         return
+    record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
+
+
+def refund_rest(sale: Sale, *, minor: int, now: datetime) -> None:
+    """Give back what the buyer's bank has left of the payment."""
+    payment = payment_row(sale, kind="refund", minor=minor, now=now)
     record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
 
 

@@ -20,6 +20,7 @@ from onym.core.errors import Refusal
 from onym.flows import (
     bank,
     deposit,
+    dispute,
     invitation,
     ledger,
     link,
@@ -65,6 +66,8 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "offer.expire": lambda id_: offer.expire(offer_id=id_),
     "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
     "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+    "payments.refund_late": lambda id_: payments.refund_late(payment_id=id_),
+    "dispute.return_late": lambda id_: dispute.return_late(transfer_id=id_),
     "deposit.over": lambda id_: deposit.over(deposit_id=id_),
     "bank.look_again": lambda id_: bank.look_again(sale_id=id_),
     "reclaim.tell": lambda id_: notices.due(**_pair(id_, "part_id", "number")),

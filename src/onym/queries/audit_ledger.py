@@ -174,7 +174,12 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    ) as taken,
                    exists (select from store_chargeback
                            where sale_id = s.id and status = 'lost') as lost,
-                   exists (select from store_chargeback where sale_id = s.id) as bank,
+                   s.frozen or exists (
+                       select from procrastinate_jobs j where j.task_name = 'chargeback.follow'
+                       and j.status in ('todo', 'doing') and j.args ->> 'sale_id' = s.id
+                   ) as bank,
+                   (select coalesce(sum(c.amount_minor), 0) from store_chargeback c
+                    where c.sale_id = s.id and c.status = 'lost') as theirs,
                    (select coalesce(sum(p.minor), 0) from store_posting p
                     join store_bookaccount a on a.id = p.account_id
                     where a.code = 'escrow:' || s.id and a.namespace_id = s.namespace_id) as lies
@@ -188,6 +193,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                         'disputed', 'refunding', 'settled', 'returning', 'refunded') and not paid
            or state = 'refunded' and not back and not lost
            or state in ('refunding', 'cancelled', 'expired') and paid and not going and not bank
+              and (state = 'refunding' or theirs < gross_minor)
         union all
         select coalesce(d.sale_id, e.ref) || ': a share claimed and booked differ'
         from (select sale_id, namespace_id, minor from store_displacedshare
