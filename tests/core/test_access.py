@@ -21,17 +21,24 @@ MATRIX = {
 @pytest.mark.parametrize("role", MATRIX)
 @pytest.mark.parametrize("action", list(Action))
 def test_a_role_may_what_the_matrix_says(role: str, action: Action) -> None:
-    member = Member("m", roles=frozenset({role}))
+    member = Member("m", namespace="moon", roles=frozenset({role}))
     if action in MATRIX[role]:
-        access.expect(member, action)
+        access.expect(member, action, namespace="moon")
     else:
         with pytest.raises(NotAllowed):
-            access.expect(member, action)
+            access.expect(member, action, namespace="moon")
+
+
+@pytest.mark.parametrize("action", list(Action))
+def test_staff_act_in_their_own_namespace_only(action: Action) -> None:
+    member = Member("m", namespace="moon", roles=frozenset({"operator"}))
+    with pytest.raises(NotAllowed):
+        access.expect(member, action, namespace="sun")
 
 
 def test_the_house_itself_has_no_role() -> None:
     with pytest.raises(NotAllowed):
-        access.expect(Member("h", is_house=True), Action.LIST)
+        access.expect(Member("h", namespace="moon", is_house=True), Action.LIST, namespace="moon")
 
 
 PHASES = {

@@ -18,7 +18,7 @@ import pytest
 from django.db import connection, transaction
 from tests import make
 from tests import world as worlds
-from tests.flows import reclaiming
+from tests.flows import meeting, reclaiming
 
 from onym.core.errors import Refusal
 from onym.core.sale import LIVE
@@ -368,17 +368,11 @@ def test_time_spent_waiting_for_the_lock_counts(market: Market) -> None:
         rowlocks.handle(namespace="demo", handle=handle)
         thread = threading.Thread(target=_run, args=(act, said, 0.0, barrier))
         thread.start()
-        worlds.until(_somebody_waits)
+        meeting.it_waits()
         clock.set_ahead(to=sale.funding_until)
     thread.join(timeout=20)
     assert (said.fault, said.code) == (None, "expired")
     assert not Payment.objects.exists()
-
-
-def _somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select exists (select from pg_locks where not granted)")
-        return bool(cursor.fetchone()[0])
 
 
 def test_a_returning_holder_and_a_buyer_leave_the_handle_with_the_holder(

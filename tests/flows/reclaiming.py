@@ -31,6 +31,7 @@ from onym.jobs import clock as clock_jobs
 from onym.jobs import notice as notice_jobs
 from onym.jobs import payments as payment_jobs  # noqa: F401 - registers its tasks
 from onym.jobs import reclaim as reclaim_jobs
+from onym.jobs import sweep as sweep_jobs
 from onym.ports.mail import DjangoMail
 from onym.ports.signed_http import SignedHttp
 from onym.queries import due, standing
@@ -52,6 +53,7 @@ JOBS: dict[str, Callable[..., None]] = {
     "reclaim.tell_one": reclaim_jobs.tell_one,
     "reclaim.look": reclaim_jobs.look,
     "notice.send": notice_jobs.send,
+    "sweep.adopt": sweep_jobs.adopt,
 }
 
 

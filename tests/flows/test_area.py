@@ -11,6 +11,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.test import Client
 from tests import make, world
+from tests.flows import meeting
 from tests.flows.test_sale import moved, paid, sold
 from tests.surfaces.test_desk import send, sign_in
 
@@ -21,6 +22,7 @@ from onym.flows import people as people_flow
 from onym.jobs import clock as clock_jobs
 from onym.queries import due
 from onym.store import clock as store_clock
+from onym.store import rowlocks
 from onym.store.models import AreaStop, Campaign, Event, Invitation, Namespace, Offer, Payout, Sale
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -85,6 +87,24 @@ def test_one_person_stops_an_area_and_two_let_it_go_on_and_both_are_leaves(
     ]
     assert [(body["area"], body["on"]) for body in bodies] == [(which, True), (which, False)]
     assert bodies[1]["approval"] == asked.id
+
+
+def test_the_second_persons_clock_is_read_once_what_they_decide_on_is_theirs(
+    place: Any, team: list[Any]
+) -> None:
+    """Approved in time and served later: the stop ended when it was lifted, not when asked."""
+    stop(team, "sales")
+    asked: Any = area.set_area(namespace="demo", area="sales", stopped=False, by=team[0].id)
+    later = store_clock.now() + timedelta(hours=5)
+    with transaction.atomic():
+        rowlocks.namespace("demo")
+        said = meeting.begin(
+            lambda: desk.approve(approval_id=asked.id, by=team[1].id, shown=asked.shown)
+        )
+        meeting.it_waits()
+        clock.set_ahead(to=later)
+    assert said.result(20) == "done"
+    assert AreaStop.objects.get().until >= later
 
 
 def test_only_who_may_turn_the_release_stop_may_turn_an_area(place: Any) -> None:

@@ -8,8 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from tests import make
+from tests.flows import meeting
 from tests.flows.banking import Banking, sent_anew
 from tests.flows.test_sale import balance, moved, paid, sold, step
 
@@ -30,11 +31,12 @@ from onym.core.errors import (
     StatementUnbalanced,
 )
 from onym.core.sale import PaymentState, State
-from onym.flows import bank, desk, ledger, outgoing, payments, sale
+from onym.flows import bank, clock, desk, ledger, outgoing, payments, sale
 from onym.queries import audit, due
 from onym.queries import bank as queries
 from onym.queries import sale as sales
 from onym.store import clock as clocks
+from onym.store import rowlocks
 from onym.store.models import (
     Approval,
     BankLine,
@@ -189,6 +191,27 @@ def test_from_ten_thousand_on_two_people_decide_about_suspense(
     desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
     assert sorted(BankOrder.objects.values_list("minor", flat=True)) == [999_999, 1_000_000]
     clean()
+
+
+def test_money_approved_for_a_sale_that_ended_while_the_approval_waited_for_it_is_late(
+    asked: Any, bank_: Banking
+) -> None:
+    made, reference = asked
+    one = make.member(made.namespace, roles="curator")
+    two = make.member(made.namespace, roles="curator")
+    bank_.take(bank_.came("10000.00", "for the moon"))
+    line = BankLine.objects.get()
+    proposal: Any = bank.decide(line_id=line.id, by=one.id, reference=reference)
+    with transaction.atomic():
+        rowlocks.sale(made.id)
+        said = meeting.begin(
+            lambda: desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
+        )
+        meeting.it_waits()
+        clock.set_ahead(to=made.funding_until)
+    assert said.result(20) == "already_closed"
+    assert balance("suspense") == 1_000_000
+    assert BankLine.objects.get().sale is None
 
 
 def test_money_for_an_ended_sale_goes_back(asked: Any, bank_: Banking) -> None:

@@ -10,12 +10,14 @@ import pytest
 from django.db import transaction
 from django.test import Client
 from tests import make
+from tests.flows import meeting
 
 from onym.core.hook import Hook
 from onym.flows import moves, names
-from onym.store import clock
+from onym.store import clock, rowlocks
 from onym.store.models import Handle, HookCall, SaleSlot, Tenure
 from onym.sweep import snapshot
+from onym.sweep.directory import Snapshot
 
 pytestmark = pytest.mark.usefixtures("database")
 OLD = "2015-01-01T00:00:00Z"
@@ -30,6 +32,10 @@ def place(database: Any, settings: Any, tmp_path: Path) -> Any:
 
 def know(place: Any, folder: Path, **held: str) -> None:
     """An import in which each account (by its id) holds that handle."""
+    moves.import_directory(namespace=place.id, snapshot=told_of(folder, **held))
+
+
+def told_of(folder: Path, **held: str) -> Snapshot:
     number = len(list(folder.glob("accounts-*")))
     table = folder / f"accounts-{number}.jsonl"
     rows = [
@@ -37,7 +43,7 @@ def know(place: Any, folder: Path, **held: str) -> None:
     ]
     table.write_text("".join(json.dumps(row) + "\n" for row in rows))
     made = snapshot.import_accounts([table], folder / f"d-{number}", mapping={}, profile="x")
-    moves.import_directory(namespace=place.id, snapshot=made.snapshot)
+    return made.snapshot
 
 
 def touch(handle: str) -> None:
@@ -87,3 +93,23 @@ def test_what_is_being_sold_locked_or_retained_is_left_to_its_sale(
     )
     know(place, tmp_path, a5="moon", a6="star", a7="sun", a8="sea", a1="x1", a2="x2", a3="x3")
     assert [told(name)[0] for name in ("moon", "star", "sun", "sea")] == ["a1", "a2", "a3", "a8"]
+
+
+def test_an_import_that_another_one_overtook_is_compared_with_that_one(
+    place: Any, tmp_path: Path
+) -> None:
+    """Files are compared before anything is locked, so what is in use may change meanwhile."""
+    know(place, tmp_path, a1="moon", a2="star")
+    first, second = (
+        told_of(tmp_path, a1="luna", a2="moon"),
+        told_of(tmp_path, a1="luna", a2="star", a3="moon"),
+    )
+    with transaction.atomic():
+        rowlocks.namespace(place.id)
+        later = meeting.begin(lambda: moves.import_directory(namespace=place.id, snapshot=second))
+        meeting.it_waits()
+        names.import_directory(namespace=place.id, snapshot=first)
+    assert later.result(20) == "done"
+    assert told("star")[0] == "a2"  # which the first import had not: seen only against that one
+    row = Handle.objects.get(handle="star")
+    assert Tenure.objects.get(handle=row, held_to=None).cause == "platform"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection, transaction
+from django.db import transaction
 from tests import make
-from tests import world as worlds
+from tests.flows import meeting
 
 from onym.core.errors import NotAllowed
 from onym.flows import people
@@ -29,31 +28,16 @@ def joins(name: str) -> str:
     ).id
 
 
-def late(name: str) -> str:
-    try:
-        return joins(name)
-    finally:
-        connection.close()
-
-
 def members() -> Any:
     return Member.objects.filter(is_house=False).values_list("id", flat=True)
 
 
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("select exists (select from pg_locks where not granted)")
-        return bool(cursor.fetchone()[0])
-
-
 def test_of_two_who_join_at_once_with_one_address_the_later_is_refused(place: Any) -> None:
-    with ThreadPoolExecutor(1) as threads:
-        with transaction.atomic():
-            first = joins("Ada")
-            second = threads.submit(late, "Bo")
-            worlds.until(somebody_waits)
-        with pytest.raises(NotAllowed):
-            second.result(timeout=20)
+    with transaction.atomic():
+        first = joins("Ada")
+        second = meeting.begin(lambda: joins("Bo"))
+        meeting.it_waits()
+    assert second.result(20) == "not_allowed"
     assert list(members()) == [first]
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
+from django.db import connection
 from django.test import Client
 
 from onym.flows import people
+from onym.jobs import sign_in as jobs
 from onym.queries import notice
 from onym.store.models import Notice
 
@@ -40,9 +43,23 @@ def is_signed_in(client: Client) -> bool:
 
 
 def letters(kind: str) -> list[Any]:
-    """Every letter of a kind that is to be sent, the latest last."""
+    """Every letter of a kind that is to be sent, the latest last, once those jobs are done that
+    order codes.
+    """
+    order_codes()
     rows = Notice.objects.filter(kind=kind).order_by("id")
     return [letter for row in rows if (letter := notice.letter(row.id))]
+
+
+def order_codes() -> None:
+    """Do the waiting jobs that look up who is to have a code."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "delete from procrastinate_jobs where task_name = 'sign_in.send_code' returning args"
+        )
+        ordered = [json.loads(args) for (args,) in cursor.fetchall()]
+    for told in ordered:
+        jobs.send_code(code_id=told["code_id"], code_sealed=told["code_sealed"])
 
 
 def shown_codes(page: str) -> list[str]:

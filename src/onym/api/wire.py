@@ -86,7 +86,7 @@ def staff(request: HttpRequest, action: access.Action, *, binds: bool = False) -
     touched or anybody outside is asked. What `binds` needs a second factor given just now.
     """
     who = caller(request, "desk")
-    access.expect(people.member(who.id), action)
+    access.expect(people.member(who.id), action, namespace=place(request))
     if binds:
         people.expect_fresh_factor(who)
     return who

@@ -38,12 +38,12 @@ ALLOWED: dict[str, frozenset[Action]] = {
 """Role → actions. Approving is never enough alone: the approver must be a second person."""
 
 
-def expect(member: Member, action: Action, *, namespace: str | None = None) -> None:
+def expect(member: Member, action: Action, *, namespace: str) -> None:
     """Refuses `not_allowed` unless one of the member's roles allows `action`.
 
-    `namespace` is that of the row asked about: who acts on an id acts in their own only.
+    `namespace` is the one acted in, of a row its own: staff act in theirs only.
     """
-    if namespace is not None and member.namespace != namespace:
+    if member.namespace != namespace:
         raise NotAllowed("this belongs to another namespace", action=action.value)
     if not any(action in ALLOWED.get(role, frozenset()) for role in member.roles):
         raise NotAllowed(f"this needs a role that may {action.value}", action=action.value)

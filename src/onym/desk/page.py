@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 
@@ -34,7 +35,8 @@ def staff(request: HttpRequest) -> Caller:
 
 def expect(who: Caller, action: access.Action) -> None:
     """Refuses `not_allowed` unless one of the caller's roles allows `action`."""
-    access.expect(Member(id=who.id, roles=who.roles), action)
+    member = Member(id=who.id, namespace=who.namespace, roles=who.roles)
+    access.expect(member, action, namespace=settings.NAMESPACE)
 
 
 def may(who: Caller) -> frozenset[str]:

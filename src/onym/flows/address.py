@@ -4,11 +4,9 @@ member's is sold for thirty days; docs/concepts/sign-in.md.
 
 from __future__ import annotations
 
-import secrets as random
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from onym.core import codes
@@ -21,7 +19,8 @@ IN_SESSION = "address_code"
 
 
 def order_code(request: HttpRequest, *, member: str, mail: str, language: str) -> None:
-    """Send a code to the new address; none where it is somebody's already, which nobody can tell.
+    """Send a code to the new address; none where it is somebody's already, which nobody can tell,
+    not by the time it takes either.
 
     Refuses `malformed`, `rate_limited`. The surface has made sure who asks.
     """
@@ -30,21 +29,7 @@ def order_code(request: HttpRequest, *, member: str, mail: str, language: str) -
     limits.spend("mail_code_from", who=member)
     with transaction.atomic():
         row = rowlocks.member(member)
-        id_, code = ids.new("cod"), f"{random.randbelow(1_000_000):06}"
-        MailCode.objects.create(
-            id=id_,
-            namespace_id=row.namespace_id,
-            member=row,
-            address_sealed=secrets.seal(mail, place=f"mailcode.address/{id_}"),
-            name_sealed=secrets.seal("", place=f"mailcode.name/{id_}"),
-            language=language,
-            joins=False,
-            changes=True,
-            digest=sign_in.digest(id_, code),
-            ordered_at=clock.machine(),
-        )
-        if not _taken(row, mail).exists():
-            sign_in.send_code(id_, mail=mail, code=code, language=language)
+        id_ = sign_in.make_code(mail=mail, language=language, member=row, joins=False, changes=True)
     request.session[IN_SESSION] = id_
 
 
@@ -114,9 +99,3 @@ def _change(row: Member, mail: str, *, now: datetime) -> None:
             language=row.language,
             facts={"what": "mail_changed"},
         )
-
-
-def _taken(row: Member, mail: str) -> QuerySet[MailAddress]:
-    index = secrets.index(mail, purpose="mail")
-    rows = MailAddress.objects.filter(namespace_id=row.namespace_id, address_index=index)
-    return rows.filter(replaced_at=None)

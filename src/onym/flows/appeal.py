@@ -16,7 +16,7 @@ from onym.core import reclaim as reclaims
 from onym.core import sale as sales
 from onym.core.errors import AlreadyClosed, HandleLocked, Malformed, NotAllowed, NotFound
 from onym.core.events import Event
-from onym.flows import names, reclaim, record, remedy, standing, term, transfer, waiting
+from onym.flows import names, reclaim, record, remedy, staff, standing, term, transfer, waiting
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store import reclaim as store
@@ -148,16 +148,15 @@ def decide(*, appeal_id: str, by: str, outcome: str, reasons: Sequence[str] = ()
         rowlocks.namespace_shared(place or "")  # the stop decides what follows
         appeal = rowlocks.appeal(appeal_id)
         now = clock.now()
-        reviewer = Member.objects.get(pk=by)
-        access.expect(reviewer.snapshot(), access.Action.DECIDE_APPEAL, namespace=place)
+        reviewer = staff.expect(by, access.Action.DECIDE_APPEAL, namespace=appeal.namespace_id)
         core.expect_open(appeal.state)
         core.expect_reviewer(
-            reviewer.snapshot(),
+            reviewer,
             deciders=[member.snapshot() for member in _deciders(appeal)],
             appellant=appeal.member.snapshot() if appeal.member else None,
         )
         _expect_no_sale(appeal.handle)
-        appeal.state, appeal.decided_by, appeal.decided_at = outcome, reviewer, now
+        appeal.state, appeal.decided_by_id, appeal.decided_at = outcome, by, now
         appeal.reasons = list(reasons) or [f"appeal_{outcome}"]
         if outcome == core.State.UPHELD:
             _uphold(appeal, now=now)

@@ -19,7 +19,7 @@ from onym.core.errors import AlreadyClosed, Malformed
 from onym.core.events import Event
 from onym.core.invitation import CampaignState
 from onym.core.sale import State
-from onym.flows import record, stop
+from onym.flows import record, staff, stop
 from onym.store import area as store
 from onym.store import clock, rowlocks
 from onym.store.models import (
@@ -27,7 +27,6 @@ from onym.store.models import (
     AreaStop,
     Campaign,
     Invitation,
-    Member,
     Namespace,
     Offer,
     Sale,
@@ -55,7 +54,7 @@ def set_area(*, namespace: str, area: str, stopped: bool, by: str) -> Mapping[st
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_STOP)
+        staff.expect(by, access.Action.SET_STOP, namespace=namespace)
         if (area in store.stopped(namespace)) == stopped:
             raise AlreadyClosed(f"{area} are {'stopped' if stopped else 'running'} already")
         if not stopped:
@@ -75,7 +74,8 @@ def set_area(*, namespace: str, area: str, stopped: bool, by: str) -> Mapping[st
 
 def area_facts(approval: Approval) -> Mapping[str, Any]:
     """What both people see of the area."""
-    return {"area_stopped": approval.payload["area"] in store.stopped(approval.namespace_id)}
+    place = rowlocks.namespace(approval.namespace_id)
+    return {"area_stopped": approval.payload["area"] in store.stopped(place.id)}
 
 
 def lift_approved(approval: Approval, now: datetime) -> Mapping[str, Any]:

@@ -19,7 +19,7 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotFound
 from onym.core.events import amount
 from onym.core.money import Money
-from onym.flows import area, deposit, outgoing, payments, record
+from onym.flows import area, deposit, outgoing, payments, record, staff
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
@@ -27,7 +27,6 @@ from onym.store.models import (
     Approval,
     BankLine,
     BankReference,
-    Member,
     Sale,
     WalletReference,
 )
@@ -158,8 +157,7 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
         wanted = _wanted(namespace, reference)
         line = rowlocks.bank_line(line_id)
         now = clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.BANK, namespace=namespace)
+        staff.expect(by, access.Action.BANK, namespace=namespace)
         _expect_rest(line)
         if not sale_flow.guidelines_of(namespace, now).needs_two(line.rest):
             return _carry_out(line, wanted, by=by, now=now)
@@ -178,19 +176,22 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
 
 def decide_approved(approval: Approval, now: datetime) -> BankLine:
     """The second person has approved."""
-    rowlocks.bank(approval.namespace_id)
-    told = approval.payload
-    into = WalletReference.objects.filter(member=str(told.get("wallet", ""))).first()
-    wanted = rowlocks.sale(str(told["sale"])) if told["sale"] else into
-    line = rowlocks.bank_line(str(told["line"]))
+    wanted, line = _proposed(approval)
     _expect_rest(line)
     return _carry_out(line, wanted, by=approval.proposed_by_id, now=now)
 
 
+def _proposed(approval: Approval) -> tuple[Sale | WalletReference | None, BankLine]:
+    rowlocks.bank(approval.namespace_id)
+    told = approval.payload
+    into = WalletReference.objects.filter(member=str(told.get("wallet", ""))).first()
+    wanted = rowlocks.sale(str(told["sale"])) if told["sale"] else into
+    return wanted, rowlocks.bank_line(str(told["line"]))
+
+
 def facts_of(approval: Approval) -> Mapping[str, str]:
     """What both people see of it: how it came, what is left, and that it waits for nothing."""
-    line = BankLine.objects.get(pk=str(approval.payload["line"]))
-    return _facts(line)
+    return _facts(_proposed(approval)[1])
 
 
 def _facts(line: BankLine) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from onym.flows import (
     record,
     recovery,
     screening,
+    staff,
     stop,
 )
 from onym.flows import sale as sale_flow
@@ -45,8 +46,7 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     _look_at_seller(approval_id, by=by)
     with transaction.atomic():
         approval = rowlocks.approval(approval_id)
-        approver = Member.objects.get(pk=by).snapshot()
-        access.expect(approver, access.Action.APPROVE, namespace=approval.namespace_id)
+        approver = staff.expect(by, access.Action.APPROVE, namespace=approval.namespace_id)
         _expect_open(approval)
         people.expect_second_person(proposer=approval.proposed_by.snapshot(), approver=approver)
         if shown != approval.shown:
@@ -68,7 +68,7 @@ def _look_at_seller(approval_id: str, *, by: str) -> None:
     if asked is None:
         return
     namespace = asked.namespace_id
-    access.expect(Member.objects.get(pk=by).snapshot(), access.Action.APPROVE, namespace=namespace)
+    staff.expect(by, access.Action.APPROVE, namespace=namespace)
     _expect_seller_clear(namespace, asked.payload["handle"], by=by)
 
 
@@ -156,7 +156,7 @@ def propose_house_purchase(*, namespace: str, handle: str, by: str, price: Money
         place = rowlocks.namespace_shared(namespace)
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.HOUSE_PURCHASE)
+        staff.expect(by, access.Action.HOUSE_PURCHASE, namespace=namespace)
         access.expect_phase(place.phase, access.Way.HOUSE_PURCHASE)
         _purchase_terms(row, price=price)
         return record.propose(
@@ -229,7 +229,10 @@ ACTS: dict[
     "lift_stop": (stop.lift_approved, stop.stop_facts),
     "lift_area": (area.lift_approved, area.area_facts),
 }
-"""Action → what carries it out, and the facts that both people see."""
+"""Action → what carries it out, and the facts that both people see.
+
+The facts lock what they are read from and what the act decides on: the clock is read after them.
+"""
 
 
 def set_phase(*, namespace: str, phase: str, by: str) -> Mapping[str, Any]:
@@ -242,7 +245,7 @@ def set_phase(*, namespace: str, phase: str, by: str) -> Mapping[str, Any]:
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_PHASE)
+        staff.expect(by, access.Action.SET_PHASE, namespace=namespace)
         if place.phase == phase:
             raise AlreadyClosed(f"the phase is {phase} already")
         body = {"before": place.phase, "after": phase, "by": by}

@@ -14,10 +14,10 @@ from onym.core import sale as core
 from onym.core import transfer as transfers
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.core.names import placeholder
-from onym.flows import record, term, transfer
+from onym.flows import record, staff, term, transfer
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Member, Sale, Transfer
+from onym.store.models import Sale, Transfer
 
 OPEN = (transfers.State.PENDING, transfers.State.SENT, transfers.State.UNKNOWN)
 
@@ -34,8 +34,7 @@ def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.DECIDE_CLAIM, namespace=sale.namespace_id)
+        staff.expect(by, access.Action.DECIDE_CLAIM, namespace=sale.namespace_id)
         if sale.state != core.State.DISPUTED:
             raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
         core.expect_thawed(sale.snapshot())

@@ -25,7 +25,7 @@ from onym.core.area import Area
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event, amount, instant
 from onym.core.money import Money
-from onym.flows import appraisal, area, names, record, screening
+from onym.flows import appraisal, area, names, record, screening, staff
 from onym.flows import listing as listings
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks, secrets
@@ -73,7 +73,7 @@ def propose(
     with transaction.atomic():
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.CAMPAIGN)
+        staff.expect(by, access.Action.CAMPAIGN, namespace=namespace)
         _check(row, price=price, recipients=recipients, days=expires_in_days, now=now)
         asked = {
             "handle": row.handle,
@@ -211,8 +211,7 @@ def send(*, campaign_id: str, by: str) -> Campaign:
         phase = rowlocks.namespace_shared(found).phase
         campaign = rowlocks.campaign(campaign_id)
         now = clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.CAMPAIGN, namespace=found)
+        staff.expect(by, access.Action.CAMPAIGN, namespace=found)
         access.expect_phase(phase, access.Way.INVITATION)
         area.expect(Area.OUTREACH, namespace=found)
         handles.expect_house_may_sell(campaign.handle.snapshot())

@@ -16,7 +16,7 @@ from onym.core.errors import NotFound, NotLinked, StaffMayNot
 from onym.core.events import Event, amount
 from onym.core.money import Money
 from onym.core.term import Term
-from onym.flows import appraisal, area, names, record, screening
+from onym.flows import appraisal, area, names, record, screening, staff
 from onym.flows import sale as sale_flow
 from onym.flows import term as terms
 from onym.store import clock, ids, rowlocks
@@ -71,7 +71,7 @@ def open_house(
     with transaction.atomic():
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.LIST)
+        staff.expect(by, access.Action.LIST, namespace=namespace)
         expect_house_may_sell(row)
         _check_price(row, price=price, now=now)
         terms.expect_sellable(row, term=term, seller=house(namespace))
@@ -226,7 +226,7 @@ def withdraw(*, listing_id: str, by: str) -> Listing:
         member = Member.objects.get(pk=by).snapshot()
         staff_may = listing.seller.is_house and member.is_staff
         if staff_may:
-            access.expect(member, access.Action.LIST, namespace=listing.seller.namespace_id)
+            staff.expect(by, access.Action.LIST, namespace=listing.seller.namespace_id)
         taken = core.withdraw(listing.snapshot(), by=member, staff_may=staff_may)
         _write(listing, taken, now=now)
         names.free_slot(listing.handle, ref=listing.id)

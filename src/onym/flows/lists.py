@@ -12,9 +12,9 @@ from onym.core import access
 from onym.core.errors import Malformed
 from onym.core.events import Event
 from onym.core.names import canon
-from onym.flows import record
+from onym.flows import record, staff
 from onym.store import clock, rowlocks
-from onym.store.models import Approval, ListEntry, Member
+from onym.store.models import Approval, ListEntry
 from onym.tlog import merkle
 
 LISTS = ("reserved", "prohibited", "protected", "retired")
@@ -34,7 +34,7 @@ def propose(
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.EDIT_LISTS)
+        staff.expect(by, access.Action.EDIT_LISTS, namespace=namespace)
         added = sorted({canon(handle, place.profile) for handle in add})
         removed = sorted({canon(handle, place.profile) for handle in remove})
         if not 1 <= len(added) + len(removed) <= MOST or set(added) & set(removed):

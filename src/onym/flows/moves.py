@@ -22,15 +22,51 @@ def import_directory(*, namespace: str, snapshot: directories.Snapshot) -> str:
 
     What is being sold, locked or retained is left to its sale. Refuses `not_found`.
     """
+    made = None
+    while made is None:
+        before = _in_use(namespace)
+        found = _moved(before, snapshot)  # compared before anything is locked: they may be large
+        made = _taken_in(namespace, snapshot, since=before, found=found)
+    return made
+
+
+def _in_use(namespace: str) -> str | None:
+    last = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id")
+    return last.values_list("path", flat=True).first()
+
+
+def _moved(before: str | None, snapshot: directories.Snapshot) -> list[tuple[str, str, str]]:
+    if before is None or not Path(before).exists():
+        return []
+    return list(moves.moved(Path(before), snapshot.path))
+
+
+def _taken_in(
+    namespace: str,
+    snapshot: directories.Snapshot,
+    *,
+    since: str | None,
+    found: list[tuple[str, str, str]],
+) -> str | None:
+    """None if another import came between: then the comparison was with the wrong one."""
     with transaction.atomic():
-        last = DirectoryImport.objects.filter(namespace_id=namespace).order_by("-at", "-id")
-        before = last.values_list("path", flat=True).first()
+        rowlocks.namespace(namespace)
+        if _in_use(namespace) != since:
+            return None
         made = names.import_directory(namespace=namespace, snapshot=snapshot)
-        if before is not None and Path(before).exists():
-            now = clock.now()
-            for handle, account_id, display in moves.moved(Path(before), snapshot.path):
-                _recognise(namespace, handle, account_id=account_id, display=display, now=now)
+        now = clock.now()
+        for handle, account_id, display in _in_order_of_locks(namespace, found):
+            _recognise(namespace, handle, account_id=account_id, display=display, now=now)
         return made
+
+
+def _in_order_of_locks(
+    namespace: str, found: list[tuple[str, str, str]]
+) -> list[tuple[str, str, str]]:
+    named = [handle for handle, _, _ in found]
+    rows = Handle.objects.filter(namespace_id=namespace, handle__in=named)
+    places = dict(rows.values_list("handle", "id"))
+    return sorted(found, key=lambda move: places.get(move[0], 0))
 
 
 def _recognise(

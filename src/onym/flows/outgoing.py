@@ -15,7 +15,7 @@ from onym.core import access, bank
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.sale import PayoutState
 from onym.flows import payout as paying
-from onym.flows import screening
+from onym.flows import screening, staff
 from onym.ports import bank_file
 from onym.ports.bank import Transfer
 from onym.store import clock, ids, rowlocks, secrets
@@ -24,7 +24,6 @@ from onym.store.models import (
     BankFile,
     BankLine,
     BankOrder,
-    Member,
     Payment,
     Payout,
     Sale,
@@ -160,8 +159,7 @@ def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
     number, called = bank.iban(iban), bank.holder(name)
     with transaction.atomic():
         row = rowlocks.bank_order(order_id)
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.BANK, namespace=row.namespace_id)
+        staff.expect(by, access.Action.BANK, namespace=row.namespace_id)
         if row.state != bank.OrderState.NO_PLACE:
             raise AlreadyClosed(f"the order is {row.state}", state=row.state)
         row.iban_sealed = secrets.seal(number, place=f"bankorder.iban/{row.id}")
@@ -180,7 +178,7 @@ def file(*, namespace: str, by: str) -> BankFile:
         rowlocks.bank(namespace)
         rows = rowlocks.bank_orders(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+        staff.expect(by, access.Action.BANK, namespace=namespace)
         account = ports.bank(namespace)
         if account is None or not rows:
             raise NotFound("nothing waits to be sent")

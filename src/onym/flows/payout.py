@@ -10,10 +10,10 @@ from django.db import transaction
 from onym.core import access
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.core.sale import PayoutState
-from onym.flows import record
+from onym.flows import record, staff
 from onym.ports.payments import Account
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Member, Payout, PayoutAccount
+from onym.store.models import Payout, PayoutAccount
 
 GONE = "gone"
 """Why an account may not be paid that the provider does not know any more."""
@@ -115,8 +115,7 @@ def retry(*, payout_id: str, by: str) -> Payout:
     with transaction.atomic():
         payout = rowlocks.payout(payout_id)
         clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.DECIDE_CLAIM, namespace=payout.place)
+        staff.expect(by, access.Action.DECIDE_CLAIM, namespace=payout.place)
         if payout.state != PayoutState.REFUSED or payout.sale_id is None:
             raise AlreadyClosed(f"the payout is {payout.state}", state=payout.state)
         _retry(payout)

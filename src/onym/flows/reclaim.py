@@ -21,7 +21,7 @@ from onym.core.errors import (
 )
 from onym.core.handle import State
 from onym.core.names import canon
-from onym.flows import invitation, listing, names, plan, record, sale, standing, transfer
+from onym.flows import invitation, listing, names, plan, record, sale, staff, standing, transfer
 from onym.ports.platform import AccountRow
 from onym.store import clock, rowlocks
 from onym.store import reclaim as store
@@ -295,7 +295,7 @@ def confirm(*, namespace: str, handle: str, by: str) -> Handle:
     with transaction.atomic():
         row = names.touch(namespace=namespace, handle=handle)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.DECIDE_APPEAL)
+        staff.expect(by, access.Action.DECIDE_APPEAL, namespace=namespace)
         process = store.open_process(row)
         if process is None:
             raise NotFound("nothing is decided about this handle")

@@ -17,9 +17,9 @@ from onym.core.errors import AlreadyClosed
 from onym.core.events import amount
 from onym.core.money import Money
 from onym.core.sale import PayoutState, State
-from onym.flows import record
+from onym.flows import record, staff
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Approval, Chargeback, Entry, Member, Payout, Recovery, Sale
+from onym.store.models import Approval, Chargeback, Entry, Payout, Recovery, Sale
 
 RECOVERED = "recovered"
 
@@ -139,8 +139,7 @@ def propose_write_off(*, chargeback_id: str, by: str) -> Approval:
     with transaction.atomic():
         row = rowlocks.chargeback(chargeback_id)
         now = clock.now()
-        proposer = Member.objects.get(pk=by).snapshot()
-        access.expect(proposer, access.Action.BANK, namespace=row.place)
+        staff.expect(by, access.Action.BANK, namespace=row.place)
         _expect_open(row)
         return record.propose(
             namespace=row.place,
@@ -159,7 +158,7 @@ def _expect_open(row: Chargeback) -> None:
 
 def facts_of(approval: Approval) -> Mapping[str, str]:
     """What both people see of it: how it stands, and what is left."""
-    return _facts(Chargeback.objects.get(pk=str(approval.payload["chargeback"])))
+    return _facts(rowlocks.chargeback(str(approval.payload["chargeback"])))
 
 
 def _facts(row: Chargeback) -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from onym.core import access, limits
 from onym.core import screening as core
 from onym.core.errors import AlreadyClosed, Malformed, Refusal, ScreeningHeld, ScreeningStale
 from onym.core.money import Money
+from onym.flows import staff
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.desk import document
 from onym.store.models import BankAccount, Member, ScreeningCase
@@ -157,8 +158,7 @@ def decide(*, case_id: str, by: str, outcome: str) -> ScreeningCase:
     with transaction.atomic():
         row = rowlocks.screening_case(case_id)
         now = clock.now()
-        member = Member.objects.get(pk=by).snapshot()
-        access.expect(member, access.Action.SCREEN, namespace=row.namespace_id)
+        staff.expect(by, access.Action.SCREEN, namespace=row.namespace_id)
         if row.state == "cleared" or row.state == outcome:
             raise AlreadyClosed(f"the case is {row.state}")
         row.state, row.decided_by_id, row.decided_at = outcome, by, now

@@ -10,8 +10,9 @@ from django.db import transaction
 from onym.core import access
 from onym.core.errors import AlreadyClosed, Malformed
 from onym.core.names import canon
+from onym.flows import staff
 from onym.store import clock, rowlocks
-from onym.store.models import Member, ShortlistEntry
+from onym.store.models import ShortlistEntry
 
 LONGEST_NOTE = 2_000
 MOST = 500
@@ -27,7 +28,7 @@ def mark(*, namespace: str, handle: str, by: str, note: str = "") -> ShortlistEn
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SHORTLIST)
+        staff.expect(by, access.Action.SHORTLIST, namespace=namespace)
         name = canon(handle, place.profile)
         marks = ShortlistEntry.objects.filter(namespace=place, removed_at=None)
         found = marks.filter(handle=name).first()
@@ -47,7 +48,7 @@ def unmark(*, namespace: str, handle: str, by: str) -> ShortlistEntry:
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SHORTLIST)
+        staff.expect(by, access.Action.SHORTLIST, namespace=namespace)
         name = canon(handle, place.profile)
         marks = ShortlistEntry.objects.filter(namespace=place, removed_at=None)
         found = marks.filter(handle=name).first()

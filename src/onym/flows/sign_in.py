@@ -172,43 +172,62 @@ def order_code(
 ) -> None:
     """Send a code to a member's address, or to anybody's who joins; an unknown one gets none.
 
-    Nobody who asks can tell. Refuses `malformed` and `rate_limited`.
+    Nobody who asks can tell, not by the time it takes either. Refuses `malformed`, `rate_limited`.
     """
     expect_address(mail)
     limits.spend("mail_code_from", who=_where(request))
     limits.spend("mail_code", who=mail)
     with transaction.atomic():
-        member, id_ = _member(mail), ids.new("cod")
-        now, code = clock.machine(), f"{random.randbelow(1_000_000):06}"
-        MailCode.objects.filter(ordered_at__lt=now - FORGOTTEN_AFTER).delete()
-        MailCode.objects.create(
-            id=id_,
-            namespace_id=settings.NAMESPACE,
-            member=member,
-            address_sealed=secrets.seal(mail, place=f"mailcode.address/{id_}"),
-            name_sealed=secrets.seal(name.strip()[:200], place=f"mailcode.name/{id_}"),
-            language=language,
-            joins=joins,
-            digest=digest(id_, code),
-            ordered_at=now,
-        )
-        if member is not None or joins:
-            send_code(id_, mail=mail, code=code, language=language)
+        before = clock.machine() - FORGOTTEN_AFTER
+        MailCode.objects.filter(ordered_at__lt=before).delete()
+        id_ = make_code(mail=mail, name=name.strip()[:200], language=language, joins=joins)
     request.session[CODE_IN_SESSION] = id_
 
 
-def send_code(id_: str, *, mail: str, code: str, language: str) -> None:
-    """Order the letter with a code that was just made."""
-    sealed = secrets.seal(code, place=f"mailcode.code/{id_}").hex()
-    record.notify(
-        namespace=settings.NAMESPACE,
-        kind="sign_in_code",
-        about=id_,
-        now=clock.now(),
-        address=mail,
-        language=language,
-        facts={"code_sealed": sealed, "code_id": id_},
+def make_code(*, mail: str, name: str = "", **fields: Any) -> str:
+    """The id of a new code, whose letter `send_code` orders later, as a job: what is done here is
+    the same for every address.
+    """
+    id_, code = ids.new("cod"), f"{random.randbelow(1_000_000):06}"
+    MailCode.objects.create(
+        id=id_,
+        namespace_id=settings.NAMESPACE,
+        address_sealed=secrets.seal(mail, place=f"mailcode.address/{id_}"),
+        name_sealed=secrets.seal(name, place=f"mailcode.name/{id_}"),
+        digest=digest(id_, code),
+        ordered_at=clock.machine(),
+        **fields,
     )
+    sealed = secrets.seal(code, place=f"mailcode.code/{id_}").hex()
+    record.defer("sign_in.send_code", lock=id_, code_id=id_, code_sealed=sealed)
+    return id_
+
+
+def send_code(*, code_id: str, code_sealed: str) -> None:
+    """Order the letter with a code, if its address is to have one. A second time is nothing."""
+    with transaction.atomic():
+        row = MailCode.objects.filter(pk=code_id).first()
+        if row is None or not _is_awaited(row, owner := _member(row.address)):
+            return
+        if owner is not None:  # who is forgotten takes it along
+            row.member = owner
+            row.save(update_fields=["member"])
+        record.notify(
+            namespace=row.namespace_id,
+            kind="sign_in_code",
+            about=row.id,
+            now=clock.now(),
+            address=row.address,
+            language=row.language,
+            facts={"code_sealed": code_sealed, "code_id": row.id},
+        )
+
+
+def _is_awaited(row: MailCode, owner: Member | None) -> bool:
+    """A member signs in with the address, somebody joins with it, or it is free to change to."""
+    if row.changes:
+        return owner is None
+    return row.joins or owner is not None
 
 
 def by_mail_code(request: HttpRequest, *, code: str, to: str) -> str | None:

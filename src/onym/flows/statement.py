@@ -17,7 +17,7 @@ from onym.core import access, ledger
 from onym.core import bank as core
 from onym.core import sale as sales
 from onym.core.errors import NotFound, Refusal, StatementKnown
-from onym.flows import bank, deposit, payments
+from onym.flows import bank, deposit, payments, staff
 from onym.flows import ledger as books
 from onym.ports.bank import read_statement
 from onym.store import clock, ids, rowlocks, secrets
@@ -27,7 +27,6 @@ from onym.store.models import (
     BankReference,
     BankStatement,
     BookAccount,
-    Member,
     Namespace,
     Sale,
     WalletReference,
@@ -49,7 +48,7 @@ def book(*, namespace: str, file: BinaryIO, by: str | None) -> BankStatement:
     with transaction.atomic():
         rowlocks.bank(namespace)
         if by is not None:
-            access.expect(Member.objects.get(pk=by).snapshot(), access.Action.BANK)
+            staff.expect(by, access.Action.BANK, namespace=namespace)
         _expect_ours(namespace, read)
         _expect_new(namespace, read, digest)
         about = _locked(namespace, read.lines)

@@ -12,10 +12,10 @@ from onym.core import access
 from onym.core.errors import AlreadyClosed
 from onym.core.events import Event
 from onym.core.handle import State
-from onym.flows import record
+from onym.flows import record, staff
 from onym.store import clock, rowlocks
 from onym.store import reclaim as store
-from onym.store.models import Approval, Member, Namespace, Reclaim, StopPeriod
+from onym.store.models import Approval, Namespace, Reclaim, StopPeriod
 
 
 def set_stop(*, namespace: str, on: bool, by: str) -> Mapping[str, Any] | Approval:
@@ -26,7 +26,7 @@ def set_stop(*, namespace: str, on: bool, by: str) -> Mapping[str, Any] | Approv
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_STOP)
+        staff.expect(by, access.Action.SET_STOP, namespace=namespace)
         if place.release_stop == on:
             raise AlreadyClosed(f"the release stop is {'on' if on else 'off'} already")
         if not on:

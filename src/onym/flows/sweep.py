@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -13,10 +14,10 @@ from django.db import transaction
 
 from onym.core import access
 from onym.core import sweep as core
-from onym.core.errors import NotFound
-from onym.flows import record
+from onym.core.errors import AlreadyClosed, NotFound
+from onym.flows import plan, record, staff
 from onym.store import clock, ids, rowlocks
-from onym.store.models import DirectoryImport, Document, ListEntry, Member, Sweep
+from onym.store.models import DirectoryImport, Document, ListEntry, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,6 @@ class Order:
     """What a sweep reads, and where its findings, its stock and its progress go."""
 
     namespace: str
-    by: str
     accounts: Path
     policy: str
     as_of: datetime
@@ -32,7 +32,6 @@ class Order:
     stock: Path
     progress: Path
     dry_run: bool
-    adopts: bool
     lists: Mapping[str, list[str]]
 
 
@@ -53,7 +52,7 @@ def order(
     """
     with transaction.atomic():
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SWEEP)
+        staff.expect(by, access.Action.SWEEP, namespace=namespace)
         at = as_of or now
         core.expect_as_of(at, dry_run=dry_run, now=now)
         row = _in_force(namespace, policy, now=now)
@@ -97,7 +96,6 @@ def begin(*, sweep_id: str) -> Order | None:
     entries = ListEntry.objects.filter(namespace_id=namespace)
     return Order(
         namespace=namespace,
-        by=made.ordered_by_id,
         accounts=Path(imported.path),
         policy=str(file),
         as_of=made.as_of,
@@ -105,7 +103,6 @@ def begin(*, sweep_id: str) -> Order | None:
         stock=place / "stock" / sweep_id,
         progress=progress_of(sweep_id=sweep_id, namespace=namespace),
         dry_run=made.dry_run,
-        adopts=made.adopts,
         lists={
             name: list(entries.filter(list=name).values_list("handle", flat=True))
             for name in ("protected", "reserved")
@@ -121,7 +118,7 @@ def finish(
     reasons: Mapping[str, int],
     stock: Path | None,
 ) -> None:
-    """The sweep is done; what it counted is kept. A second time is nothing."""
+    """The sweep is done; what it counted is kept, and its adoption ordered. Twice is nothing."""
     with transaction.atomic():
         row = rowlocks.sweep(sweep_id)
         now = clock.now()
@@ -130,6 +127,23 @@ def finish(
             row.verdicts, row.reasons = dict(verdicts), dict(reasons)
             row.stock = str(stock) if stock else ""
             row.save()
+            if row.adopts:
+                record.defer("sweep.adopt", lock=row.id, sweep_id=row.id)
+
+
+def adopt(*, sweep_id: str) -> None:
+    """Take a sweep that is done into use, or ask for the second person. Twice is nothing.
+
+    Refuses `area_stopped`, and `not_allowed` who may order sweeps no more.
+    """
+    row = Sweep.objects.get(pk=sweep_id)
+    with suppress(AlreadyClosed):
+        plan.adopt(
+            namespace=row.namespace_id,
+            stock=Path(row.stock),
+            by=row.ordered_by_id,
+            starts_at=clock.now(),
+        )
 
 
 def fail(*, sweep_id: str) -> None:

@@ -25,7 +25,7 @@ from onym.core import transfer as transfers
 from onym.core.errors import AlreadyClosed, NotAllowed, PlatformUnavailable
 from onym.core.events import Event
 from onym.core.term import Term
-from onym.flows import names, record
+from onym.flows import names, record, staff
 from onym.flows import people as members
 from onym.store import clock, rowlocks, secrets
 from onym.store.models import Handle, Link, Member, Reclaim, Sale, Transfer
@@ -40,7 +40,7 @@ def set_offered(*, namespace: str, on: bool, by: str, platform_can: bool) -> Map
     with transaction.atomic():
         place = rowlocks.namespace(namespace)
         now = clock.now()
-        access.expect(Member.objects.get(pk=by).snapshot(), access.Action.SET_PHASE)
+        staff.expect(by, access.Action.SET_PHASE, namespace=namespace)
         if on and not platform_can:
             raise NotAllowed("the platform does not hand over whole accounts")
         if place.whole_accounts == on:

@@ -11,11 +11,9 @@ from typing import Any
 
 import duckdb
 
-from onym.core.errors import AlreadyClosed
-from onym.flows import plan
+from onym.core.errors import AreaStopped, NotAllowed
 from onym.flows import sweep as flow
-from onym.jobs.queue import task
-from onym.queries import clock
+from onym.jobs.queue import again, task
 from onym.sweep import counts, snapshot
 
 log = logging.getLogger(__name__)
@@ -35,8 +33,17 @@ def run(*, sweep_id: str) -> None:
         flow.fail(sweep_id=sweep_id)
         return
     flow.finish(sweep_id=sweep_id, **found)
-    if order.adopts:
-        _adopt(order)
+
+
+@task("sweep.adopt")
+def adopt(*, sweep_id: str, attempt: int = 0) -> None:
+    """Take what a sweep found into use; while reclaim is stopped, asked again until it is not."""
+    try:
+        flow.adopt(sweep_id=sweep_id)
+    except AreaStopped:
+        again("sweep.adopt", lock=sweep_id, attempt=attempt, sweep_id=sweep_id)
+    except NotAllowed as refusal:
+        log.error("sweep %s is not taken into use: %s", sweep_id, refusal)
 
 
 def _swept(order: flow.Order) -> dict[str, Any]:
@@ -56,13 +63,6 @@ def _swept(order: flow.Order) -> dict[str, Any]:
         "reasons": reasons,
         "stock": None if order.dry_run else order.stock,
     }
-
-
-def _adopt(order: flow.Order) -> None:
-    try:
-        plan.adopt(namespace=order.namespace, stock=order.stock, by=order.by, starts_at=clock.now())
-    except AlreadyClosed:
-        return
 
 
 def _command(order: flow.Order) -> list[str]:

@@ -12,7 +12,7 @@ HEARTBEAT_SECONDS = 2.0
 STALLED_SECONDS = 8.0
 TASKS = (
     *("payments", "checkout", "deposit", "chargeback", "payout", "inbox", "reconcile", "webhook"),
-    *("hook", "transfer", "dispute", "notice", "reclaim", "sweep", "refresh", "clock"),
+    *("hook", "transfer", "dispute", "notice", "sign_in", "reclaim", "sweep", "refresh", "clock"),
 )
 
 

@@ -158,8 +158,8 @@ class StaffRole(models.Model):
 class MailCode(models.Model):
     """A code sent to an address, to sign in, to join or to change to it; on the machine's clock.
 
-    `member` is whose address it is, or will be; None for somebody who joins, or whom nothing was
-    sent to.
+    `member` is whose address it is, or will be; None until its letter is ordered, for somebody who
+    joins, or whom nothing was sent to.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
