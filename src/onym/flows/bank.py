@@ -25,6 +25,7 @@ from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import (
     Approval,
+    BankDraw,
     BankLine,
     BankReference,
     Sale,
@@ -117,6 +118,8 @@ def _fund(sale: Sale, *, now: datetime) -> None:
     ):
         row.rest_minor, row.waits = row.rest_minor - part, False
         row.save(update_fields=["rest_minor", "waits"])
+        if part:
+            BankDraw.objects.create(line=row, sale=sale, minor=part)
     payment = sale_flow.payment_row(sale, kind="charge", method=core.METHOD, now=now)
     payment.state, payment.answered_at = sales.PaymentState.PAID, now
     payment.provider_id = core.reference(sale.id)
