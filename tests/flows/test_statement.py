@@ -9,9 +9,9 @@ import pytest
 from django.db import transaction
 from tests import make
 from tests.flows import meeting
-from tests.flows.banking import Banking
+from tests.flows.banking import Banking, sent_anew
 from tests.flows.purses import lies
-from tests.flows.test_sale import step
+from tests.flows.test_sale import moved, sold, step
 
 from onym import ports
 from onym.flows import bank, deposit, ledger, listing, outgoing, people, sale, wallet
@@ -124,3 +124,29 @@ def test_an_import_waits_for_what_another_flow_has_and_holds_nothing_that_it_wan
         assert [lies(one) for one in two] == [(6_500, 0)] * 2
     broken = [str(c) for c in audit.look() if c.verdict is audit.Verdict.VIOLATED]
     assert not broken, broken
+
+
+def test_a_payout_that_left_and_came_back_goes_to_the_provider_once_the_account_is_forgotten(
+    place: Any, bank_: Banking
+) -> None:
+    people_ = [make.member(place, account=account) for account in ("acc-moon", "acc-nadia")]
+    seller = people_[0].id
+    outgoing.set_account(member=seller, iban=IBAN, name="Leila Mansour")
+    make.handle(place, "moon", account_id="acc-moon")
+    made = sold(place, (people_[0], people_[1]))
+    bank_.take(bank_.came("420.00", bank.begin(sale_id=made.id, by=made.buyer_id).reference))
+    moved(made)
+    sale.accept(sale_id=made.id, by=made.buyer_id)
+    step(24 * 3600)
+    payout = Payout.objects.get()
+    ledger.pay_out(payout_id=payout.id)
+    text = outgoing.file(namespace="demo", by=make.member(place, roles="curator").id).text
+    back = bank_.came("400.00", end_to_end=BankOrder.objects.get().end_to_end)
+    bank_.take(*sent(text, prefix="P"), back)
+    payout.refresh_from_db()
+    assert (payout.state, payout.reason) == ("refused", "returned")
+    outgoing.drop_account(member=seller)
+    sent_anew()
+    ledger.pay_out(payout_id=payout.id)
+    payout.refresh_from_db()
+    assert (payout.state, payout.attempt, BankOrder.objects.count()) == ("unknown", 1, 1)
