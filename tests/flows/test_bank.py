@@ -31,7 +31,7 @@ from onym.core.errors import (
     StatementUnbalanced,
 )
 from onym.core.sale import PaymentState, State
-from onym.flows import bank, clock, desk, payments, sale
+from onym.flows import area, bank, clock, desk, payments, sale
 from onym.queries import audit, due
 from onym.queries import bank as queries
 from onym.queries import sale as sales
@@ -233,6 +233,26 @@ def test_money_after_the_time_to_pay_goes_back_even_if_nobody_has_closed_the_sal
     look()
     assert fresh(made).state == State.EXPIRED
     assert BankOrder.objects.get().minor == 42_000
+    clean()
+
+
+@pytest.mark.parametrize("first", ["400.00", "420.00"])
+def test_money_that_comes_while_sales_are_stopped_is_not_late_and_funds_its_sale_after_the_lift(
+    first: str, asked: Any, bank_: Banking
+) -> None:
+    made, reference = asked
+    team = [make.member(made.namespace, roles="curator") for _ in range(2)]
+    area.set_area(namespace="demo", area="sales", stopped=True, by=team[0].id)
+    step(72 * 3600)
+    bank_.take(bank_.came(first, reference))
+    look()
+    assert (fresh(made).state, BankLine.objects.get().waits) == (State.FUNDING, True)
+    proposed: Any = area.set_area(namespace="demo", area="sales", stopped=False, by=team[0].id)
+    desk.approve(approval_id=proposed.id, by=team[1].id, shown=proposed.shown)
+    if first == "400.00":
+        bank_.take(bank_.came("20.00", reference))
+    look()
+    assert fresh(made).state == State.DELIVERING
     clean()
 
 

@@ -43,7 +43,7 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     the approval), and whatever the act itself refuses.
     """
     changed: ShownChanged | None = None
-    _look_at_seller(approval_id, by=by)
+    _look_first(approval_id, by=by)
     with transaction.atomic():
         approval = rowlocks.approval(approval_id)
         approver = staff.expect(by, access.Action.APPROVE, namespace=approval.namespace_id)
@@ -62,14 +62,16 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     return result
 
 
-def _look_at_seller(approval_id: str, *, by: str) -> None:
-    """Of a house purchase, before its transaction: a case that is opened must outlive a refusal."""
-    asked = Approval.objects.filter(pk=approval_id, action="house_purchase", state="open").first()
-    if asked is None:
+def _look_first(approval_id: str, *, by: str) -> None:
+    """Before the transaction: a case that is opened must outlive a refusal."""
+    asked = Approval.objects.filter(pk=approval_id, state="open").first()
+    if asked is None or asked.action not in ("house_purchase", "bank_money"):
         return
-    namespace = asked.namespace_id
-    staff.expect(by, access.Action.APPROVE, namespace=namespace)
-    _expect_seller_clear(namespace, asked.payload["handle"], by=by)
+    staff.expect(by, access.Action.APPROVE, namespace=asked.namespace_id)
+    if asked.action == "bank_money":
+        bank.look_at_proposed(asked)
+    else:
+        _expect_seller_clear(asked.namespace_id, asked.payload["handle"], by=by)
 
 
 def _expect_seller_clear(namespace: str, handle: str, *, by: str) -> None:
