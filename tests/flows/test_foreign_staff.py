@@ -16,8 +16,8 @@ from onym.flows import (
     dispute,
     invitation,
     listing,
-    outgoing,
     payout,
+    receiver,
     record,
     recovery,
     screening,
@@ -159,7 +159,7 @@ def to_complete_an_order(place: Any, by: str) -> Any:
         **USD,
     )
     iban = "DE89370400440532013000"
-    return lambda: outgoing.complete(order_id=row.id, by=by, iban=iban, name="Ada")
+    return lambda: receiver.name(order_id=row.id, by=by, iban=iban, holder="Ada")
 
 
 def to_screen(place: Any, by: str) -> Any:

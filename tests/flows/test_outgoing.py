@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,13 +15,21 @@ from tests.flows.banking import Banking, sent_anew
 from tests.flows.test_sale import balance, moved, sold, step
 
 from onym import ports
-from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.errors import (
+    AlreadyClosed,
+    Malformed,
+    NotFound,
+    ScreeningStale,
+    SecondPersonNeeded,
+    ShownChanged,
+)
 from onym.core.sale import PaymentState, State
-from onym.flows import bank, ledger, listing, outgoing, payments, sale
+from onym.flows import bank, desk, ledger, listing, outgoing, payments, receiver, sale
+from onym.ports.screening import NameList
 from onym.queries import audit, due
 from onym.queries import bank as queries
 from onym.store import clock as clocks
-from onym.store.models import BankDraw, BankLine, BankOrder, Entry, Notice, Payout, Sale
+from onym.store.models import Approval, BankDraw, BankLine, BankOrder, Entry, Notice, Payout, Sale
 from onym_demo.bank import sent
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -299,9 +309,72 @@ def test_a_return_without_an_account_waits_for_a_person(asked: Any, bank_: Banki
     team = make.member(made.namespace, roles="curator")
     with pytest.raises(NotFound):
         outgoing.file(namespace="demo", by=team.id)
-    outgoing.complete(order_id=order.id, by=team.id, iban=IBAN, name="Nadia Roux")
+    receiver.name(order_id=order.id, by=team.id, iban=IBAN, holder="Nadia Roux")
     with pytest.raises(AlreadyClosed):
-        outgoing.complete(order_id=order.id, by=team.id, iban=IBAN, name="Nadia Roux")
+        receiver.name(order_id=order.id, by=team.id, iban=IBAN, holder="Nadia Roux")
+    assert BankOrder.objects.get().completed_by_id == team.id
     bank_.pay(outgoing.file(namespace="demo", by=team.id).text)
     assert (balance("suspense"), balance("world:bank")) == (0, 0)
     clean()
+
+
+@pytest.fixture
+def dear(asked: Any, bank_: Banking) -> BankOrder:
+    """10,000.00 that are to go back, and nobody knows where to."""
+    made, reference = asked
+    sale.cancel(sale_id=made.id, by=made.buyer_id)
+    bank_.take(bank_.came("10000.00", reference, iban="", name=""))
+    return BankOrder.objects.get(state="no_place")
+
+
+def test_from_ten_thousand_on_two_people_say_where_money_goes(place: Any, dear: BankOrder) -> None:
+    one, two = make.member(place, roles="curator"), make.member(place, roles="curator")
+    proposal: Any = receiver.name(order_id=dear.id, by=one.id, iban=IBAN, holder="Nadia Roux")
+    assert isinstance(proposal, Approval)
+    assert proposal.facts["ends_in"] == "2606"
+    assert "Nadia" not in str(proposal.payload | proposal.facts)
+    with pytest.raises(NotFound):
+        outgoing.file(namespace="demo", by=one.id)
+    with pytest.raises(SecondPersonNeeded):
+        desk.approve(approval_id=proposal.id, by=one.id, shown=proposal.shown)
+    desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
+    dear.refresh_from_db()
+    assert (dear.state, dear.opened("iban"), dear.completed_by_id) == ("waiting", IBAN, one.id)
+    clean()
+
+
+@pytest.mark.parametrize("changed", [{"iban": OTHER}, {"holder": "Nadia Rous"}, {"by": "other"}])
+def test_an_account_that_was_said_otherwise_since_is_not_what_the_second_person_approves(
+    changed: dict[str, str], place: Any, dear: BankOrder
+) -> None:
+    one, two = make.member(place, roles="curator"), make.member(place, roles="curator")
+    told = {"order_id": dear.id, "by": one.id, "iban": IBAN, "holder": "Nadia Roux"}
+    proposal: Any = receiver.name(**told)
+    if "by" in changed:
+        changed = {"by": make.member(place, roles="curator").id}
+    receiver.name(**told | changed)
+    with pytest.raises(ShownChanged):
+        desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
+    dear.refresh_from_db()
+    assert dear.state == "no_place"
+
+
+def test_a_name_like_a_listed_one_takes_two_people_whatever_the_amount(
+    place: Any, asked: Any, bank_: Banking, tmp_path: Path
+) -> None:
+    made, reference = asked
+    sale.cancel(sale_id=made.id, by=made.buyer_id)
+    bank_.take(bank_.came("4.20", reference, iban="", name=""))
+    order, team = BankOrder.objects.get(), make.member(place, roles="curator")
+    listed = tmp_path / "names.csv"
+    ports.install(screenings={"demo": NameList(listed, 7)})
+    told = {"order_id": order.id, "by": team.id, "iban": IBAN}
+    with pytest.raises(ScreeningStale):
+        receiver.name(**told, holder="Nadia Roux")
+    listed.write_text(f"as_of,{datetime.now(UTC):%Y-%m-%d}\nAleksandr Sample Petrov\n")
+    proposal: Any = receiver.name(**told, holder="PETROV Aleksandr Sample")
+    assert isinstance(proposal, Approval)
+    assert proposal.facts["like_listed"] is True
+    receiver.name(**told, holder="Nadia Roux")
+    order.refresh_from_db()
+    assert order.state == "waiting"

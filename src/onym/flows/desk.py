@@ -23,6 +23,7 @@ from onym.flows import (
     lists,
     names,
     plan,
+    receiver,
     record,
     recovery,
     screening,
@@ -31,9 +32,19 @@ from onym.flows import (
 )
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
-from onym.store.models import Approval, BankLine, Campaign, Handle, Listing, Member, Plan, Sale
+from onym.store.models import (
+    Approval,
+    BankLine,
+    BankOrder,
+    Campaign,
+    Handle,
+    Listing,
+    Member,
+    Plan,
+    Sale,
+)
 
-Result = Listing | Campaign | Sale | Plan | BankLine | Mapping[str, Any]
+Result = Listing | Campaign | Sale | Plan | BankLine | BankOrder | Mapping[str, Any]
 
 
 def approve(*, approval_id: str, by: str, shown: str) -> Result:
@@ -227,6 +238,7 @@ ACTS: dict[
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
     "bank_money": (bank.decide_approved, bank.facts_of),
+    "bank_order": (receiver.name_approved, receiver.facts_of),
     "write_off": (chargeback.write_off_approved, recovery.facts_of),
     "lift_stop": (stop.lift_approved, stop.stop_facts),
     "lift_area": (area.lift_approved, area.area_facts),

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from onym import ports
 from onym.core import access, bank
-from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.errors import Malformed, NotFound
 from onym.core.sale import PayoutState
 from onym.flows import payout as paying
 from onym.flows import screening, staff
@@ -161,21 +161,6 @@ def _order(
         made_at=now,
         **about,
     )
-
-
-def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
-    """A person found out where held money is to be sent. Refuses `malformed`, `already_closed`."""
-    number, called = bank.iban(iban), bank.holder(name)
-    with transaction.atomic():
-        row = rowlocks.bank_order(order_id)
-        staff.expect(by, access.Action.BANK, namespace=row.namespace_id)
-        if row.state != bank.OrderState.NO_PLACE:
-            raise AlreadyClosed(f"the order is {row.state}", state=row.state)
-        row.iban_sealed = secrets.seal(number, place=f"bankorder.iban/{row.id}")
-        row.name_sealed = secrets.seal(called, place=f"bankorder.name/{row.id}")
-        row.state = bank.OrderState.WAITING
-        row.save(update_fields=["iban_sealed", "name_sealed", "state"])
-        return row
 
 
 def file(*, namespace: str, by: str) -> BankFile:
