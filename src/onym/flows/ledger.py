@@ -184,6 +184,8 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
             if payout.member_id not in ready:
                 _ask_for_account(payout, now=now)
         ids_ = [payout.id for payout in due if payout.member_id in ready]
+        asked = record.ordered("ledger.pay_out", locks=ids_)  # those come back by themselves
+        ids_ = [id_ for id_ in ids_ if id_ not in asked]
         # From here on it may have left: what a chargeback finds as `due` was never asked for.
         Payout.objects.filter(pk__in=ids_, state=PayoutState.DUE).update(state=PayoutState.UNKNOWN)
         for start in range(0, len(ids_), TOGETHER):

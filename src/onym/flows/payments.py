@@ -185,7 +185,7 @@ def funding_over(*, sale_id: str) -> None:
             decided = core.expire(sale.snapshot(), now=now)
             sale_flow.close(sale, decided, why="not_paid", now=now)
         else:
-            record.defer("sale.give_up_charge", lock=end(charge.id), payment_id=charge.id)
+            record.hasten("sale.give_up_charge", lock=end(charge.id), payment_id=charge.id)
 
 
 def end(payment: str) -> str:

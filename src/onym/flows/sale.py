@@ -312,13 +312,16 @@ def dispute(*, sale_id: str, by: str) -> Sale:
 
 
 def cancel(*, sale_id: str, by: str) -> Sale:
-    """Ended by a party. Refuses `in_progress` while a charge is under way."""
+    """Ended by a party. Refuses `in_progress` while a charge is under way, and `not_allowed` where
+    a look while it cooled off (flows/transfer) has shown the handle with the buyer.
+    """
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
         decided = core.cancel(sale.snapshot(), by=by)
         if decided.state is core.State.REFUNDING:
-            give_up(sale, holder=sale.handle.account_id, why="cancelled", now=now)
+            seen = sale.read_back_account_id if sale.read_back_at else sale.handle.account_id
+            give_up(sale, holder=seen, why="cancelled", now=now)
             return sale
         if sale.payment_set.filter(kind="charge", state__in=OPEN_CHARGE).exists():
             raise InProgress("a payment of this sale is under way")
@@ -345,8 +348,6 @@ def yield_to_holder(*, row: Handle, now: datetime) -> None:
 def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
     """The money goes back; the handle stays with whoever holds it."""
     sale.why = why
-    if sale.read_back_at is None:
-        sale.read_back_at = now
     seen = terms.with_whom(sale, holder=holder)
     write(sale, core.give_up(sale.snapshot(), holder=seen))
     sale.handle.locked_by = None

@@ -16,6 +16,8 @@ class Setting(NamedTuple):
 PLACE = (
     Setting("ONYM_DATA", "`data/`", "Where keys, the log, imports and the embedded database lie"),
     Setting("DATABASE_URL", "the embedded one's", "`postgresql://…` of a database of your own"),
+    Setting("ONYM_PG_BIN", "the wheel's", "The folder of `postgres`, for the embedded database"),
+    Setting("ONYM_SPARK_MASTER", "`local[*]`", "The cluster for `onym sweep --engine spark`"),
     Setting("ONYM_POOL", "0", "Database connections that a web process keeps"),
     Setting("ONYM_BASE_URL", "`http://127.0.0.1:8000`", "Where the site is reached"),
     Setting("ONYM_STREAM_URL", "`http://127.0.0.1:8001`", "Where live updates are reached"),
@@ -52,6 +54,7 @@ BRAND = (
         "A TOML file: days for which each class of personal data is kept",
     ),
     Setting("ONYM_CURRENCY", "USD", "The currency that the namespace is founded with"),
+    Setting("ONYM_PROFILE", "x", "Which handles the namespace is founded with; for `onym init`"),
 )
 MAIL = (
     Setting("ONYM_MAIL_FROM", "`Handle Team <team@onym.example>`", "Sender of all letters"),

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0041_mailed_invitations"),
+        ("store", "0048_retaining_platforms"),
     ]
 
     operations = [
