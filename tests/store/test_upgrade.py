@@ -164,7 +164,7 @@ EXCUSED: dict[tuple[str, str], str] = {
     ("0031_recovery", "AddConstraint payout"): "over a column that is new, and zero everywhere",
     ("0032_bounces", "AlterField bankorder"): "several may name one payout, of which one is live",
     ("0051_bank_draws", "AlterField bankorder"): "several may name one payment, one an arrival",
-    ("0052_bank_drawn", "RunSQL"): "reads arrivals and their orders once; fills a table that is new",
+    ("0052_bank_drawn", "RunSQL"): "reads what arrived by the bank once; fills a new table",
     (
         "0033_checkout",
         "AddConstraint payment",

@@ -1,4 +1,6 @@
-"""What a sale took of each arrival, and a refund in as many parts; who named an order's account."""
+"""What a sale took of each arrival, and a refund in as many parts; who named an order's account,
+and which account of the provider's a payout was asked to go to.
+"""
 
 import django.db.models.deletion
 from django.db import migrations, models
@@ -11,6 +13,11 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AddField(
+            model_name="payout",
+            name="account",
+            field=models.CharField(db_default="", default="", max_length=80),
+        ),
         migrations.CreateModel(
             name="BankDraw",
             fields=[
