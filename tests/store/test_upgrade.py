@@ -163,6 +163,8 @@ EXCUSED: dict[tuple[str, str], str] = {
     ("0030_wallet", "AddConstraint payout"): WIDER,
     ("0031_recovery", "AddConstraint payout"): "over a column that is new, and zero everywhere",
     ("0032_bounces", "AlterField bankorder"): "several may name one payout, of which one is live",
+    ("0051_bank_draws", "AlterField bankorder"): "several may name one payment, one an arrival",
+    ("0052_bank_drawn", "RunSQL"): "reads what arrived by the bank once; fills a new table",
     (
         "0033_checkout",
         "AddConstraint payment",
