@@ -31,6 +31,7 @@ from onym.flows import (
 from onym.ports.screening import NameList
 from onym.queries import audit, export
 from onym.queries import invitation as invitations
+from onym.queries import notice as notices
 from onym.store import clock, secrets
 from onym.store.models import (
     Appeal,
@@ -186,6 +187,34 @@ def test_an_address_of_nobodys_is_forgotten_and_never_written_to_again(place: An
     assert erasure.erase_address(namespace="demo", mail="ada@mail.example") == 0
     with pytest.raises(NotAllowed):
         erasure.erase_address(namespace="demo", mail=MAIL)
+
+
+def test_whoever_was_forgotten_and_joins_again_is_written_to_as_a_member(
+    place: Any, leila: Member
+) -> None:
+    erasure.erase(member=leila.id)
+    assert (goes("handle_warned"), goes("sign_in_code")) == (False, True)
+    people.join(namespace="demo", name=NAME, mail=MAIL)
+    assert (goes("security_changed"), goes("invitation")) == (True, False)
+
+
+def goes(kind: str) -> bool:
+    """Whether a letter of this kind to the address would leave."""
+    record.notify(namespace="demo", kind=kind, about="x", now=clock.now(), address=MAIL)
+    letter = notices.letter(Notice.objects.get(kind=kind, about="x").id)
+    assert letter is not None
+    return not letter.suppressed
+
+
+def test_an_address_that_is_another_members_by_now_is_not_forgotten_with_its_first(
+    place: Any, leila: Member
+) -> None:
+    MailAddress.objects.filter(member=leila).update(replaced_at=clock.now())
+    other = people.join(namespace="demo", name="Mona", mail=MAIL)
+    record.notify(namespace="demo", kind="paid_out", about="y", now=clock.now(), member=other.id)
+    erasure.erase(member=leila.id)
+    assert goes("security_changed")
+    assert Notice.objects.get(about="y").address_sealed
 
 
 def test_what_has_had_its_time_goes_and_the_rest_stays(

@@ -31,6 +31,20 @@ class State(StrEnum):
     CLOSED = "closed"  # somebody else was faster, or the handle is no longer for sale
 
 
+class Silence(StrEnum):
+    """Why an address is written to no more."""
+
+    UNSUBSCRIBED = "unsubscribed"  # private offers alone: they are what the letter offers to end
+    ERASED = "erased"  # everything but the code that whoever reads there has just asked for
+
+
+def is_silenced(kind: str, *, by: str | None) -> bool:
+    """Whether a letter of this kind stays away, given why its address is suppressed, if it is."""
+    if by is None or kind == "sign_in_code":
+        return False
+    return kind == "invitation" or by != Silence.UNSUBSCRIBED
+
+
 @dataclass(frozen=True, slots=True)
 class Invitation:
     id: str

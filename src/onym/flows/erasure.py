@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Q
 
 from onym.core.errors import AlreadyClosed, NotAllowed
+from onym.core.invitation import Silence
 from onym.core.sale import LIVE, PayoutState
 from onym.flows import deposit, retention
 from onym.store import clock, rowlocks, secrets
@@ -57,7 +58,7 @@ def erase(*, member: str) -> None:
     with transaction.atomic():
         row = rowlocks.member(member)
         now = clock.now()
-        addresses = set(row.mailaddress_set.values_list("address_index", flat=True))
+        addresses = _addresses(row)
         _expect_free(row, addresses)
         accounts = list(Link.objects.filter(member=row).values_list("account_id", flat=True))
         _forget_sign_in(row)
@@ -90,6 +91,14 @@ def erase_address(*, namespace: str, mail: str) -> int:
         if _offered_to(namespace, {index}):
             raise AlreadyClosed("still under way: a private offer")
         return _forget_addresses(namespace, {index}, now=clock.now())
+
+
+def _addresses(row: Member) -> set[str]:
+    """What is or was theirs, and is no other member's by now."""
+    theirs = set(row.mailaddress_set.values_list("address_index", flat=True))
+    rows = MailAddress.objects.filter(namespace_id=row.namespace_id, address_index__in=theirs)
+    others = rows.filter(replaced_at=None).exclude(member=row)
+    return theirs - set(others.values_list("address_index", flat=True))
 
 
 def _offered_to(namespace: str, indexes: set[str]) -> bool:
@@ -149,10 +158,10 @@ def _forget_sign_in(row: Member) -> None:
 def _forget_addresses(namespace: str, indexes: set[str], *, now: datetime) -> int:
     """Recipients and notices that name one of these addresses, in the rows and the openings."""
     for index in indexes:
-        Suppression.objects.get_or_create(
+        Suppression.objects.update_or_create(
             namespace_id=namespace,
             address_index=index,
-            defaults={"reason": "erased", "at": now},
+            defaults={"reason": Silence.ERASED, "at": now},
         )
     sent = Invitation.objects.filter(
         campaign__namespace_id=namespace, recipient_index__in=indexes

@@ -405,18 +405,20 @@ def expire(*, invitation_id: str) -> None:
         _write(invitation, core.expire(invitation.snapshot(), now=now), why="expired", now=now)
 
 
-def suppress(*, namespace: str, address_index: str, reason: str) -> None:
-    """Write to this address no more. A second time is nothing."""
+def unsubscribe(*, token: str) -> None:
+    """No private offers to the link's address any more. A second time is nothing.
+
+    Refuses `not_found`.
+    """
+    found = by_token(token)
     with transaction.atomic():
-        now = clock.now()
-        Suppression.objects.bulk_create(
-            [
-                Suppression(
-                    namespace_id=namespace, address_index=address_index, reason=reason, at=now
-                )
-            ],
-            ignore_conflicts=True,
+        row = Suppression(
+            namespace_id=found.campaign.namespace_id,
+            address_index=found.recipient_index,
+            reason=core.Silence.UNSUBSCRIBED,
+            at=clock.now(),
         )
+        Suppression.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def _write(invitation: Invitation, decided: core.Invitation, *, why: str, now: datetime) -> None:
