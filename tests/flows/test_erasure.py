@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.test import Client
 from tests import make
+from tests.flows import meeting
 
 from onym import ports
 from onym.core import retention as core
@@ -32,7 +35,7 @@ from onym.ports.screening import NameList
 from onym.queries import audit, export
 from onym.queries import invitation as invitations
 from onym.queries import notice as notices
-from onym.store import clock, secrets
+from onym.store import clock, rowlocks, secrets
 from onym.store.models import (
     Appeal,
     BankAccount,
@@ -43,6 +46,7 @@ from onym.store.models import (
     MailAddress,
     Member,
     Notice,
+    Sale,
     ScreeningCase,
     Suppression,
     Watch,
@@ -151,6 +155,38 @@ def test_nobody_is_forgotten_while_something_of_theirs_is_open(place: Any, leila
     offer.withdraw(offer_id=made.id, by=leila.id)
     erasure.erase(member=leila.id)
     assert holder.erased_at is None
+
+
+@pytest.mark.parametrize("way", ["lists", "sells", "buys", "offers", "agrees"])
+def test_nobody_lists_sells_or_buys_while_a_party_is_being_forgotten(
+    place: Any, leila: Member, way: str
+) -> None:
+    other = make.member(place, account="acc-tide")
+    make.handle(place, "moon", account_id="acc-moon")
+    make.handle(place, "tide", account_id="acc-tide")
+    price = make.usd(100)
+    acts: dict[str, Any] = {"lists": partial(listing.open_, seller=leila.id, handle="moon")}
+    acts["offers"] = partial(offer.make, buyer=leila.id, handle="tide")
+    begun: Any
+    if way == "sells":
+        made = acts["lists"](namespace="demo", price=price)
+        begun = partial(listing.buy, listing_id=made.id, buyer=other.id)
+    elif way == "buys":
+        made = listing.open_(namespace="demo", handle="tide", seller=other.id, price=price)
+        begun = partial(listing.buy, listing_id=made.id, buyer=leila.id)
+    elif way == "agrees":
+        made = acts["offers"](namespace="demo", price=price)
+        begun = partial(offer.accept, offer_id=made.id, by=other.id)
+    else:
+        begun = partial(acts[way], namespace="demo", price=price)
+    with transaction.atomic():
+        row = rowlocks.member(leila.id)
+        waits = meeting.begin(begun)
+        meeting.it_waits()
+        row.erased_at = clock.now()
+        row.save(update_fields=["erased_at"])
+    assert waits.result(timeout=20) == "already_closed"
+    assert not Sale.objects.exists()
 
 
 def test_a_name_that_is_looked_at_stays_until_somebody_has_and_goes_from_the_case_then(

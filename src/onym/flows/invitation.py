@@ -328,13 +328,14 @@ def accept(*, token: str, by: str) -> Sale:
     with transaction.atomic():
         phase = rowlocks.namespace_shared(found.campaign.namespace_id).phase
         invitation = rowlocks.invitation(found.id)
+        (buyer,) = rowlocks.parties(by)
         now = clock.now()
         access.expect_phase(phase, access.Way.INVITATION)
         mails = MailAddress.objects.filter(member_id=by, replaced_at=None)
         addresses = frozenset(mails.values_list("address_index", flat=True))
         decided = core.accept(invitation.snapshot(), addresses=addresses, now=now)
         handles.expect_house_may_sell(invitation.campaign.handle.snapshot())
-        sale = _agree(invitation, buyer=Member.objects.get(pk=by), price=decided.price, now=now)
+        sale = _agree(invitation, buyer=buyer, price=decided.price, now=now)
         _write(invitation, decided, why="", now=now)
         _close_others(invitation, now=now)
         return sale
