@@ -39,6 +39,8 @@ from onym.store import clock, rowlocks, secrets
 from onym.store.models import (
     Appeal,
     BankAccount,
+    BankOrder,
+    Chargeback,
     DirectoryImport,
     Event,
     Invitation,
@@ -46,6 +48,7 @@ from onym.store.models import (
     MailAddress,
     Member,
     Notice,
+    Payout,
     Sale,
     ScreeningCase,
     Suppression,
@@ -155,6 +158,51 @@ def test_nobody_is_forgotten_while_something_of_theirs_is_open(place: Any, leila
     offer.withdraw(offer_id=made.id, by=leila.id)
     erasure.erase(member=leila.id)
     assert holder.erased_at is None
+
+
+def settled(place: Any, leila: Member) -> Sale:
+    """A sale of hers that is over and paid out by the bank, all of it long ago."""
+    make.handle(place, "moon", account_id="acc-moon")
+    buyer = make.member(place, account="acc-tide")
+    listed = listing.open_(namespace="demo", handle="moon", seller=leila.id, price=make.usd(100))
+    sale = listing.buy(listing_id=listed.id, buyer=buyer.id)
+    Sale.objects.filter(pk=sale.id).update(state="settled", closed_at=sale.agreed_at)
+    money = {"amount_minor": 10_000, "currency": "USD"}
+    paid = Payout.objects.create(
+        id="out_1", sale=sale, member=leila, state="done", due_at=make.LONG_AGO,
+        provider_id="stm-1", **money,
+    )  # fmt: skip
+    BankOrder.objects.create(
+        id="bpo_1", namespace=place, kind="payout", state="done", minor=10_000, currency="USD",
+        text="x", payout=paid, provider_id="stm-1", made_at=make.LONG_AGO, done_at=make.LONG_AGO,
+    )  # fmt: skip
+    Chargeback.objects.create(
+        id="chb_1", sale=sale, provider="stripe", provider_id="dp_1", status="won",
+        source="receivable", opened_at=make.LONG_AGO, **money,
+    )  # fmt: skip
+    return sale
+
+
+UNDER_WAY: list[tuple[Any, dict[str, Any], str]] = [
+    (Chargeback, {"status": "open"}, "a chargeback"),
+    (Chargeback, {"status": "lost"}, "a claim"),
+    (BankOrder, {"state": "filed", "done_at": None}, "a payout that may come back"),
+    (BankOrder, {"done_at": timedelta(days=13)}, "a payout that may come back"),
+]
+
+
+@pytest.mark.parametrize(("model", "changes", "named"), UNDER_WAY)
+def test_nobody_leaves_owing_or_while_a_bank_may_send_their_money_back(
+    place: Any, leila: Member, model: Any, changes: dict[str, Any], named: str
+) -> None:
+    settled(place, leila)
+    before = model.objects.values(*changes).get()
+    ago = {k: clock.now() - v for k, v in changes.items() if isinstance(v, timedelta)}
+    model.objects.update(**changes | ago)
+    with pytest.raises(AlreadyClosed, match=f"under way: {named}$"):
+        erasure.erase(member=leila.id)
+    model.objects.update(**before)
+    erasure.erase(member=leila.id)
 
 
 @pytest.mark.parametrize("way", ["lists", "sells", "buys", "offers", "agrees"])
