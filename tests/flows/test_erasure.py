@@ -43,6 +43,7 @@ from onym.store.models import (
     Chargeback,
     DirectoryImport,
     Event,
+    IdempotentRequest,
     Invitation,
     Link,
     MailAddress,
@@ -123,6 +124,8 @@ def test_who_is_forgotten_leaves_a_pseudonym_and_a_log_that_still_proves(
     outgoing.set_account(member=leila.id, iban="DE89370400440532013000", name=NAME)
     browser = Client()
     browser.post("/en/sign-in", {"mail": MAIL, "password": PASSWORD})
+    said = {"member": leila.id, "route": "PAGE /x", "key": "k", "payload": {"name": NAME}}
+    record.once(**said, run=lambda: record.Answer(200, {}))
     assert browser.get("/en/me").status_code == 200
     erasure.erase(member=leila.id)
     row = Member.objects.get(pk=leila.id)
@@ -132,6 +135,7 @@ def test_who_is_forgotten_leaves_a_pseudonym_and_a_log_that_still_proves(
     assert not Watch.objects.exists()
     assert not BankAccount.objects.exists()
     assert not User.objects.filter(username=leila.id).exists()
+    assert not IdempotentRequest.objects.exclude(payload_sha256="").exists()
     assert browser.get("/en/me").status_code == 302
     assert not Notice.objects.filter(about="off_1").exclude(address_sealed=None).exists()
     assert invitations.recipients(mine.campaign_id, with_names=True)[0]["mail"] == ""

@@ -9,12 +9,22 @@ import pytest
 from django.db import connection
 from django.test import Client
 from tests import make
+from tests.surfaces.test_api import Caller
 
 from onym.flows import invitation, offer, people, record
 from onym.queries import notice
 from onym.store import clock
 from onym.store import reclaim as store
-from onym.store.models import Appeal, Invitation, Notice, Offer, Reclaim, Sale, Suppression
+from onym.store.models import (
+    Appeal,
+    IdempotentRequest,
+    Invitation,
+    Notice,
+    Offer,
+    Reclaim,
+    Sale,
+    Suppression,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -177,6 +187,17 @@ def test_who_comes_second_is_told_that_the_handle_went_elsewhere(place: Any) -> 
     bo = signed_in("bo@mail.example")
     assert press(bo, second, "accept").status_code == 409
     assert "no longer for sale here" in bo.get(second).content.decode()
+
+
+def test_neither_page_nor_program_keeps_the_link_that_was_answered(place: Any) -> None:
+    program, page = invited(place, "bo@mail.example", "ada@mail.example")
+    bo = Caller(make.member(place, account="acc-bo"))
+    path = program.removeprefix("/en")
+    assert bo.send("POST", f"{path}/decline").status_code == 200
+    assert press(signed_in("ada@mail.example"), page, "accept").status_code == 302
+    routes = IdempotentRequest.objects.values_list("route", flat=True)
+    assert len(routes) == 2
+    assert not [link for link in (program, page) if link.rsplit("/", 1)[1] in "".join(routes)]
 
 
 def test_one_click_of_a_mail_program_ends_private_offers_and_no_other_letter(place: Any) -> None:

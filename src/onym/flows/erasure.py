@@ -28,6 +28,7 @@ from onym.store.models import (
     Delivery,
     Deposit,
     Event,
+    IdempotentRequest,
     Invitation,
     Link,
     LinkCode,
@@ -70,6 +71,7 @@ def erase(*, member: str) -> None:
         mine = Link.objects.filter(member=row, unlinked_at=None)
         mine.update(unlinked_at=now, is_primary=False)
         _forget_sites(row, now=now)
+        IdempotentRequest.objects.filter(member=row).update(payload_sha256="")
         models_ = (BankAccount, LinkCode, MailAddress, PayoutAccount, Token, WalletReference, Watch)
         for model in models_:
             model.objects.filter(member=row).delete()
