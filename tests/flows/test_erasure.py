@@ -56,6 +56,7 @@ from onym.store.models import (
     Watch,
     Webhook,
 )
+from onym.tlog import merkle
 
 pytestmark = pytest.mark.usefixtures("database")
 MAIL, PASSWORD = "leila@mail.example", "orbit-and-tide"
@@ -162,6 +163,31 @@ def test_nobody_is_forgotten_while_something_of_theirs_is_open(place: Any, leila
     offer.withdraw(offer_id=made.id, by=leila.id)
     erasure.erase(member=leila.id)
     assert holder.erased_at is None
+
+
+def test_the_proof_of_a_later_letter_leads_to_the_root_though_others_are_forgotten(
+    place: Any,
+) -> None:
+    by = make.member(place, roles="curator").id
+    handle = make.handle(place, "orbit", state="released", account_id=None)
+    mails = [f"{name}@mail.example" for name in ("ada", "bo", "cy")]
+    made = make.campaign(handle, mails=" ".join(mails), by=by)
+    invitation.send(campaign_id=made.id, by=by)
+    first, *later = Invitation.objects.filter(campaign=made).order_by("position")
+    assert invitation.sending(invitation_id=first.id)
+    invitation.decline(token=first.token)
+    assert erasure.erase_address(namespace="demo", mail=mails[0]) == 1
+    assert bytes(Invitation.objects.get(pk=first.id).salt) == b""
+    for row in later:
+        assert invitation.sending(invitation_id=row.id)
+        told = json.loads(bytes(Event.objects.get(type="InvitationSent", ref=row.id).entry))["body"]
+        assert merkle.includes(
+            leaf=merkle.leaf_hash(bytes.fromhex(told["candidate"])),
+            index=row.position,
+            size=len(mails),
+            proof=[bytes.fromhex(node) for node in told["path"]["path"]],
+            root=bytes.fromhex(made.root),
+        )
 
 
 def settled(place: Any, leila: Member) -> Sale:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +30,11 @@ class State(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     CLOSED = "closed"  # somebody else was faster, or the handle is no longer for sale
+
+
+def candidate(salt: bytes, recipient_index: str) -> bytes:
+    """The leaf that stands for one candidate under the campaign's root."""
+    return hashlib.sha256(b"onym/v1/candidate\x00" + salt + recipient_index.encode()).digest()
 
 
 class Silence(StrEnum):

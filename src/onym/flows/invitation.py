@@ -137,7 +137,7 @@ def _draft(
     now: datetime,
 ) -> Campaign:
     salted = [(os.urandom(32), recipient) for recipient in recipients]
-    leaves = [candidate(salt, secrets.index(r.mail, purpose="mail")) for salt, r in salted]
+    leaves = [core.candidate(salt, secrets.index(r.mail, purpose="mail")) for salt, r in salted]
     price = asked["price"]
     campaign = Campaign.objects.create(
         id=ids.new("cmp"),
@@ -164,11 +164,6 @@ def _draft(
     commitment = _committed(campaign, approval=approval)
     record.log(*set_, commitment, namespace=row.namespace_id, at=now)
     return campaign
-
-
-def candidate(salt: bytes, recipient_index: str) -> bytes:
-    """The leaf that stands for one candidate under the campaign's root."""
-    return hashlib.sha256(b"onym/v1/candidate\x00" + salt + recipient_index.encode()).digest()
 
 
 def _invite(campaign: Campaign, *, position: int, salt: bytes, recipient: Recipient) -> None:
@@ -286,7 +281,7 @@ def _is_suppressed(namespace: str, address_index: str) -> bool:
 def _sent(invitation: Invitation) -> Event:
     campaign = invitation.campaign
     everyone = campaign.invitation_set.order_by("position")
-    leaves = [candidate(bytes(i.salt), i.recipient_index) for i in everyone]
+    leaves = [each.candidate for each in everyone]
     read = merkle.reader([merkle.leaf_hash(leaf) for leaf in leaves])
     path = merkle.inclusion_proof(invitation.position, len(leaves), read)
     body = {
