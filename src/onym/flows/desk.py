@@ -86,10 +86,14 @@ def _look_first(approval_id: str, *, by: str) -> None:
 
 
 def _expect_seller_clear(namespace: str, handle: str, *, by: str) -> None:
+    screening.expect_all_clear(namespace, _sellers(namespace, handle), by=by)
+
+
+def _sellers(namespace: str, handle: str) -> list[str]:
+    """Who has listed the handle: one at most."""
     on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
     canonical = names.canonical_of(namespace=namespace, handle=handle)
-    sellers = on_sale.filter(handle__handle=canonical).values_list("seller_id", flat=True)
-    screening.expect_all_clear(namespace, sellers, by=by)
+    return list(on_sale.filter(handle__handle=canonical).values_list("seller_id", flat=True))
 
 
 def _carry_out(
@@ -147,6 +151,14 @@ def _handle_facts(approval: Approval) -> Mapping[str, Any]:
     rowlocks.namespace_shared(approval.namespace_id)  # a phase is relied on, and comes before
     row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
     return listing.facts_of(row)
+
+
+def _purchase_facts(approval: Approval) -> Mapping[str, Any]:
+    """The same, and whoever listed it is locked, too."""
+    facts = _handle_facts(approval)
+    place, handle = approval.namespace_id, approval.payload["handle"]
+    rowlocks.parties(*_sellers(place, handle))
+    return facts
 
 
 def _list(approval: Approval, now: datetime) -> Result:
@@ -234,7 +246,7 @@ ACTS: dict[
 ] = {
     "list": (_list, _handle_facts),
     "campaign": (_campaign, _handle_facts),
-    "house_purchase": (_house_purchase, _handle_facts),
+    "house_purchase": (_house_purchase, _purchase_facts),
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
     "bank_money": (bank.decide_approved, bank.facts_of),
