@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from onym.core import chargeback as core
-from onym.core.chargeback import Next, Source
+from onym.core.chargeback import Loss, Next, Source
 from onym.core.sale import PayoutState, State
 
 SOURCES: list[tuple[State, bool, bool, Source]] = [
@@ -59,5 +59,30 @@ def test_what_follows_a_loss_depends_on_where_handle_and_proceeds_are(
 
 
 @pytest.mark.parametrize("state", list(State))
-def test_a_part_that_is_lost_undoes_nothing(state: State) -> None:
-    assert core.after_loss(state, is_whole=False, payout=DUE, with_buyer=True) is Next.STAND
+def test_a_part_that_is_lost_undoes_nothing_but_is_refunded_only_once(state: State) -> None:
+    ended = state in (State.REFUNDING, State.EXPIRED, State.CANCELLED)
+    found = core.after_loss(state, is_whole=False, payout=DUE, with_buyer=True)
+    assert found is (Next.REFUND_REST if ended else Next.STAND)
+
+
+WHOLE, PART, MORE = Loss("a", 100, False), Loss("b", 30, False), Loss("c", 80, False)
+OUT = Loss("d", 100, True)
+LOSSES: list[tuple[list[Loss], list[str], int]] = [
+    # what was lost of a gross of 100, what escrow bears of it, what is left to give back
+    ([], [], 100),
+    ([WHOLE], ["a"], 0),
+    ([OUT], [], 0),
+    ([PART], ["b"], 70),
+    ([Loss("b", 30, True)], [], 70),
+    ([PART, MORE], ["b"], 0),
+    ([OUT, WHOLE], [], 0),
+    ([PART, Loss("e", 70, False)], ["b", "e"], 0),
+]
+
+
+@pytest.mark.parametrize(("losses", "borne", "rest"), LOSSES)
+def test_escrow_bears_no_more_than_was_paid_and_the_rest_goes_back(
+    losses: list[Loss], borne: list[str], rest: int
+) -> None:
+    assert core.to_absorb(losses, gross=100) == borne
+    assert core.rest(losses, gross=100) == rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -37,7 +38,7 @@ def test_a_settled_sale_leaves_nothing_in_escrow(figures: list[int], is_house: b
 def test_a_refund_undoes_the_funding(minor: int) -> None:
     gross = Money(minor, "USD")
     paid = ledger.funded(sale="s", gross=gross, provider="p", provider_id="1").postings
-    back = ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2").postings
+    back = ledger.refunded(sale="s", amount=gross, provider="p", provider_id="2").postings
     assert all(paid[code] + back[code] == 0 for code in paid)
 
 
@@ -58,7 +59,7 @@ def test_a_sale_that_is_undone_leaves_no_trace_in_any_balance(
         ledger.funded(sale="s", gross=gross, provider="p", provider_id="1"),
         settled,
         back,
-        ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2"),
+        ledger.refunded(sale="s", amount=gross, provider="p", provider_id="2"),
     ):
         books.update(entry.postings)
     assert not any(books.values())
@@ -79,3 +80,17 @@ def test_a_payout_empties_the_payable(minor: int) -> None:
 def test_an_entry_that_does_not_balance_cannot_be_made() -> None:
     with pytest.raises(Unbalanced):
         Entry("funded", "s", "USD", {"a": 1, "b": -2})
+
+
+def test_what_escrow_bears_goes_where_the_loss_had_been_borne() -> None:
+    usd = partial(Money, currency="USD")
+    entry = ledger.absorbed(
+        chargeback="cbk",
+        sale="sal",
+        left=usd(50),
+        given_up=usd(20),
+        met=usd(30),
+        met_by="revenue:primary",
+    )
+    borne = {"receivable": 50, "loss": 20, "revenue:primary": 30}
+    assert entry.postings == borne | {"escrow:sal": -100}

@@ -27,6 +27,8 @@ LOOKS = [
     ("a", FUNDED - SECOND, SWEPT, None, Look.GO),
     ("b", SWEPT, SWEPT, FUNDED, Look.GONE),
     (None, SWEPT, SWEPT, FUNDED, Look.GONE),
+    ("buyer", SWEPT, SWEPT, FUNDED, Look.THERE),
+    ("buyer", None, SWEPT, None, Look.THERE),
 ]
 
 
@@ -41,9 +43,26 @@ def test_a_holder_who_returned_before_the_money_wins(
     said = transfer.last_look(
         holder=holder,
         expected_holder="a",
+        to="buyer",
         last_seen=seen,
         known_last_seen=known,
         funded_at=funded,
+    )
+    assert said is look
+
+
+@pytest.mark.parametrize(
+    ("holder", "look"), [("a", Look.LATE), ("buyer", Look.THERE), ("b", Look.GONE)]
+)
+def test_once_time_is_over_nothing_is_asked_for_any_more(holder: str, look: Look) -> None:
+    said = transfer.last_look(
+        holder=holder,
+        expected_holder="a",
+        to="buyer",
+        last_seen=None,
+        known_last_seen=SWEPT,
+        funded_at=FUNDED,
+        is_over=True,
     )
     assert said is look
 

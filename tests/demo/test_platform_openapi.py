@@ -22,6 +22,7 @@ from onym_demo.platform import contract
 FILE = Path(__file__).parents[2] / "docs" / "guides" / "platform.openapi.yaml"
 SCHEMA = schemathesis.openapi.from_path(FILE)
 READS = ["/capabilities", "/accounts", "/accounts/{id}", "/handles/{handle}"]
+NOTICE = {"kind": "k", "text": "t", "href": None}
 CALM = settings(
     max_examples=15,
     deadline=None,
@@ -37,6 +38,10 @@ def plaza(tmp_path_factory):
     running = plazas.start(tmp_path_factory.mktemp("plaza"))
     yield running
     running.program.stop()
+
+
+def test_the_file_is_valid_openapi():
+    SCHEMA.validate()
 
 
 def test_the_file_names_the_platforms_routes_and_no_others():
@@ -83,6 +88,14 @@ def write(plaza, path, body, key=None):
     return requests.post(url, raw, headers=signed, timeout=10)
 
 
+def signed_read(plaza, path):
+    """A GET signed as the contract says."""
+    url = plaza.program.base + path
+    signer = Signer(key_id="onym", private_key=plaza.key)
+    signed = signer.signed(method="GET", url=url, headers={}, body=b"")
+    return requests.get(url, headers=signed, timeout=10)
+
+
 def move(to, expected, fence):
     return {
         "from": expected,
@@ -95,8 +108,7 @@ def move(to, expected, fence):
 
 def test_every_kind_of_write_and_refusal_is_in_the_promised_form(plaza):
     (one, handle), (two, _) = plaza.sign_up(), plaza.sign_up()
-    notice = {"kind": "k", "text": "t", "href": None}
-    batch = {"items": [{**notice, "account_id": name, "key": fresh_key()} for name in (one, "x")]}
+    batch = {"items": [{**NOTICE, "account_id": name, "key": fresh_key()} for name in (one, "x")]}
     address = {"email": "new@mail.example", "fence": 1}
     asked = [
         ("/handles/{handle}/move", f"/handles/{handle}/move", move(two, one, 1), 200),
@@ -106,8 +118,8 @@ def test_every_kind_of_write_and_refusal_is_in_the_promised_form(plaza):
         ("/handles/{handle}/reserve", "/handles/openapi_1/reserve", {}, 200),
         ("/handles/{handle}/reserve", f"/handles/{handle}/reserve", {}, 409),
         ("/handles/{handle}/unreserve", "/handles/openapi_1/unreserve", {}, 200),
-        ("/accounts/{id}/notices", f"/accounts/{one}/notices", notice, 201),
-        ("/accounts/{id}/notices", "/accounts/x/notices", notice, 404),
+        ("/accounts/{id}/notices", f"/accounts/{one}/notices", NOTICE, 201),
+        ("/accounts/{id}/notices", "/accounts/x/notices", NOTICE, 404),
         ("/notices", "/notices", batch, 200),
         ("/accounts/{id}/hand-over", f"/accounts/{one}/hand-over", address, 200),
         ("/accounts/{id}/hand-over", f"/accounts/{one}/hand-over", address, 412),
@@ -124,3 +136,39 @@ def test_a_move_that_says_anything_else_is_refused_in_the_promised_form(plaza, b
     answer = write(plaza, "/handles/openapi_2/move", body)
     assert answer.status_code == 422
     SCHEMA["/handles/{handle}/move"]["POST"].validate_response(answer)
+
+
+def test_a_read_back_of_a_hand_over_is_in_the_promised_form(plaza):
+    operation = SCHEMA["/accounts/{id}/hand-over"]["GET"]
+    one = plaza.sign_up()[0]
+    before = signed_read(plaza, f"/accounts/{one}/hand-over")
+    write(plaza, f"/accounts/{one}/hand-over", {"email": "new@mail.example", "fence": 1})
+    answers = [before, signed_read(plaza, f"/accounts/{one}/hand-over")]
+    answers.append(signed_read(plaza, "/accounts/x/hand-over"))
+    answers.append(requests.get(f"{plaza.program.base}/accounts/{one}/hand-over", timeout=10))
+    assert [answer.status_code for answer in answers] == [200, 200, 404, 401]
+    for answer in answers:
+        operation.validate_response(answer)
+
+
+@pytest.mark.parametrize(
+    ("route", "path", "body", "again"),
+    [
+        ("/handles/{handle}/move", "/handles/openapi_3/move", move("x", None, 1), 409),
+        ("/handles/{handle}/reserve", "/handles/openapi_3/reserve", {}, 409),
+        ("/handles/{handle}/unreserve", "/handles/openapi_3/unreserve", {}, 409),
+        ("/accounts/{id}/notices", "/accounts/x/notices", NOTICE, 409),
+        ("/accounts/{id}/hand-over", "/accounts/x/hand-over", {"email": None, "fence": 1}, 409),
+        ("/notices", "/notices", {"items": []}, 200),  # each item has a key of its own
+    ],
+)
+def test_what_any_write_may_hear_is_in_the_promised_form(plaza, route, path, body, again):
+    operation, key = SCHEMA[route]["POST"], fresh_key()
+    write(plaza, path, body, key)
+    another = write(plaza, path, {**body, "more": True}, key)
+    unsigned = requests.post(plaza.program.base + path, json=body, timeout=10)
+    plaza.arm("busy", on="writes", times=1, seconds=1)
+    busy = write(plaza, path, body)
+    assert [heard.status_code for heard in (another, unsigned, busy)] == [again, 401, 429]
+    for heard in (another, unsigned, busy):
+        operation.validate_response(heard)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 COVERED = {
     "src/onym/web/people.py": "tests/flows/test_screening.py",
-    "src/onym/site/schedule.py": "tests/surfaces/test_import_schedule.py",
     "src/onym/jobs/refresh.py": "tests/surfaces/test_import_schedule.py",
     "src/onym/ports/stripe_answers.py": "tests/ports/test_payments.py",
     "src/onym/ports/stripe_checkout.py": "tests/ports/test_checkout.py",
@@ -56,6 +55,7 @@ COVERED = {
     "src/onym/flows/standing.py": "tests/flows/test_reclaim.py",
     "src/onym/store/limits.py": "tests/flows/test_limits.py",
     "src/onym/flows/staff.py": "tests/flows/test_foreign_staff.py",
+    "src/onym/flows/retained.py": "tests/surfaces/test_other_platforms.py",
     "src/onym/jobs/__main__.py": "tests/surfaces/test_chain.py",
     "src/onym/jobs/queue.py": "tests/surfaces/test_chain.py",
     "src/onym/flows/disclosure.py": "tests/surfaces/test_desk_pages.py",

@@ -4,6 +4,7 @@ that is made from the locked requirements and runs as nobody in particular."""
 from __future__ import annotations
 
 import configparser
+import json
 import re
 import shutil
 import subprocess
@@ -65,6 +66,17 @@ def test_units_and_image_start_what_the_supervisor_starts() -> None:
         (unit,) = [unit for unit in LONG if unit.stem == f"onym-{name}"]
         (line,) = setting(unit, "ExecStart")
         assert sorted(line.split()[1:]) == sorted(words), name
+    (image,) = re.findall(r"(?m)^CMD (.+)$", IMAGE)
+    env, pool, _, *words = json.loads(image)
+    assert (env, pool) == ("env", f"ONYM_POOL={up.POOL}")
+    assert (
+        pool in setting(ROOT / "deploy" / "systemd" / "onym-web.service", "Environment")[-1].split()
+    )
+    everywhere = [
+        "0.0.0.0" if word == "127.0.0.1" else word for word in wanted["web"]
+    ]  # the container's own
+    assert sorted(words) == sorted(everywhere)
+    assert not re.search(r"(?m)^HEALTHCHECK", IMAGE), "it would hold for jobs and streams, too"
 
 
 def test_the_image_installs_by_hash_and_does_not_run_as_root() -> None:

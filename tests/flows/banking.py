@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from django.db import connection
+
 from onym import ports
-from onym.flows import bank
+from onym.flows import statement as statements
+from onym.jobs import payout as payouts
 from onym.ports.bank import Bank
 from onym.store.models import BankStatement
 from onym_demo.bank import IBAN, Movement, sent, statement
@@ -47,8 +50,19 @@ class Banking:
     def bring(self, text: str, *, by: str | None = None) -> BankStatement:
         self.texts.append(text)
         file = io.BytesIO(text.encode())
-        return bank.import_statement(namespace=self.place.id, file=file, by=by)
+        return statements.book(namespace=self.place.id, file=file, by=by)
 
     def pay(self, file: str) -> BankStatement:
         """The bank has carried a payment file out."""
         return self.take(*sent(file, prefix=f"P{self.numbers}"))
+
+
+def sent_anew() -> None:
+    """The last order of the account's flow, done as a worker does it."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select args ->> 'member_id' from procrastinate_jobs"
+            " where task_name = 'payout.send_anew' and status = 'todo' order by id desc"
+        )
+        payouts.send_anew(member_id=cursor.fetchone()[0])
+        cursor.execute("delete from procrastinate_jobs where task_name = 'payout.send_anew'")

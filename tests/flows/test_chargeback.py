@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,9 +15,12 @@ from tests.faults.ways import Way
 from tests.flows import test_payout as pages
 
 from onym.core.errors import InProgress, NotAllowed
-from onym.flows import dispute, inbox
+from onym.core.sale import PaymentState
+from onym.flows import chargeback, dispute, inbox, payments
 from onym.flows import sale as sales
+from onym.ports.payments import Chargeback as Told
 from onym.ports.payments import Webhook
+from onym.queries import audit
 from onym.store import ids
 from onym.store.models import (
     Chargeback,
@@ -243,6 +247,67 @@ def test_a_bank_that_takes_money_that_is_on_its_way_back_is_followed(world: worl
     assert row(sale).state == "refunded"
     assert world.out.taken(sale) == {"charge": 63_000, "dispute": 0, "refund": -63_000}
     world.check(sale)
+
+
+DONE, REFUSED = PaymentState.DONE, PaymentState.REFUSED
+ANSWERS = [
+    # the sale, what became of the refund, what is lost at last, how the sale ends
+    ("refunding", DONE, -63_000, "refunded"),
+    ("refunding", REFUSED, 0, "refunded"),
+    ("expired", REFUSED, 0, "expired"),
+]
+
+
+@pytest.mark.parametrize(("state", "answer", "owed", "ending"), ANSWERS)
+def test_money_that_a_bank_takes_while_a_refund_may_have_left_is_a_claim_until_that_is_known(
+    world: worlds.World, state: str, answer: PaymentState, owed: int, ending: str
+) -> None:
+    way, sale = cooling(world)
+    sales.cancel(sale_id=sale, by=way.seller.id)
+    Sale.objects.filter(pk=sale).update(state=state)
+    refund = Payment.objects.get(sale_id=sale, kind="refund")
+    said = partial(payments.record_refund, payment_id=refund.id, provider="stripe")
+    said(state=PaymentState.UNKNOWN, provider_id=None)
+    lost = [Told("dp_both", "lost", make.usd(630))]
+    chargeback.record_all(sale_id=sale, provider="stripe", told=lost)
+    assert chargeback.follow(sale_id=sale)
+    assert (escrow(sale), claim(), row(sale).state) == (63_000, -63_000, state)
+    said(state=answer, provider_id="re_both")
+    world.drain(hurry=True)
+    assert (escrow(sale), claim(), row(sale).state) == (0, owed, ending)
+    assert "L9" not in [one.id for one in audit.look() if one.verdict is audit.Verdict.VIOLATED]
+
+
+def escrow(sale: str) -> int:
+    found = Posting.objects.filter(account__code=f"escrow:{sale}").values_list("minor", flat=True)
+    return sum(found)
+
+
+def another_sale(world: worlds.World, way: Way, **state: Any) -> Sale:
+    """A later one of the same handle."""
+    made = row(Sale.objects.get(handle__handle=way.handle).id)
+    made.id, made.state, made.frozen = ids.new("sal"), "settled", False
+    for name, value in state.items():
+        setattr(made, name, value)
+    made.save(force_insert=True)
+    return made
+
+
+STILL = [({"state": "disputed"}, True), ({"frozen": True}, True), ({}, False)]
+
+
+@pytest.mark.parametrize(("other", "held"), STILL)
+def test_a_handle_stays_where_it_is_while_another_sale_of_it_is_disputed_or_frozen(
+    world: worlds.World, other: dict[str, Any], *, held: bool
+) -> None:
+    way, sale = settled(world)
+    taken = take(world, sale)
+    another_sale(world, way, **other)
+    assert world.out.provider.pull(f"/demo/disputes/{taken}/end", outcome="won").ok
+    won = [Told(taken, "won", make.usd(630))]
+    chargeback.record_all(sale_id=sale, provider="stripe", told=won)
+    assert not row(sale).frozen
+    assert Handle.objects.get(handle=way.handle).dispute_open is held
 
 
 def test_a_chargeback_known_only_when_it_is_lost_is_booked_and_followed_at_once(

@@ -16,8 +16,9 @@ from onym.flows import (
     dispute,
     invitation,
     listing,
-    outgoing,
+    payments,
     payout,
+    receiver,
     record,
     recovery,
     screening,
@@ -30,6 +31,7 @@ from onym.store.models import (
     BankOrder,
     BankStatement,
     Chargeback,
+    Payment,
     Payout,
     ScreeningCase,
 )
@@ -129,6 +131,19 @@ def to_try_a_payout_again(place: Any, by: str) -> Any:
     return lambda: payout.retry(payout_id=row.id, by=by)
 
 
+def to_order_a_refund_again(place: Any, by: str) -> Any:
+    row = Payment.objects.create(
+        id="pay_1",
+        sale=a_sale(place),
+        kind="refund",
+        amount_minor=900,
+        state="refused",
+        made_at=make.NOW,
+        **USD,
+    )
+    return lambda: payments.refund_again(payment_id=row.id, by=by)
+
+
 def to_send_a_campaign(place: Any, by: str) -> Any:
     row = make.campaign(make.handle(place, "mole", state="released"))
     return lambda: invitation.send(campaign_id=row.id, by=by)
@@ -159,7 +174,7 @@ def to_complete_an_order(place: Any, by: str) -> Any:
         **USD,
     )
     iban = "DE89370400440532013000"
-    return lambda: outgoing.complete(order_id=row.id, by=by, iban=iban, name="Ada")
+    return lambda: receiver.name(order_id=row.id, by=by, iban=iban, holder="Ada")
 
 
 def to_screen(place: Any, by: str) -> Any:
@@ -196,6 +211,7 @@ DOORS: list[Callable[[Any, str], Any]] = [
     to_decide_an_appeal,
     to_decide_a_dispute,
     to_try_a_payout_again,
+    to_order_a_refund_again,
     to_send_a_campaign,
     to_take_a_listing_back,
     to_place_money,

@@ -6,17 +6,32 @@ from functools import partial
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from tests import make
 from tests import world as worlds
 from tests.faults import ways
 from tests.flows import meeting
 from tests.flows import test_payout as pages
-from tests.flows.test_chargeback import claim, end, intent, paid_out, row, settled, take, tell
+from tests.flows.test_chargeback import (
+    claim,
+    cooling,
+    end,
+    inspected,
+    intent,
+    paid_out,
+    row,
+    settled,
+    take,
+    tell,
+)
 
 from onym.core.errors import AlreadyClosed, NotAllowed, SecondPersonNeeded
-from onym.flows import desk, recovery, settlement
-from onym.store.models import Chargeback, Payout, Posting, Recovery, Sale
+from onym.core.sale import PayoutState
+from onym.flows import chargeback, desk, dispute, ledger, recovery, settlement
+from onym.flows import sale as sales
+from onym.ports.payments import Chargeback as Told
+from onym.queries import audit
+from onym.store.models import Chargeback, Payment, Payout, Posting, Recovery, Sale
 
 
 @pytest.fixture
@@ -180,6 +195,145 @@ def test_what_is_given_up_meanwhile_is_not_met_again_by_a_settlement(
     assert (row(sale).state, claim(), lies("revenue:primary")) == ("settled", 0, 40_000)
     found = Chargeback.objects.get()
     assert (found.written_off_minor, found.recovered_minor) == (10_000, 0)
+    checked(world)
+
+
+def lost_without_what_follows(world: worlds.World, sale: str) -> Chargeback:
+    """Lost before the payout left, and nobody has followed the bank's word so far."""
+    taken = take(world, sale)
+    assert world.out.provider.pull(f"/demo/disputes/{taken}/end", outcome="lost").ok
+    told = Told(taken, "lost", make.usd(630))
+    chargeback.record_all(sale_id=sale, provider="stripe", told=[told])
+    return Chargeback.objects.get()
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_what_was_given_up_is_no_loss_once_the_money_lies_in_escrow_again(
+    world: worlds.World, *, meanwhile: bool
+) -> None:
+    found = lost_without_what_follows(world, settled(world)[1])
+    one, two = world.team
+    asked = recovery.propose_write_off(chargeback_id=found.id, by=one.id)
+    with transaction.atomic():
+        desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+        assert lies("loss") == -63_000
+        if meanwhile:
+            other = meeting.begin(partial(chargeback.follow, sale_id=str(found.sale_id)))
+            meeting.it_waits()
+    if meanwhile:
+        assert other.result(timeout=20) == "done"
+    world.drain(hurry=True)
+    assert row(str(found.sale_id)).state == "refunded"
+    assert (claim(), lies("loss")) == (0, 0)
+    checked(world)
+
+
+def test_a_claim_that_other_proceeds_have_begun_to_meet_stands(world: worlds.World) -> None:
+    way, sale = settled(world)
+    other = Payout.objects.get(sale_id=second_sale(world, way.seller))
+    Payout.objects.filter(pk=other.id).update(due_at=world.now())
+    found = lost_without_what_follows(world, sale)
+    ledger.pay_out(payout_id=other.id)
+    found.refresh_from_db()
+    assert found.recovered_minor == 40_000
+    world.drain(hurry=True)
+    assert (row(sale).state, claim()) == ("settled", -23_000)
+    world.pass_time(days=4)
+    found.refresh_from_db()
+    assert (found.recovered_minor, claim()) == (60_000, -3_000)
+    checked(world)
+
+
+def a_refund_of_the_rest(world: worlds.World, sale: str) -> None:
+    """The bank has given a part, the market has given what was left, and nothing lies anywhere."""
+    assert row(sale).state in ("refunded", "expired")
+    assert world.out.taken(sale) == {"charge": 63_000, "dispute": -10_000, "refund": -53_000}
+    assert Payment.objects.get(sale_id=sale, kind="refund", state="done").amount_minor == 53_000
+    assert (claim(), lies(f"escrow:{sale}")) == (0, 0)
+    world.check(sale)
+    checked(world)
+
+
+def test_a_sale_that_is_cancelled_after_a_part_was_lost_gives_the_rest_back(
+    world: worlds.World,
+) -> None:
+    way, sale = cooling(world)
+    part_lost(world, sale, 10_000)
+    sales.cancel(sale_id=sale, by=way.seller.id)
+    assert not broken(sale), "its job is waiting"
+    world.drain(hurry=True)
+    a_refund_of_the_rest(world, sale)
+
+
+def test_a_refund_that_nobody_follows_is_seen_by_the_audit(world: worlds.World) -> None:
+    way, sale = cooling(world)
+    part_lost(world, sale, 10_000)
+    sales.cancel(sale_id=sale, by=way.seller.id)
+    with connection.cursor() as cursor:
+        cursor.execute("delete from procrastinate_jobs where task_name = 'chargeback.follow'")
+    assert broken(sale)
+
+
+def broken(sale: str) -> bool:
+    found = next(check for check in audit.look() if check.id == "L9")
+    return sale in found.first
+
+
+def test_a_dispute_after_a_part_was_lost_may_be_settled(world: worlds.World) -> None:
+    way, sale = inspected(world)
+    part_lost(world, sale, 10_000)
+    sales.dispute(sale_id=sale, by=way.buyer.id)
+    dispute.decide(sale_id=sale, by=make.member(world.place, roles="reviewer").id, outcome="settle")
+    world.pass_time(days=4)
+    assert (row(sale).state, claim()) == ("settled", 0)
+    assert Payout.objects.get(sale_id=sale).recovered_minor == 10_000
+    checked(world)
+
+
+def test_a_dispute_after_a_part_was_lost_may_bring_the_handle_back(world: worlds.World) -> None:
+    way, sale = inspected(world)
+    part_lost(world, sale, 10_000)
+    sales.dispute(sale_id=sale, by=way.buyer.id)
+    dispute.decide(sale_id=sale, by=make.member(world.place, roles="reviewer").id, outcome="return")
+    world.drain(hurry=True)
+    a_refund_of_the_rest(world, sale)
+
+
+def test_a_part_that_was_given_up_is_no_loss_once_the_sale_is_refunded(world: worlds.World) -> None:
+    way, sale = cooling(world)
+    part_lost(world, sale, 10_000)
+    one, two = world.team
+    asked = recovery.propose_write_off(chargeback_id=Chargeback.objects.get().id, by=one.id)
+    desk.approve(approval_id=asked.id, by=two.id, shown=asked.shown)
+    sales.cancel(sale_id=sale, by=way.seller.id)
+    world.drain(hurry=True)
+    assert lies("loss") == 0
+    a_refund_of_the_rest(world, sale)
+
+
+def test_proceeds_that_may_have_left_are_waited_for_before_other_proceeds_meet_their_claim(
+    world: worlds.World,
+) -> None:
+    """Else the handle could not be taken back when they turn out not to have left."""
+    way, sale = settled(world)
+    other = Payout.objects.get(sale_id=second_sale(world, way.seller))
+    Payout.objects.filter(pk=other.id).update(due_at=world.now())
+    Payout.objects.filter(sale_id=sale).update(state="unknown")
+    lost_without_what_follows(world, sale)
+    ledger.pay_out(payout_id=other.id)
+    other.refresh_from_db()
+    assert other.recovered_minor == 0
+    own = Payout.objects.get(sale_id=sale)
+    ledger.record_payout(
+        payout_id=own.id,
+        state=PayoutState.REFUSED,
+        provider="stripe",
+        provider_id=None,
+        reason="no",
+    )
+    world.drain(hurry=True)
+    assert (row(sale).state, claim()) == ("refunded", 0)
+    assert world.holds(way.handle) == row(sale).seller_account_id
     checked(world)
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 from tests import make
 
 from onym.core.errors import (
@@ -22,7 +23,8 @@ from onym.core.errors import (
 from onym.core.sale import PaymentState, PayoutState, State
 from onym.core.transfer import Look
 from onym.core.transfer import State as TransferState
-from onym.flows import clock, ledger, listing, offer, payments, sale, transfer
+from onym.flows import clock, ledger, listing, offer, payments, record, sale, transfer
+from onym.queries import audit
 from onym.store import clock as store_clock
 from onym.store.models import (
     BookAccount,
@@ -93,6 +95,62 @@ def step(seconds: float) -> None:
 
 def balance(code: str) -> int:
     return sum(Posting.objects.filter(account__code=code).values_list("minor", flat=True))
+
+
+def looked(made: Sale, holder: str | None) -> Look:
+    order = made.transfer_set.get()
+    return transfer.look(transfer_id=order.id, holder=holder, last_seen=None, vacated="nadia")
+
+
+def test_what_the_buyer_holds_before_it_was_asked_for_is_delivered_and_nothing_is_refunded(
+    place: Any, people: tuple[Any, Any]
+) -> None:
+    """The seller was quicker than the market, by the platform's own ways (H4)."""
+    made = paid(sold(place, people))
+    assert looked(made, "acc-nadia") is Look.THERE
+    made.refresh_from_db()
+    assert (made.state, made.read_back_account_id) == (State.INSPECTION, "acc-nadia")
+    assert Handle.objects.get(handle="moon").account_id == "acc-nadia"
+    assert made.transfer_set.get().state == TransferState.DONE
+    sale.accept(sale_id=made.id, by=made.buyer_id)
+    assert not made.payment_set.filter(kind="refund").exists()
+    assert [str(c) for c in audit.run() if c.verdict is audit.Verdict.VIOLATED] == []
+
+
+@pytest.mark.parametrize(
+    ("holder", "state"), [("acc-moon", "refunding"), ("acc-nadia", "inspection")]
+)
+def test_when_time_to_deliver_is_over_money_goes_back_on_a_look_alone(
+    place: Any, people: tuple[Any, Any], holder: str, state: str
+) -> None:
+    made = paid(sold(place, people))
+    clock.set_ahead(to=made.delivery_until)
+    for _ in range(3):
+        transfer.delivery_over(sale_id=made.id)
+    made.refresh_from_db()
+    assert (made.state, made.read_back_at) == (State.DELIVERING, None)
+    assert len(waiting("transfer.move")) == 1
+    looked(made, holder)
+    made.refresh_from_db()
+    assert made.state == state
+    assert made.read_back_account_id == holder
+
+
+def waiting(task: str) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select scheduled_at from procrastinate_jobs where task_name = %s and status = 'todo'",
+            [task],
+        )
+        return [at for (at,) in cursor.fetchall()]
+
+
+def test_a_job_that_waits_for_its_time_is_brought_forward_and_none_is_added(place: Any) -> None:
+    for _ in range(2):
+        record.hasten("transfer.move", lock="trf_1", transfer_id="trf_1")
+    record.defer("transfer.move", lock="trf_2", in_seconds=300, transfer_id="trf_2")
+    record.hasten("transfer.move", lock="trf_2", transfer_id="trf_2")
+    assert waiting("transfer.move") == [None, None]
 
 
 def test_a_trade_goes_from_listing_to_payout_to_the_cent(
@@ -252,10 +310,8 @@ def test_a_move_never_asked_for_is_abandoned_when_time_is_over(
     place: Any, people: tuple[Any, Any]
 ) -> None:
     made = paid(sold(place, people))
-    transfer.delivery_over(sale_id=made.id)
-    assert Sale.objects.get(pk=made.id).state == State.DELIVERING
     step(24 * 3600)
-    transfer.delivery_over(sale_id=made.id)
+    assert looked(made, "acc-moon") is Look.LATE
     assert Sale.objects.get(pk=made.id).state == State.REFUNDING
     order = made.transfer_set.get()
     assert order.state == TransferState.ABANDONED

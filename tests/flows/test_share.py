@@ -19,8 +19,8 @@ from onym.core.money import Money
 from onym.core.sale import Kind, State
 from onym.core.transfer import Look
 from onym.core.transfer import State as TransferState
-from onym.flows import sale as flow
 from onym.flows import record, settlement, share, transfer
+from onym.flows import sale as flow
 from onym.flows import term as terms
 from onym.queries import audit, ground
 from onym.queries import notice as notices

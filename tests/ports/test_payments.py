@@ -142,6 +142,15 @@ def test_a_wrong_key_at_the_provider_is_unknown_not_a_decline(provider):
     assert charge(port, **names()) == Charge("unknown", None, "not_authenticated")
 
 
+def test_while_the_api_key_is_changed_nothing_is_paid_twice_and_nothing_is_lost(provider, port):
+    named, old = names(), StripePayments(api_key="sk_test_old", api_base=provider.base)
+    assert charge(old, **named).state == "unknown"
+    paid = charge(port, **named)
+    assert paid.state == "paid"
+    assert charge(old, **named).state == "unknown"
+    assert charge(port, **named).intent_id == paid.intent_id
+
+
 def test_no_provider_at_all_is_unknown():
     port = StripePayments(api_key="sk_test_onym", api_base="http://127.0.0.1:9", timeout=0.5)
     assert charge(port, **names()) == Charge("unknown", None, "no_answer")

@@ -172,6 +172,14 @@ def test_a_retained_handle_is_kept_from_everybody_and_sold_from_there(port, peop
     assert holders(port, "old", "other") == [third, None]
 
 
+@pytest.mark.parametrize("name", ["John Smith", "Éloïse", "of_more_letters_than"])
+def test_an_account_whose_name_is_no_handle_gets_one_and_its_name_is_free_again(port, people, name):
+    seller, buyer = people("gold", name)
+    said = move(port, "gold", seller, buyer, retain=True)
+    assert (said.answer, holders(port, "gold")) == (Answer.DONE, [buyer])
+    assert people(name), "a name that is no handle is kept for nobody"
+
+
 def test_a_handle_is_detached_reserved_and_let_go(port, people):
     idle, _ = people("quiet", "old")
     assert move(port, "quiet", idle, "kept").done

@@ -103,8 +103,10 @@ def market(settings: Any, data: Path, *, leaves: int = 3) -> Place:
         root="0" * 64,
         rows=1,
     )
-    for name in ("secret", "field", "platform"):
+    for name in ("secret", "platform"):
         embedded.kept_secret(data / "keys" / name)
+    (data / "keys" / "field").write_text(settings.FIELD_KEY)
+    (data / "keys" / "field").chmod(0o600)
     for _ in range(leaves):
         happen()
     return Place(data, os.environ["DATABASE_URL"])

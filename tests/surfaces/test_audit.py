@@ -211,6 +211,12 @@ BREAKS: list[tuple[str, str]] = [
         "insert into store_recovery (id, chargeback_id, minor, currency, at)"
         " values ('rcv_1', 'cbk_none', 5, 'USD', now())",
     ),
+    (
+        "L9",
+        "insert into store_chargeback (id, sale_id, provider, provider_id, status, source,"
+        " amount_minor, currency, reason, opened_at)"
+        " values ('cbk_1', 'sal_none', 'x', 'dp_1', 'lost', 'receivable', 5, 'USD', '', now())",
+    ),
     ("L9", "update store_payout set recovered_minor = 1 where sale_id is not null"),
     (
         "L9",

@@ -338,6 +338,24 @@ def test_drill_restored_behind_the_last_checkpoint_it_refuses_to_sign_and_says_w
     assert newest.splitlines()[1] == b"5"
 
 
+def test_drill_a_backup_older_than_the_first_checkpoint_is_not_signed_over_either(
+    database: str, settings: Any, tmp_path: Path
+) -> None:
+    """The key was there and signed since: from nothing it would sign a second tree of one size."""
+    home = keeping.market(settings, tmp_path / "data", leaves=0)
+    log.signer()
+    file = backup(home)
+    for _ in range(2):
+        keeping.happen()
+    other = keeping.elsewhere(tmp_path / "other")
+    assert other.done("restore", file)["leaves"] == 0
+    assert keeping.signed(other) == integrator.HOLDS
+    assert other.refused("log", "resume")[0] == "checkpoint_missing"
+    told = other.done("log", "resume", "--from", home.data / "log")
+    assert told == {"known": 0, "brought_back": 2, "size": 3}
+    assert keeping.signed(other) == ""
+
+
 def test_drill_a_database_restored_beside_newer_files_takes_their_leaves(
     home: Place, settings: Any
 ) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import re
+import shlex
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 from django.test import Client
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -20,10 +24,13 @@ from onym import ports
 from onym.core import trace
 from onym.core.events import Event
 from onym.flows import area, people, record
+from onym.jobs import clock as jobs_clock
 from onym.jobs.queue import task
+from onym.ports.signatures import Signer
 from onym.site import logs
 from onym.site.counted import Counted
 from onym.store import clock
+from onym.store.models import DirectoryImport
 from onym.store.models import Event as EventRow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -157,6 +164,59 @@ def test_requests_of_all_processes_of_a_host_are_counted_together(place: Any) ->
     done = subprocess.run([sys.executable, "-c", program], env=_environment(), capture_output=True)
     assert done.returncode == 0, done.stderr
     assert value(measured(), "onym_http_requests_total", route=route, status="299") >= 1
+
+
+def test_the_id_goes_on_to_the_platform_and_is_no_part_of_what_is_signed(place: Any) -> None:
+    signer = Signer(key_id="onym", private_key=Ed25519PrivateKey.generate())
+    asked = {"method": "GET", "url": "https://p.example/accounts", "headers": {}, "body": None}
+    with trace.working_for("visit-12345"):
+        sent = signer.signed(**asked)  # type: ignore[arg-type]  # a table of arguments
+        assert world.outside().platform().capabilities().custodian
+    assert sent["X-Request-ID"] == "visit-12345"
+    assert "x-request-id" not in sent["Signature-Input"].lower()
+    assert "X-Request-ID" not in signer.signed(**asked)  # type: ignore[arg-type]  # the same
+
+
+def test_a_fault_of_what_is_done_daily_does_not_stop_the_clock_of_deadlines(
+    place: Any, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.IMPORT_HOURS = "six"
+    DirectoryImport.objects.create(
+        id="imp_1", namespace=place, path="/nowhere", rows=1, at=clock.now()
+    )
+    stop = threading.Event()
+    keeper = threading.Thread(
+        target=jobs_clock.keep_time, args=(stop,), kwargs={"look": 0.02, "daily": 0.0}
+    )
+    keeper.start()
+    until = time.monotonic() + 10
+    while len(caplog.records) < 2 and keeper.is_alive() and time.monotonic() < until:
+        time.sleep(0.02)
+    survived = keeper.is_alive()
+    stop.set()
+    keeper.join()
+    assert survived
+    assert {one.message for one in caplog.records} == {"what is due could not be done"}
+
+
+def test_another_host_that_shares_data_counts_for_itself(place: Any) -> None:
+    """It numbers its processes as it likes, so a file of its own may have the name of one here."""
+    program = (
+        "import django; django.setup()\n"
+        "from onym.site import metrics\n"
+        "metrics.requested(method='GET', route='/elsewhere', status=298, seconds=0.1)\n"
+        "print(metrics.FOLDER)"
+    )
+    words = "hostname elsewhere && exec " + shlex.join([sys.executable, "-c", program])
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--uts", "sh", "-c", words],
+        env=_environment(),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert list(Path(done.stdout.strip()).glob("counter_*.db"))
+    assert "/elsewhere" not in measured()
 
 
 def test_calls_to_the_outside_are_counted_by_how_they_went(place: Any) -> None:

@@ -20,7 +20,7 @@ from onym.flows import refresh
 from onym.jobs import clock as clock_jobs
 from onym.ports.breaker import Gate, Guarded, Heard, shut_platform
 from onym.queries import health
-from onym.site import doctor_outside, schedule
+from onym.site import doctor_outside, numbers
 from onym.store import clock, rowlocks
 from onym.store.models import DirectoryImport
 
@@ -160,11 +160,13 @@ def test_the_doctor_and_the_metrics_tell_how_old_the_directory_is(world: World) 
 
 
 @pytest.mark.parametrize(("text", "hours"), [("", 0), ("0", 0), ("6", 6), ("744", 744)])
-def test_hours_are_whole_numbers(text: str, hours: int) -> None:
-    assert schedule.hours(text) == hours
+def test_hours_are_whole_numbers(text: str, hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONYM_IMPORT_HOURS", text)
+    assert numbers.whole("ONYM_IMPORT_HOURS", 0, most=numbers.MOST_HOURS) == hours
 
 
 @pytest.mark.parametrize("text", ["-1", "1.5", "six", "745", "99999", "٦"])
-def test_any_other_interval_is_refused_at_start(text: str) -> None:
+def test_any_other_interval_is_refused_at_start(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONYM_IMPORT_HOURS", text)
     with pytest.raises(Malformed):
-        schedule.hours(text)
+        numbers.whole("ONYM_IMPORT_HOURS", 0, most=numbers.MOST_HOURS)

@@ -8,10 +8,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests import make
 from tests.surfaces import keeping
 from tests.surfaces.keeping import Place
 
-from onym.core.errors import Malformed
+from onym.core.errors import Malformed, NotAllowed
+from onym.flows import people
 from onym.site import embedded, questions, settings_file
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -76,6 +78,51 @@ def test_a_file_that_is_there_is_not_replaced_unless_forced(place: Place, answer
     assert settings_file.read(file) == {"ONYM_BASE_URL": "https://mine.example"}
 
 
+def test_an_interrupted_set_up_goes_on_with_what_was_answered(place: Place, answers: Path) -> None:
+    """The file was written, the market was not founded; what was added by hand stays, too."""
+    empty = keeping.elsewhere(place.data, like=keeping.MIGRATED)
+    place.done("init", "--answers", answers, "--profile", "precis", "--database-url", empty.url)
+    file = settings_file.path(place.data)
+    before = settings_file.read(file) | {"ONYM_HOSTS": "b.example", "ONYM_FIELD_KEY": "mine"}
+    written = settings_file.text({"Mine": before})
+    settings_file.write(file, written)
+    again = keeping.elsewhere(place.data, "onym_again", like=keeping.MIGRATED)
+    place.done("init", "--force", "--no-input", "--database-url", again.url)
+    assert settings_file.read(file) == before | {"DATABASE_URL": again.url}
+    (kept,) = place.data.glob("onym.env.before-*")
+    assert (kept.stat().st_mode & 0o777, kept.read_text()) == (0o600, written)
+    assert again.asked("select id, profile, currency from store_namespace") == [
+        ("plaza", "precis", "EUR")
+    ]
+
+
+def test_where_nobody_can_be_asked_nothing_is_taken_for_granted(place: Place) -> None:
+    said = subprocess.run(
+        place.command("init"),
+        env=bare(place, ""),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    assert (said.returncode, "add --no-input" in said.stderr) == (2, True), said.stderr
+    assert not settings_file.path(place.data).exists()
+
+
+def test_the_custodian_is_learned_when_the_platform_is_there_and_kept_while_it_holds_something(
+    database: str,
+) -> None:
+    place = make.namespace()
+    people.keep_with(namespace=place.id, custodian="acc_keeper")
+    people.keep_with(namespace=place.id, custodian="acc_keeper")
+    place.refresh_from_db()
+    assert place.custodian_account_id == "acc_keeper"
+    make.handle(place, "kept", account_id="acc_keeper")
+    with pytest.raises(NotAllowed):
+        people.keep_with(namespace=place.id, custodian="acc_other")
+    place.refresh_from_db()
+    assert place.custodian_account_id == "acc_keeper"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -92,6 +139,8 @@ def test_a_file_that_is_there_is_not_replaced_unless_forced(place: Place, answer
         ("platform-url", "plaza"),
         ("payments-key", "pk_test_1"),
         ("title", ""),
+        ("security-contact", "http://x.example"),
+        ("security-contact", "nobody"),
     ],
 )
 def test_what_is_typed_is_checked(name: str, value: str) -> None:

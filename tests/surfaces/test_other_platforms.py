@@ -29,6 +29,7 @@ from onym.flows import documents, log
 from onym.ports.scim import Scim
 from onym.ports.sql import TABLES, Mapped, Sql
 from onym.site.demo_pds import ABSENT
+from onym.store.models import Transfer
 from onym.store.platform import Writes
 
 __all__ = ["provider"]
@@ -46,6 +47,8 @@ class Platform:
     sign_up: Callable[[str], str]
     name: Callable[[str], str]
     is_judged: bool
+    keeps: bool = False
+    """Whether it keeps the handle that a buyer gives up."""
 
 
 class Outside(worlds.Outside):
@@ -98,6 +101,7 @@ def sql(database: str) -> Platform:
         lambda name: ask(joined, name),
         lambda account: ask(named, account),
         is_judged=True,
+        keeps=True,
     )
 
 
@@ -183,3 +187,43 @@ def test_a_handle_goes_from_the_platforms_list_to_a_settled_sale_and_a_verified_
     key = str(log.signer().verifier)
     proved = CliRunner().invoke(verify.command, [str(settings.DATA / "log"), "--key", key])
     assert (proved.exit_code, "nothing is wrong" in proved.output) == (0, True), proved.output
+
+
+def test_an_old_handle_is_kept_and_leads_on_only_where_the_platform_keeps_it(
+    world: worlds.World, platform: Platform
+) -> None:
+    seller, _, handle = joined(world, platform, "seller@one.example")
+    buyer, _, old = joined(world, platform, "buyer@two.example")
+    bought(world, seller, buyer, handle)
+    said = buyer.send("GET", f"/handles/{old}").json()
+    kept = ("reserved", {"account_id": "kept"}, handle) if platform.keeps else ("free", None, None)
+    assert (said["state"], said["holder"], said["redirect_to"]) == kept
+    asked = Transfer.objects.get()
+    assert (asked.vacated, asked.retains) == (old, platform.keeps)
+
+
+def test_a_name_that_is_no_handle_here_is_told_to_nobody(
+    world: worlds.World, platform: Platform
+) -> None:
+    """Identity software likes mail addresses for names, and forums like spaces."""
+    seller, _, handle = joined(world, platform, "seller@one.example")
+    label = f"Ada.{next(_numbers)}@mail.example"
+    account = platform.sign_up(label)
+    buyer = Caller(worlds.make.member(world.place, account=account, mail="ada@two.example"))
+    bought(world, seller, buyer, handle)
+    assert platform.name(account) == handle
+    log.integrate()
+    feed = buyer.send("GET", "/handovers")
+    assert [one["vacated"] for one in feed.json()["items"]] == [None]
+    assert label.lower() not in feed.content.decode().lower()
+
+
+def bought(world: worlds.World, seller: Caller, buyer: Caller, handle: str) -> None:
+    """Imported, listed, bought by card, moved; and all that follows is done."""
+    read = CliRunner().invoke(import_.command, ["platform", "--namespace", "demo"])
+    assert read.exit_code == 0, read.output
+    listing = sent(seller, "/listings", {"handle": handle, "price": PRICE})
+    sale = sent(buyer, f"/listings/{listing['id']}/buy")["id"]
+    sent(buyer, f"/sales/{sale}/pay", {"payment_method": "pm_card_visa"})
+    world.drain(hurry=True)
+    assert buyer.send("GET", f"/sales/{sale}").json()["state"] == "inspection"

@@ -96,6 +96,23 @@ def test_the_commands_export_and_erase_a_member(leila: Member, tmp_path: Path) -
     assert "notices" in json.loads(run("purge", "--json").output)
 
 
+def test_an_export_over_a_file_that_others_read_is_for_its_owner_alone(
+    leila: Member, tmp_path: Path
+) -> None:
+    file, elsewhere = tmp_path / "leila.json", tmp_path / "shared"
+    for there in (file, elsewhere):
+        there.write_text("old")
+        there.chmod(0o644)
+    linked = tmp_path / "linked.json"
+    linked.symlink_to(elsewhere)
+    with file.open() as reader:
+        for out in (file, linked):
+            assert run("export", MAIL, "--out", str(out)).exit_code == 0
+            assert (out.stat().st_mode & 0o777, out.is_symlink()) == (0o600, False)
+        assert (reader.read(), elsewhere.read_text()) == ("old", "old")
+    assert {path.name for path in tmp_path.iterdir()} == {"leila.json", "linked.json", "shared"}
+
+
 def test_the_jobs_process_takes_away_what_has_had_its_time(leila: Member) -> None:
     code = MailCode.objects.create(
         id="mcd_1",

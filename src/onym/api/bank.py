@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 
 from django.http import HttpRequest, HttpResponse
 from ninja import Router, Schema
@@ -11,12 +12,14 @@ from pydantic import ConfigDict, Field
 from onym.api import wire
 from onym.api.auth import MEMBERS
 from onym.core.access import Action
-from onym.flows import bank, outgoing
+from onym.flows import bank, outgoing, statement
 from onym.queries import bank as queries
 from onym.queries import desk, ground
 from onym.queries.people import Caller
 
 router = Router(tags=["bank"])
+DECLARATION = re.compile(r"^\s*<\?xml[^>]*\?>")
+"""It may name the encoding that the file once had; what comes here is text."""
 
 
 class Strict(Schema):
@@ -52,8 +55,8 @@ def import_statement(request: HttpRequest, wish: Statement) -> HttpResponse:
     place = wire.place(request)
 
     def run(who: Caller) -> tuple[int, object]:
-        file = io.BytesIO(wish.camt.encode())
-        made = bank.import_statement(namespace=place, file=file, by=who.id)
+        file = io.BytesIO(DECLARATION.sub("", wish.camt).encode())
+        made = statement.book(namespace=place, file=file, by=who.id)
         return 201, queries.statement_view(made) | {"found": queries.found(made.id)}
 
     return wire.write(request, "desk", run)

@@ -18,6 +18,7 @@ from onym.flows import (
     dispute,
     invitation,
     lists,
+    payments,
     reclaim,
     recovery,
     stop,
@@ -282,6 +283,16 @@ def decide_dispute(request: HttpRequest, id: str, wish: Outcome) -> HttpResponse
             200,
             sales.view(dispute.decide(sale_id=id, by=who.id, outcome=wish.outcome)),
         ),
+    )
+
+
+@router.post("/desk/refunds/{id}/again", auth=MEMBERS)
+def refund_again(request: HttpRequest, id: str) -> HttpResponse:
+    """The cause of a refused refund is gone: what is still the buyer's is ordered anew."""
+    return wire.write(
+        request,
+        "desk",
+        lambda who: (200, sales.view(payments.refund_again(payment_id=id, by=who.id))),
     )
 
 

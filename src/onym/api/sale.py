@@ -11,7 +11,7 @@ from onym.api.auth import MEMBERS
 from onym.core.bank import METHOD
 from onym.core.errors import PaymentDeclined
 from onym.core.wallet import METHOD as WALLET
-from onym.flows import bank, checkout, payments, record, wallet
+from onym.flows import bank, checkout, payments, record, transfer, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import checkout as pages
@@ -146,6 +146,7 @@ def accept(request: HttpRequest, id: str) -> HttpResponse:
 @router.post("/sales/{id}/cancel", auth=MEMBERS)
 def cancel(request: HttpRequest, id: str) -> HttpResponse:
     """A party ends it: before money, or while cooling off."""
+    transfer.look_while_cooling(sale_id=id, by=wire.caller(request, "buy").id)
     return wire.write(
         request, "buy", lambda who: (200, queries.view(flow.cancel(sale_id=id, by=who.id)))
     )

@@ -16,8 +16,9 @@ import click
 from django.conf import settings
 
 from onym.core import errors
-from onym.flows import bank, contacts, refresh
+from onym.flows import contacts, refresh
 from onym.flows import moves as flow
+from onym.flows import statement as statements
 from onym.queries import bank as banks
 from onym.queries import names as query
 from onym.sweep import columns, snapshot
@@ -123,14 +124,14 @@ def _read(facts: dict[str, Any]) -> str:
 @click.option("--namespace", metavar="N", help="Whose account it is of; default: the site's.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def statement(file: BinaryIO, namespace: str | None, as_json: bool) -> None:
-    """Read a bank statement (camt.053.001.02 or .08) and book all of it, or nothing.
+    """Read a bank statement (camt.053.001.02, .04 or .08) and book all of it, or nothing.
 
     \b
     Example:
       onym import statement camt053.xml
     """
     place = namespace or settings.NAMESPACE
-    made = bank.import_statement(namespace=place, file=file, by=None)
+    made = statements.book(namespace=place, file=file, by=None)
     found = banks.found(made.id)
     if as_json:
         facts = {"statement": made.id, "number": made.number, "lines": made.lines, "found": found}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import click
@@ -41,8 +43,19 @@ def export_(mail: str, out: Path | None, namespace: str) -> None:
     if out is None:
         click.echo(text)
     else:
-        out.touch(mode=0o600)
-        out.write_text(text + "\n")
+        _write(out, text + "\n")
+
+
+def _write(file: Path, text: str) -> None:
+    """For its owner alone, also where a file was that others may read or have open."""
+    number, fresh = tempfile.mkstemp(prefix=f".{file.name}.", dir=file.parent)  # mode 0600
+    try:
+        with os.fdopen(number, "w") as aside:
+            aside.write(text)
+        os.replace(fresh, file)
+    except BaseException:
+        os.unlink(fresh)
+        raise
 
 
 @command.command("erase")

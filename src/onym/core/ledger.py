@@ -83,10 +83,10 @@ def reversed_(settled: Entry) -> Entry:
     return Entry("reversed", settled.ref, settled.currency, moves)
 
 
-def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
-    """The buyer's money goes back where it came from."""
-    moves = {escrow(sale): -gross.minor, world(provider): gross.minor}
-    return Entry("refunded", sale, gross.currency, moves, provider_id)
+def refunded(*, sale: str, amount: Money, provider: str, provider_id: str, part: str = "") -> Entry:
+    """The buyer's money goes back where it came from: the gross, or the part of it named `part`."""
+    moves = {escrow(sale): -amount.minor, world(provider): amount.minor}
+    return Entry("refunded", part or sale, amount.currency, moves, provider_id)
 
 
 def paid_out(*, payout: str, amount: Money, out_of: str, provider: str, provider_id: str) -> Entry:
@@ -193,10 +193,15 @@ def reinstated(taken: Entry) -> Entry:
     return Entry("reinstated", taken.ref, taken.currency, moves, taken.provider_id)
 
 
-def absorbed(*, chargeback: str, sale: str, amount: Money) -> Entry:
-    """A claim for what the bank took is met by what lies in the sale's escrow."""
-    moves = {escrow(sale): -amount.minor, RECEIVABLE: amount.minor}
-    return Entry("absorbed", chargeback, amount.currency, moves)
+def absorbed(
+    *, chargeback: str, sale: str, left: Money, given_up: Money, met: Money, met_by: str
+) -> Entry:
+    """A claim for what the bank took is met by what lies in the sale's escrow: what was left of it,
+    the loss of what had been given up, and what `met_by` had met of it before."""
+    parts = {RECEIVABLE: left.minor, LOSS: given_up.minor, met_by: met.minor}
+    moves = {code: minor for code, minor in parts.items() if minor}
+    moves[escrow(sale)] = -(left + given_up + met).minor
+    return Entry("absorbed", chargeback, left.currency, moves)
 
 
 def bounced(*, bounce: str, amount: Money, to: str) -> Entry:

@@ -13,6 +13,9 @@ from contextvars import ContextVar
 ARGUMENT = "request_id"
 """The name under which it travels among a job's arguments."""
 
+HEADER = "X-Request-ID"
+"""The name under which it comes, and goes on to the platform."""
+
 _ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _now: ContextVar[str] = ContextVar("onym_request", default="")
 
@@ -40,3 +43,8 @@ def working_for(id_: str) -> Iterator[None]:
 def carried() -> dict[str, str]:
     """What a job that is ordered now has to be given."""
     return {ARGUMENT: current()} if current() else {}
+
+
+def header() -> dict[str, str]:
+    """What goes with a call to the platform, so that its operator can find the same line."""
+    return {HEADER: current()} if current() else {}

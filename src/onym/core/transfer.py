@@ -66,8 +66,10 @@ class Look(StrEnum):
 
     GO = "go"
     WAIT = "wait"  # no fresh answer: no transfer
+    THERE = "there"  # the buyer holds it already, by the platform's own ways: it is delivered
     RETURNED = "returned"  # the holder came back before the money was in escrow
     GONE = "gone"  # somebody else holds the handle now
+    LATE = "late"  # the time to deliver is over, and nothing was ever asked for
     UNFIT = "unfit"  # the account that is sold whole may not change hands, see core/term
 
 
@@ -75,19 +77,24 @@ def last_look(
     *,
     holder: str | None,
     expected_holder: str | None,
+    to: str,
     last_seen: datetime | None,
     known_last_seen: datetime | None,
     funded_at: datetime | None,
+    is_over: bool = False,
     unfit: str = "",
 ) -> Look:
     """Decides on fresh answers: the holder now, and its last activity where that matters.
 
     A sign of activity newer than the one the sweep saw, and before the money was in escrow,
     gives the handle back; one after it comes too late (H9). `funded_at` is None for a trade.
-    An answer that says less than the sweep knew is no fresh one.
+    An answer that says less than the sweep knew is no fresh one. Money goes back only on a look
+    that shows the handle elsewhere than with the buyer (H4), also once time `is_over`.
     """
     if holder != expected_holder:
-        return Look.GONE
+        return Look.THERE if holder == to else Look.GONE
+    if is_over:
+        return Look.LATE
     if unfit:
         return Look.UNFIT
     if funded_at is None:

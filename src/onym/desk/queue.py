@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 from onym.core.access import Action
 from onym.desk.page import Fields, address, answered, may, shown, staff
-from onym.flows import appeal, disclosure, dispute, payout, reclaim
+from onym.flows import appeal, disclosure, dispute, payments, payout, reclaim
 from onym.flows import desk as flow
 from onym.queries import ground, people
 from onym.queries import queue as queries
@@ -59,6 +59,8 @@ def _do(fields: Fields, who: Caller) -> str:
             reclaim.confirm(namespace=place, handle=about, by=who.id)
         case "retry":
             payout.retry(payout_id=about, by=who.id)
+        case "refund":
+            payments.refund_again(payment_id=about, by=who.id)
         case "settle" | "return":
             dispute.decide(sale_id=about, by=who.id, outcome=did)
         case _:

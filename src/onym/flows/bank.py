@@ -1,15 +1,13 @@
-"""Bank transfers: how a buyer is told to pay, and what a statement of the bank makes of it.
+"""Bank transfers: how a buyer is told to pay, and what becomes of money that came in.
 
-A statement is taken whole or not at all. Money that came in lies in suspense until it funds a
-sale, goes back, or a person of the desk decides. See docs/guides/bank-transfer.md.
+It lies in suspense until it funds a sale, is put into a wallet, goes back, or a person of the desk
+decides. What comes in is read by flows/statement. See docs/guides/bank-transfer.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
-from typing import BinaryIO
 
 from django.db import transaction
 
@@ -18,33 +16,22 @@ from onym.core import access, ledger
 from onym.core import bank as core
 from onym.core import sale as sales
 from onym.core.area import Area
-from onym.core.errors import (
-    AlreadyClosed,
-    InProgress,
-    Malformed,
-    NotFound,
-    Refusal,
-    StatementKnown,
-)
+from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotFound
 from onym.core.events import amount
 from onym.core.money import Money
-from onym.flows import area, deposit, outgoing, payments, record, staff
+from onym.flows import area, deposit, outgoing, payments, record, screening, staff
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
-from onym.ports.bank import read_statement
-from onym.store import clock, ids, rowlocks, secrets
+from onym.store import clock, rowlocks
 from onym.store.models import (
     Approval,
+    BankDraw,
     BankLine,
-    BankOrder,
     BankReference,
-    BankStatement,
-    Namespace,
+    Member,
     Sale,
     WalletReference,
 )
-
-PIECE = 1 << 20
 
 
 def begin(*, sale_id: str, by: str) -> BankReference:
@@ -72,208 +59,7 @@ def begin(*, sale_id: str, by: str) -> BankReference:
         return row
 
 
-def import_statement(*, namespace: str, file: BinaryIO, by: str | None) -> BankStatement:
-    """Read a camt.053 file and book all of it, in one transaction. `by` None: from the shell.
-
-    Refuses `not_allowed`, `malformed`, `account_mismatch`, `currency_mismatch`,
-    `statement_unbalanced`, `statement_gap`, `statement_known`; then nothing is booked.
-    """
-    digest = _digest(file)
-    read = read_statement(file)
-    with transaction.atomic():
-        rowlocks.bank(namespace)
-        if by is not None:
-            staff.expect(by, access.Action.BANK, namespace=namespace)
-        _expect_ours(namespace, read)
-        _expect_new(namespace, read, digest)
-        named, wallets = _sales_named(namespace, read.lines), _wallets_named(namespace, read.lines)
-        locked = {sale.id: sale for sale in rowlocks.sales(sorted(set(named.values())))}
-        now = clock.now()
-        statement = BankStatement.objects.create(
-            id=ids.new("bst"),
-            namespace_id=namespace,
-            number=read.id,
-            sha256=digest,
-            currency=read.currency,
-            opening_minor=read.opening_minor,
-            closing_minor=read.closing_minor,
-            lines=len(read.lines),
-            by_id=by,
-            imported_at=now,
-        )
-        came = [line for line in read.lines if line.minor > 0]
-        _left([line for line in read.lines if line.minor < 0], statement, now=now)
-        ours = _sent_by_us(namespace, came)
-        for row, line in zip(_arrived(came, statement, now=now), came, strict=True):
-            if line.end_to_end in ours:
-                _came_back(row, ours[line.end_to_end])
-            elif line.ref in named:
-                _allot(row, locked[named[line.ref]], now=now)
-            elif line.ref in wallets:
-                _put_in(row, wallets[line.ref], now=now)
-        return statement
-
-
-def _digest(file: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while piece := file.read(PIECE):
-        digest.update(piece)
-    file.seek(0)
-    return digest.hexdigest()
-
-
-def _expect_ours(namespace: str, read: core.Statement) -> None:
-    account, place = ports.bank(namespace), Namespace.objects.get(pk=namespace)
-    if account is None:
-        raise NotFound("no bank account is set up")
-    last = BankStatement.objects.filter(namespace=place).order_by("-imported_at", "-id").first()
-    known = BankStatement.objects.filter(namespace=place, number=read.id).exists()
-    closing = last.closing_minor if last and not known else None
-    core.check(read, iban=account.iban, currency=place.currency, closing_minor=closing)
-
-
-def _expect_new(namespace: str, read: core.Statement, digest: str) -> None:
-    rows = BankStatement.objects.filter(namespace_id=namespace)
-    if rows.filter(sha256=digest).exists() or rows.filter(number=read.id).exists():
-        raise StatementKnown("this statement was imported before")
-    refs = [line.ref for line in read.lines]
-    twice = len(set(refs)) < len(refs)
-    if twice or BankLine.objects.filter(namespace_id=namespace, ref__in=refs).exists():
-        raise StatementKnown("an entry of this statement was imported before")
-
-
-def _references(lines: Sequence[core.Line]) -> dict[str, str]:
-    """What each arrival has written on it, by the bank's reference of the arrival."""
-    found = {line.ref: core.find_reference(line.text) for line in lines if line.minor > 0}
-    return {line: ref for line, ref in found.items() if ref}
-
-
-def _sales_named(namespace: str, lines: Sequence[core.Line]) -> dict[str, str]:
-    """The sale that each arrival names."""
-    found = _references(lines)
-    rows = BankReference.objects.filter(reference__in=found.values(), sale__namespace_id=namespace)
-    known = dict(rows.values_list("reference", "sale_id"))
-    return {line: known[ref] for line, ref in found.items() if ref in known}
-
-
-def _wallets_named(namespace: str, lines: Sequence[core.Line]) -> dict[str, str]:
-    """The member whose wallet each arrival names."""
-    found = _references(lines)
-    rows = WalletReference.objects.filter(
-        reference__in=found.values(), member__namespace_id=namespace
-    )
-    known = dict(rows.values_list("reference", "member_id"))
-    return {line: known[ref] for line, ref in found.items() if ref in known}
-
-
-def _put_in(row: BankLine, member: str, *, now: datetime) -> None:
-    """Into the wallet, if it may go there; else it lies in suspense, and a person decides."""
-    try:
-        deposit.put_in(row, member=member, now=now)
-    except Refusal:
-        row.outcome = core.Arrival.NOT_NOW
-        row.save(update_fields=["outcome"])
-
-
-def _arrived(
-    came: Sequence[core.Line], statement: BankStatement, *, now: datetime
-) -> list[BankLine]:
-    """Every arrival as a row and an entry: it lies in suspense until something more is known."""
-    rows = [_row(line, statement, rest=line.minor, now=now) for line in came]
-    made = BankLine.objects.bulk_create(rows)
-    bank = books.bank_name(statement.namespace_id)
-    entries = [
-        ledger.received(arrival=row.id, amount=row.amount, bank=bank, ref=row.ref) for row in made
-    ]
-    if entries:
-        books.book_all(entries, namespace=statement.namespace_id, at=now)
-    return made
-
-
-def _row(line: core.Line, statement: BankStatement, *, rest: int, now: datetime) -> BankLine:
-    id_ = ids.new("bln")
-    told = {"text": line.text, "name": line.name, "iban": line.iban}
-    return BankLine(
-        id=id_,
-        namespace_id=statement.namespace_id,
-        statement=statement,
-        ref=line.ref,
-        minor=line.minor,
-        currency=line.currency,
-        booked_on=line.booked_on,
-        rest_minor=rest,
-        outcome=core.Arrival.UNKNOWN if rest else "left",
-        at=now,
-        **{
-            f"{name}_sealed": secrets.seal(text, place=f"bankline.{name}/{id_}")
-            for name, text in told.items()
-            if text
-        },
-    )
-
-
-def _left(gone: Sequence[core.Line], statement: BankStatement, *, now: datetime) -> None:
-    """What left the account: our own orders are done; what we did not order is set against
-    suspense, where a person sees it."""
-    orders = BankOrder.objects.filter(namespace_id=statement.namespace_id, state="filed")
-    known = {order.end_to_end: order for order in orders.select_related("line")} if gone else {}
-    for line in gone:
-        row = _row(line, statement, rest=0, now=now)
-        order = known.get(line.end_to_end)
-        if order is not None and order.minor == -line.minor:
-            del known[line.end_to_end]
-            _sent(order, line, now=now)
-        else:
-            row.outcome = "taken"
-            bank = books.bank_name(statement.namespace_id)
-            entry = ledger.taken(arrival=row.id, amount=row.amount, bank=bank, ref=line.ref)
-            books.book(entry, namespace=statement.namespace_id, at=now)
-        row.save(force_insert=True)
-
-
-def _sent_by_us(namespace: str, came: Sequence[core.Line]) -> dict[str, BankOrder]:
-    """Payouts that had left and that these arrivals bring back, whole, by our own name of them."""
-    named = {line.end_to_end: line.minor for line in came if line.end_to_end}
-    done = BankOrder.objects.filter(namespace_id=namespace, kind="payout", state="done")
-    wanted = [name[:3] + "_" + name[3:] for name in named]
-    found = {order.end_to_end: order for order in done.filter(pk__in=wanted)}
-    return {name: order for name, order in found.items() if order.minor == named[name]}
-
-
-def _came_back(row: BankLine, order: BankOrder) -> None:
-    """The other bank did not take a payout: it is the member's again, and may be sent anew."""
-    row.outcome, row.rest_minor = core.Arrival.BACK, 0
-    row.save(update_fields=["outcome", "rest_minor"])
-    order.state = core.OrderState.RETURNED
-    order.save(update_fields=["state"])
-    books.bounce(payout_id=str(order.payout_id), line=row)
-
-
-def _sent(order: BankOrder, line: core.Line, *, now: datetime) -> None:
-    """A statement shows that it left: what it was for is done."""
-    order.state, order.provider_id, order.done_at = core.OrderState.DONE, line.ref, now
-    order.save(update_fields=["state", "provider_id", "done_at"])
-    bank = books.bank_name(order.namespace_id)
-    if order.kind == "payout":
-        books.record_payout(
-            payout_id=str(order.payout_id),
-            state=sales.PayoutState.DONE,
-            provider=bank,
-            provider_id=line.ref,
-        )
-    elif order.kind == "refund":
-        payments.record_refund(
-            payment_id=str(order.payment_id),
-            state=sales.PaymentState.DONE,
-            provider=bank,
-            provider_id=line.ref,
-        )
-    else:
-        entry = ledger.returned(order=order.id, amount=order.amount, bank=bank, ref=line.ref)
-        books.book(entry, namespace=order.namespace_id, at=now)
-
-
-def _allot(row: BankLine, sale: Sale, *, now: datetime) -> None:
+def allot(row: BankLine, sale: Sale, *, now: datetime) -> None:
     """An arrival that names a sale: it funds it, waits for the rest, or goes back."""
     waiting = _waiting(sale)
     before = sum(one.rest_minor for one in waiting)
@@ -299,7 +85,10 @@ def _waiting(sale: Sale) -> list[BankLine]:
 
 
 def _waits(sale: Sale, now: datetime) -> bool:
-    return sales.yields_to_holder(sale.snapshot()) and now < sale.funding_until
+    """While sales are stopped the time to pay is not over: the lift gives it back."""
+    if not sales.yields_to_holder(sale.snapshot()):
+        return False
+    return now < sale.funding_until or area.is_stopped(Area.SALES, namespace=sale.namespace_id)
 
 
 def _is_charged(sale: Sale) -> bool:
@@ -323,9 +112,10 @@ def _say_what_is_missing(row: BankLine, sale: Sale, there: int, *, now: datetime
 def _fund(sale: Sale, *, now: datetime) -> None:
     """What waits suffices: the gross is the sale's, a rest stays in suspense.
 
-    While a card's outcome is open it stays as it is, and is looked at again.
+    While a card's outcome is open, or a stop holds the time to pay, it stays as it is, and is
+    looked at again.
     """
-    if sale.state != sales.State.FUNDING or _is_charged(sale):
+    if sale.state != sales.State.FUNDING or now >= sale.funding_until or _is_charged(sale):
         return
     rows = _waiting(sale)
     for row, part in zip(
@@ -333,6 +123,8 @@ def _fund(sale: Sale, *, now: datetime) -> None:
     ):
         row.rest_minor, row.waits = row.rest_minor - part, False
         row.save(update_fields=["rest_minor", "waits"])
+        if part:
+            BankDraw.objects.create(line=row, sale=sale, minor=part)
     payment = sale_flow.payment_row(sale, kind="charge", method=core.METHOD, now=now)
     payment.state, payment.answered_at = sales.PaymentState.PAID, now
     payment.provider_id = core.reference(sale.id)
@@ -355,7 +147,7 @@ def look_again(*, sale_id: str) -> None:
                 row.outcome = core.Arrival.LATE
                 row.save(update_fields=["outcome"])
                 outgoing.send_back(row, now=now)
-        elif _waits(sale, now) and sum(row.rest_minor for row in rows) >= sale.gross_minor:
+        elif sum(row.rest_minor for row in rows) >= sale.gross_minor:
             _fund(sale, now=now)
 
 
@@ -367,6 +159,7 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
     `not_found`, `already_closed` when nothing of it is left or the sale waits for no money, and
     whatever keeps it out of the wallet.
     """
+    _look_first(line_id, by=by, reference=reference)
     with transaction.atomic():
         namespace = _namespace_of(line_id)
         rowlocks.bank(namespace)
@@ -388,6 +181,29 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
             by=by,
             now=now,
         )
+
+
+def _look_first(line_id: str, *, by: str, reference: str) -> None:
+    namespace = _namespace_of(line_id)
+    staff.expect(by, access.Action.BANK, namespace=namespace)
+    found = core.find_reference(reference) or ""
+    into = WalletReference.objects.filter(reference=found, member__namespace=namespace).first()
+    if into is not None:
+        _look_at_payer(line_id, into.member_id)
+
+
+def look_at_proposed(approval: Approval) -> None:
+    """The same before the second person's transaction. Refuses `screening_stale`."""
+    told = approval.payload
+    if told.get("wallet"):
+        _look_at_payer(str(told["line"]), str(told["wallet"]))
+
+
+def _look_at_payer(line_id: str, member: str) -> None:
+    """Outside the transaction of what may be refused: a case that is opened must outlive it."""
+    line = BankLine.objects.get(pk=line_id)
+    if line.rest_minor and not line.waits:
+        screening.look(Member.objects.get(pk=member), also=line.opened("name"))
 
 
 def decide_approved(approval: Approval, now: datetime) -> BankLine:
@@ -457,4 +273,4 @@ def _carry_out(
 def _assign(line: BankLine, sale: Sale, *, now: datetime) -> None:
     if not _waits(sale, now):
         raise AlreadyClosed(f"the sale is {sale.state}", state=sale.state)
-    _allot(line, sale, now=now)
+    allot(line, sale, now=now)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 
 from onym.core import chargeback as core
 from onym.core import handle, ledger
@@ -21,7 +22,7 @@ from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.ports.payments import Chargeback as Told
 from onym.store import clock, ids, rowlocks
-from onym.store.models import Approval, Chargeback, Entry, Payout, Sale, SaleSlot
+from onym.store.models import Approval, Chargeback, Payment, Payout, Sale, SaleSlot
 
 REASON = "charged_back"
 
@@ -45,7 +46,7 @@ def _open(sale: Sale, told: Told, *, provider: str, now: datetime) -> Chargeback
     source = core.source(
         sales.State(sale.state),
         is_whole=told.amount == sale.money("gross"),
-        is_refunded=sale.payment_set.filter(kind="refund", state="done").exists()
+        is_refunded=_refunds(sale).exists()
         or sale.chargeback_set.exclude(status=core.Status.WON).exists(),
     )
     row = Chargeback.objects.create(
@@ -66,6 +67,11 @@ def _open(sale: Sale, told: Told, *, provider: str, now: datetime) -> Chargeback
     _hold_handle(sale)
     sale_flow.tell(sale, "chargeback_opened", now=now)
     return row
+
+
+def _refunds(sale: Sale) -> QuerySet[Payment]:
+    """What left for the buyer, or may have left."""
+    return sale.payment_set.filter(kind="refund").exclude(state=sales.PaymentState.REFUSED)
 
 
 def _taken(row: Chargeback) -> ledger.Entry:
@@ -128,9 +134,7 @@ def _thaw(sale: Sale) -> None:
     if sale.frozen and not is_open:
         sale.frozen = False
         sale.save(update_fields=["frozen"])
-        if sale.state in core.SHARED_OUT and sale.handle.dispute_open:
-            sale.handle.dispute_open = False
-            sale.handle.save(update_fields=["dispute_open"])
+        dispute.thaw_handle(sale)
 
 
 def follow(*, sale_id: str) -> bool:
@@ -142,36 +146,39 @@ def follow(*, sale_id: str) -> bool:
         now = clock.now()
         if sale.chargeback_set.filter(status=core.Status.OPEN).exists():
             return True
-        lost = sale.chargeback_set.filter(status=core.Status.LOST).order_by("id").first()
-        if lost is None:
+        if not recovery.losses(sale):
             return _go_on(sale, now=now)
-        return _after_loss(sale, lost, now=now)
+        return _after_loss(sale, now=now)
 
 
 def _go_on(sale: Sale, *, now: datetime) -> bool:
     """The money is ours again: a refund that the bank had stood in the way of is ordered."""
-    going = sale.payment_set.filter(kind="refund").exclude(state="refused")
-    late = sale.state in (sales.State.EXPIRED, sales.State.CANCELLED)
-    if (sale.state == sales.State.REFUNDING or late) and not going.exists():
+    if sale.state in core.GIVING_BACK and not _refunds(sale).exists():
         sale_flow.order_refund(sale, now=now)
     return True
 
 
-def _after_loss(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
+def _after_loss(sale: Sale, *, now: datetime) -> bool:
+    lost = recovery.losses(sale)
     payout = Payout.objects.filter(sale=sale).first()
+    rest = core.rest(lost, gross=sale.gross_minor)
     following = core.after_loss(
         sales.State(sale.state),
-        is_whole=lost.amount == sale.money("gross"),
+        is_whole=not rest,
         payout=sales.PayoutState(payout.state) if payout else None,
-        with_buyer=_is_with_buyer(sale) and (payout is None or _is_whole(payout, sale)),
+        with_buyer=_is_with_buyer(sale)
+        and not any(row.recovered_minor for row in rowlocks.chargebacks(one.id for one in lost))
+        and (payout is None or _is_whole(payout, sale)),
     )
     match following:
         case core.Next.WAIT:
             return False
         case core.Next.END:
-            return _end(sale, lost, now=now)
+            _end(sale, now=now)
+        case core.Next.REFUND_REST:
+            _meet_from_escrow(sale, rest=rest, now=now)
         case core.Next.TAKE_BACK:
-            _take_back(sale, lost, payout=payout, now=now)
+            _take_back(sale, payout=payout, now=now)
         case core.Next.STAND:
             _stand(sale, now=now)
     return True
@@ -206,21 +213,28 @@ def _is_with_buyer(sale: Sale) -> bool:
     return mine and not taken and there
 
 
-def _end(sale: Sale, lost: Chargeback, *, now: datetime) -> bool:
+def _end(sale: Sale, *, now: datetime) -> None:
     """The handle is not with the buyer, the money is: the bank has refunded the sale."""
-    refund = sale.payment_set.filter(kind="refund").exclude(state="refused").first()
-    if refund is not None and refund.state != sales.PaymentState.DONE:
-        return False
     if sale.state == sales.State.COOLING:
         _unlock(sale)
         sale.why, sale.read_back_at = REASON, now
         seen = term.with_whom(sale, holder=sale.handle.account_id)
         sale_flow.write(sale, sales.give_up(sale.snapshot(), holder=seen))
-    if sale.state == sales.State.REFUNDING and refund is None:
-        _absorb(sale, lost, now=now)
+    _meet_from_escrow(sale, rest=0, now=now)
+
+
+def _meet_from_escrow(sale: Sale, *, rest: int, now: datetime) -> None:
+    """What lies in escrow bears the loss, and the `rest` goes back to the buyer. A refund that has
+    left, or may have, is its own answer: if it is refused, this is asked for again."""
+    if sale.state not in core.GIVING_BACK or _refunds(sale).exists():
+        return
+    for entry in recovery.from_escrow(sale):
+        _book(sale, entry, at=now)
+    if rest:
+        sale_flow.refund_rest(sale, minor=rest, now=now)
+    elif sale.state == sales.State.REFUNDING:
         decided = sales.move(sale.snapshot(), sales.State.REFUNDED)
         sale_flow.finish(sale, decided, why=REASON, now=now)
-    return True
 
 
 def _unlock(sale: Sale) -> None:
@@ -228,26 +242,20 @@ def _unlock(sale: Sale) -> None:
     sale.handle.save(update_fields=["locked_by"])
 
 
-def _absorb(sale: Sale, lost: Chargeback, *, now: datetime) -> None:
-    """The claim of the house is met by the money that lies in escrow again."""
-    is_met = Entry.objects.filter(kind="absorbed", ref=lost.id).exists()
-    if lost.source == core.Source.RECEIVABLE and not is_met:
-        _book(sale, ledger.absorbed(chargeback=lost.id, sale=sale.id, amount=lost.amount), at=now)
-
-
-def _take_back(sale: Sale, lost: Chargeback, *, payout: Payout | None, now: datetime) -> None:
+def _take_back(sale: Sale, *, payout: Payout | None, now: datetime) -> None:
     """The buyer has the money, so the handle goes back; a settlement not paid out is undone."""
     if sale.state == sales.State.SETTLED:
-        _undo_settlement(sale, lost, payout=payout, now=now)
+        _undo_settlement(sale, payout=payout, now=now)
     else:
         _reopen(sale)
     if not dispute.is_returning(sale):
         dispute.order_return(sale, now=now)
 
 
-def _undo_settlement(sale: Sale, lost: Chargeback, *, payout: Payout | None, now: datetime) -> None:
+def _undo_settlement(sale: Sale, *, payout: Payout | None, now: datetime) -> None:
     _book(sale, ledger.reversed_(sale_flow.entry_of(sale)), at=now)
-    _absorb(sale, lost, now=now)
+    for entry in recovery.from_escrow(sale):
+        _book(sale, entry, at=now)
     if payout is not None:
         payout.state, payout.reason, payout.answered_at = (
             sales.PayoutState.WITHHELD,

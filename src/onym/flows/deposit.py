@@ -241,7 +241,7 @@ def give_up(*, deposit_id: str, by: str) -> Deposit:
 
 
 def _give_up(row: Deposit) -> None:
-    record.defer("deposit.give_up", lock=end(row.id), deposit_id=row.id)
+    record.hasten("deposit.give_up", lock=end(row.id), deposit_id=row.id)
 
 
 def end(deposit: str) -> str:

@@ -8,13 +8,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q
 
 from onym.core import access
+from onym.core import chargeback as chargebacks
 from onym.core import sale as core
 from onym.core import transfer as transfers
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
 from onym.core.names import placeholder
-from onym.flows import record, staff, term, transfer
+from onym.flows import record, recovery, staff, term, transfer
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Sale, Transfer
@@ -42,13 +44,22 @@ def decide(*, sale_id: str, by: str, outcome: str) -> Sale:
             raise InProgress("the handle is on its way back")
         if outcome == "return":
             order_return(sale, now=now)
-        elif sale.chargeback_set.filter(status="lost").exists():
+        elif not chargebacks.rest(recovery.losses(sale), gross=sale.gross_minor):
             raise NotAllowed("the buyer's bank has taken the money back")
         else:
-            sale.handle.dispute_open = False
-            sale.handle.save(update_fields=["dispute_open"])
             sale_flow.settle(sale, core.uphold(sale.snapshot()), now=now)
+            thaw_handle(sale)
         return sale
+
+
+def thaw_handle(sale: Sale) -> None:
+    """Its handle may be passed on, unless this or another sale of it is disputed, or was shared out
+    and its bank is deciding."""
+    open_ = Q(state=core.State.DISPUTED) | Q(frozen=True, state__in=chargebacks.SHARED_OUT)
+    row = sale.handle
+    if row.dispute_open and not Sale.objects.filter(open_, handle=row).exists():
+        row.dispute_open = False
+        row.save(update_fields=["dispute_open"])
 
 
 def _back_to(sale: Sale) -> str:
@@ -80,6 +91,15 @@ def order_return(sale: Sale, *, now: datetime) -> None:
         **term.ordered(id_, sale, to=sale.seller),
     )
     record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
+
+
+def return_late(*, transfer_id: str) -> None:
+    """The way back is not answered for long: its job is ordered anew where none is left."""
+    with transaction.atomic():
+        order = rowlocks.transfer(transfer_id)
+        clock.now()
+        if order.state in OPEN and not record.ordered("dispute.take_back", locks=[order.id]):
+            record.defer("dispute.take_back", lock=order.id, transfer_id=order.id)
 
 
 def asking(*, transfer_id: str) -> bool:
@@ -118,7 +138,6 @@ def _returned(order: Transfer, sale: Sale, *, holder: str, now: datetime) -> Non
     order.read_back_account_id, order.read_back_at = holder, now
     order.save(update_fields=["read_back_account_id", "read_back_at"])
     transfer.hand_over(order, holder=holder, now=now)
-    sale.handle.dispute_open = False
-    sale.handle.save(update_fields=["dispute_open"])
     sale.read_back_at = now
     sale_flow.give_up(sale, holder=holder, why="dispute_upheld", now=now)
+    thaw_handle(sale)

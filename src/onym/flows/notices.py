@@ -60,7 +60,7 @@ def due(*, part_id: int, number: int) -> None:
             return
         at = plans.notice_due(row.plan.snapshot(), row.snapshot(), number)
         if row.sent[number - 1] is None and at is not None and at <= clock.now():
-            record.defer("reclaim.tell", lock=f"part-{part_id}", part_id=part_id, number=number)
+            record.hasten("reclaim.tell", lock=f"part-{part_id}", part_id=part_id, number=number)
 
 
 def open_wave(*, part_id: int, number: int) -> Wave | None:

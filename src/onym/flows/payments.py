@@ -9,11 +9,12 @@ from datetime import datetime
 
 from django.db import transaction
 
-from onym.core import checkout, handle, ledger, wallet
+from onym.core import access, chargeback, checkout, handle, ledger, wallet
 from onym.core import sale as core
 from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotAllowed
-from onym.flows import area, invoice, record, remedy, screening, transfer
+from onym.core.money import Money
+from onym.flows import area, invoice, record, remedy, screening, staff, transfer
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
@@ -185,7 +186,7 @@ def funding_over(*, sale_id: str) -> None:
             decided = core.expire(sale.snapshot(), now=now)
             sale_flow.close(sale, decided, why="not_paid", now=now)
         else:
-            record.defer("sale.give_up_charge", lock=end(charge.id), payment_id=charge.id)
+            record.hasten("sale.give_up_charge", lock=end(charge.id), payment_id=charge.id)
 
 
 def end(payment: str) -> str:
@@ -215,11 +216,59 @@ def record_refund(
         payment.save()
         if state is core.PaymentState.DONE:
             _refunded(payment.sale, payment=payment, provider=provider, now=now)
+        elif state is core.PaymentState.REFUSED:
+            _kept(payment.sale, payment=payment)
+
+
+def refund_late(*, payment_id: str) -> None:
+    """A refund is not answered for long: the job that asks is ordered anew where none is left."""
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        clock.now()
+        task = "wallet.refund" if payment.method == wallet.METHOD else "sale.refund"
+        is_open = payment.kind == "refund" and payment.state in sale_flow.ASKED
+        if is_open and not record.ordered(task, locks=[payment.id]):
+            record.defer(task, lock=payment.id, payment_id=payment.id)
+
+
+def refund_again(*, payment_id: str, by: str) -> Sale:
+    """Staff say that the cause of a refusal is gone: what is still the buyer's is ordered anew.
+
+    Refuses `not_allowed`, `in_progress` while a bank is deciding, and `already_closed` for a refund
+    that was not refused, or that another has followed.
+    """
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        now = clock.now()
+        sale = payment.sale
+        staff.expect(by, access.Action.DECIDE_CLAIM, namespace=sale.namespace_id)
+        core.expect_thawed(sale.snapshot())
+        followed = sale.payment_set.filter(kind="refund", id__gt=payment.id).exists()
+        if payment.kind != "refund" or payment.state != core.PaymentState.REFUSED or followed:
+            raise AlreadyClosed("no refund waits here to be ordered again", state=payment.state)
+        if sale.state in chargeback.GIVING_BACK:
+            sale_flow.order_refund(sale, now=now)
+        return sale
+
+
+def refund_left(*, payment_id: str, provider_id: str) -> None:
+    """All of a refund has left by the bank, each part with its entry; the last as `provider_id`."""
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        now = clock.now()
+        payment.state, payment.answered_at = core.PaymentState.DONE, now
+        payment.provider_id = provider_id
+        payment.save()
+        _is_refunded(payment.sale, now=now)
 
 
 def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
     entry = _given_back(sale, payment=payment, provider=provider)
     books.book(entry, namespace=sale.namespace_id, at=now)
+    _is_refunded(sale, now=now)
+
+
+def _is_refunded(sale: Sale, *, now: datetime) -> None:
     if sale.state == core.State.REFUNDING:
         sale_flow.finish(
             sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
@@ -232,10 +281,17 @@ def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> 
     sale_flow.tell(sale, "sale_undone" if answers else "sale_refunded", now=now)
 
 
+def _kept(sale: Sale, *, payment: Payment) -> None:
+    """It has not left. What a bank took meanwhile may now be met by it; else a person looks."""
+    bank_took = sale.chargeback_set.exclude(status="won").exists()
+    if bank_took and payment.amount_minor == sale.gross_minor:
+        record.defer("chargeback.follow", lock=f"{sale.id}:chargeback", sale_id=sale.id)
+
+
 def _given_back(sale: Sale, *, payment: Payment, provider: str) -> ledger.Entry:
     """What was paid from a wallet goes back into it, all else to where it came from."""
-    gross = sale.money("gross")
+    amount = Money(payment.amount_minor, payment.currency)
     if payment.method == wallet.METHOD:
-        return ledger.refunded_to_wallet(sale=sale.id, gross=gross, member=sale.buyer_id)
+        return ledger.refunded_to_wallet(sale=sale.id, gross=amount, member=sale.buyer_id)
     provider_id = payment.provider_id or payment.id
-    return ledger.refunded(sale=sale.id, gross=gross, provider=provider, provider_id=provider_id)
+    return ledger.refunded(sale=sale.id, amount=amount, provider=provider, provider_id=provider_id)

@@ -76,7 +76,12 @@ def looked(*, member: str, account: str, told: Account | None) -> None:
             row.ready_at = (row.ready_at or now) if told.ready else None
         row.save()
         if row.ready_at and not was_ready:
-            record.defer("payout.send_anew", lock=f"{member}:anew", member_id=member)
+            order_anew(member=member)
+
+
+def order_anew(*, member: str) -> None:
+    """A job does `send_anew`, once what is said of the account in this transaction is written."""
+    record.defer("payout.send_anew", lock=f"{member}:anew", member_id=member)
 
 
 def _refused(member: str) -> list[str]:
@@ -98,6 +103,7 @@ def send_anew(*, member: str) -> None:
 def _retry(payout: Payout) -> None:
     if payout.state == PayoutState.REFUSED:
         payout.state, payout.reason, payout.provider_id = PayoutState.DUE, "", None
+        payout.account = ""
         payout.attempt += 1
         payout.save()
 

@@ -18,6 +18,7 @@ from onym.core.invitation import Silence
 from onym.flows import limits, record, screening
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
+    Handle,
     Kinship,
     Link,
     MailAddress,
@@ -28,6 +29,9 @@ from onym.store.models import (
     Suppression,
     Token,
 )
+
+CUSTODIAN = "custodian"
+"""What the custodian's account is called until the platform says otherwise."""
 
 REF = 16
 """How much of a token's digest names it on a page."""
@@ -359,6 +363,25 @@ def found(
                 "created_at": now,
             },
         )
+
+
+def keep_with(*, namespace: str, custodian: str) -> None:
+    """The account that detached handles are kept with, as the platform names it.
+
+    Refuses `not_allowed` while handles lie with another: they would be looked for in vain.
+    """
+    with transaction.atomic():
+        place = rowlocks.namespace(namespace)
+        before = place.custodian_account_id
+        if before == custodian:
+            return
+        if Handle.objects.filter(namespace=place, account_id=before).exists():
+            raise NotAllowed(
+                f"the platform names {custodian} as its custodian, and handles lie with {before}: "
+                "move them on the platform, or let it name the same account again"
+            )
+        place.custodian_account_id = custodian
+        place.save(update_fields=["custodian_account_id"])
 
 
 def house(*, namespace: str, name: str) -> None:

@@ -155,9 +155,9 @@ def _order(process: Reclaim, row: Handle, *, now: datetime) -> None:
     if process.next_at is None or process.next_at > now:
         return
     if process.sent is not None and None in process.sent:
-        record.defer("reclaim.tell_one", lock=f"process-{process.pk}", process_id=process.pk)
+        record.hasten("reclaim.tell_one", lock=f"process-{process.pk}", process_id=process.pk)
     elif row.state == State.RESTING:
-        record.defer("reclaim.look", lock=f"process-{process.pk}", process_id=process.pk)
+        record.hasten("reclaim.look", lock=f"process-{process.pk}", process_id=process.pk)
 
 
 # The last look

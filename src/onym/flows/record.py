@@ -87,6 +87,40 @@ def defer(
         raise OperationalError(str(fault.__cause__)) from fault.__cause__
 
 
+def hasten(task: str, *, lock: str, **arguments: Any) -> None:
+    """Have a job run now: the one that waits for its time is brought forward, and only where none
+    is ordered or under way it is ordered.
+
+    For what the clock comes upon again and again: chains of asking would multiply else.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "update procrastinate_jobs set scheduled_at = null"
+            " where lock = %s and task_name = %s and status = 'todo' returning id",
+            [lock, task],
+        )
+        if cursor.fetchall():
+            return
+        cursor.execute(
+            "select 1 from procrastinate_jobs"
+            " where lock = %s and task_name = %s and status = 'doing'",
+            [lock, task],
+        )
+        if cursor.fetchone() is None:
+            defer(task, lock=lock, **arguments)
+
+
+def ordered(task: str, *, locks: Sequence[str]) -> set[str]:
+    """Those of the locks under which such a job waits, or is under way."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select lock from procrastinate_jobs"
+            " where lock = any(%s) and task_name = %s and status in ('todo', 'doing')",
+            [list(locks), task],
+        )
+        return {lock for (lock,) in cursor.fetchall()}
+
+
 def ask_soon(task: str, payment: str) -> None:
     """Order one more question about a payment, beside those that come back by themselves.
 

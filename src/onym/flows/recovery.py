@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from onym.core import access, ledger
+from onym.core import chargeback as chargebacks
 from onym.core import recovery as core
 from onym.core.errors import AlreadyClosed
 from onym.core.events import amount
@@ -22,6 +23,7 @@ from onym.store import clock, ids, rowlocks
 from onym.store.models import Approval, Chargeback, Entry, Payout, Recovery, Sale
 
 RECOVERED = "recovered"
+REVENUE = "revenue:primary"
 
 
 def open_claims() -> QuerySet[Chargeback]:
@@ -77,9 +79,14 @@ def _take(payout: Payout, claims: list[Chargeback], *, now: datetime) -> list[le
 
 
 def _owed_by(member: str) -> QuerySet[Chargeback]:
-    """What the member has had that a bank took: as a seller whose sale stands, or by a deposit."""
+    """What the member has had that a bank took: as a seller whose sale stands, or by a deposit.
+
+    Proceeds that may or may not have left are waited for: if not, they meet their own claim.
+    """
     sold = Q(sale__seller_id=member, sale__state=State.SETTLED)
-    return open_claims().filter(sold | Q(deposit__member_id=member))
+    asked = Payout.objects.filter(sale=OuterRef("sale"), state=PayoutState.UNKNOWN)
+    mine = open_claims().filter(sold | Q(deposit__member_id=member))
+    return mine.exclude(Exists(asked))
 
 
 def _owed(row: Chargeback) -> core.Owed:
@@ -121,8 +128,40 @@ def from_revenue(rows: Iterable[Sale], *, now: datetime) -> list[ledger.Entry]:
     for row in _locked(claims):
         owed = _owed(row)
         if part := min(owed.minor, owed.most):
-            found.append(_meet(row, part, payout=None, out_of="revenue:primary", now=now))
+            found.append(_meet(row, part, payout=None, out_of=REVENUE, now=now))
     return found
+
+
+def losses(sale: Sale) -> list[chargebacks.Loss]:
+    """What banks have left with the buyer of this sale's payment, the oldest first."""
+    rows = sale.chargeback_set.filter(status=chargebacks.Status.LOST).order_by("id")
+    absorbed = Entry.objects.filter(kind="absorbed", ref__in=rows.values("id"))
+    met = set(absorbed.values_list("ref", flat=True))
+    in_escrow = chargebacks.Source.ESCROW
+    return [
+        chargebacks.Loss(row.id, row.amount_minor, row.source == in_escrow or row.id in met)
+        for row in rows
+    ]
+
+
+def from_escrow(sale: Sale) -> list[ledger.Entry]:
+    """Claims of the house are met by the gross that lies in escrow again: what two people had given
+    up of them is no loss any more, what the house had met of its own sale is revenue again.
+
+    The caller has locked the sale, and books.
+    """
+    named = chargebacks.to_absorb(losses(sale), gross=sale.gross_minor)
+    return [
+        ledger.absorbed(
+            chargeback=row.id,
+            sale=sale.id,
+            left=row.left,
+            given_up=Money(row.written_off_minor, row.currency),
+            met=Money(row.recovered_minor, row.currency),
+            met_by=REVENUE,
+        )
+        for row in rowlocks.chargebacks(named)
+    ]
 
 
 def _locked(claims: QuerySet[Chargeback]) -> list[Chargeback]:

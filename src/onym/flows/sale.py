@@ -207,15 +207,17 @@ def payment_row(
     kind: str,
     now: datetime,
     method: str = "",
+    minor: int = 0,
     checkout_until: datetime | None = None,
 ) -> Payment:
+    """One attempt to move the gross, or `minor` of it."""
     return Payment.objects.create(
         id=ids.new("pay"),
         sale=sale,
         kind=kind,
         method=method,
         checkout_until=checkout_until,
-        amount_minor=sale.gross_minor,
+        amount_minor=minor or sale.gross_minor,
         currency=sale.currency,
         made_at=now,
     )
@@ -316,13 +318,16 @@ def dispute(*, sale_id: str, by: str) -> Sale:
 
 
 def cancel(*, sale_id: str, by: str) -> Sale:
-    """Ended by a party. Refuses `in_progress` while a charge is under way."""
+    """Ended by a party. Refuses `in_progress` while a charge is under way, and `not_allowed` where
+    a look while it cooled off (flows/transfer) has shown the handle with the buyer.
+    """
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
         now = clock.now()
         decided = core.cancel(sale.snapshot(), by=by)
         if decided.state is core.State.REFUNDING:
-            give_up(sale, holder=sale.handle.account_id, why="cancelled", now=now)
+            seen = sale.read_back_account_id if sale.read_back_at else sale.handle.account_id
+            give_up(sale, holder=seen, why="cancelled", now=now)
             return sale
         if sale.payment_set.filter(kind="charge", state__in=OPEN_CHARGE).exists():
             raise InProgress("a payment of this sale is under way")
@@ -349,8 +354,6 @@ def yield_to_holder(*, row: Handle, now: datetime) -> None:
 def give_up(sale: Sale, *, holder: str | None, why: str, now: datetime) -> None:
     """The money goes back; the handle stays with whoever holds it."""
     sale.why = why
-    if sale.read_back_at is None:
-        sale.read_back_at = now
     seen = terms.with_whom(sale, holder=holder)
     write(sale, core.give_up(sale.snapshot(), holder=seen))
     sale.handle.locked_by = None
@@ -372,6 +375,12 @@ def order_refund(sale: Sale, *, now: datetime) -> None:
     if paid.filter(method=bank.METHOD).exists():
         outgoing.refund(sale, payment, now=now)
         return
+    record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
+
+
+def refund_rest(sale: Sale, *, minor: int, now: datetime) -> None:
+    """Give back what the buyer's bank has left of the payment."""
+    payment = payment_row(sale, kind="refund", minor=minor, now=now)
     record.defer("sale.refund", lock=payment.id, payment_id=payment.id)
 
 

@@ -8,12 +8,14 @@ from typing import cast
 from django.db import transaction
 from django.db.models import F, Q
 
+from onym import ports
 from onym.core import handle
 from onym.core import sale as sales
 from onym.core import term as core_term
 from onym.core import transfer as core
+from onym.core.errors import PlatformUnavailable
 from onym.core.events import Event, instant
-from onym.core.names import placeholder
+from onym.core.names import canon, is_handle, placeholder
 from onym.core.term import Term
 from onym.flows import (
     hook,
@@ -26,7 +28,6 @@ from onym.flows import (
     standing,
     term,
     waiting,
-    watch,
 )
 from onym.flows import sale as sale_flow
 from onym.store import clock, ids, rowlocks
@@ -182,12 +183,13 @@ def look(
     holder: str | None,
     last_seen: datetime | None,
     vacated: str | None,
+    retains: bool = True,
     unfit: str = "",
 ) -> core.Look:
     """The last look's answers: mark the transfer as sent, or give the sale up.
 
-    `vacated` is the handle that the buyer's account holds now and gives up; `unfit` why an account
-    that is sold whole may not change hands.
+    `vacated` is the name that the buyer's account goes by now and gives up, `retains` whether the
+    platform can keep it; `unfit` why an account that is sold whole may not change hands.
     """
     with transaction.atomic():
         row = rowlocks.transfer(transfer_id)
@@ -198,24 +200,48 @@ def look(
         verdict = core.last_look(
             holder=holder,
             expected_holder=row.expected_holder,
+            to=row.to,
             last_seen=last_seen,
             known_last_seen=last_known(sale),
             funded_at=sale.funded_at if _may_return(sale) else None,
+            is_over=sale.delivery_until is not None and now >= sale.delivery_until,
             unfit="" if row.hands_to is None else unfit,
         )
         if verdict is core.Look.GO and _gives_up_a_locked_one(row):
             verdict = core.Look.WAIT
-        if verdict is core.Look.WAIT:
-            return verdict
         if verdict is core.Look.GO:
-            row.vacated = None if row.hands_to else vacated
+            row.vacated = None if row.hands_to else _handle_of(vacated, row.namespace.profile)
+            row.retains = retains
             set_state(row, core.State.SENT, now=now)
-        else:
-            set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
-            _end(row, sale, holder=holder, why=f"holder_{verdict.value}", now=now)
-            if verdict is not core.Look.UNFIT:
-                _recognise(sale.handle, holder=holder, now=now)
+        elif verdict is core.Look.THERE:
+            _was_there(row, sale, holder=row.to, now=now)
+        elif verdict is not core.Look.WAIT:
+            _abandon(row, sale, verdict, holder=holder, now=now)
         return verdict
+
+
+def _was_there(row: Transfer, sale: Sale, *, holder: str, now: datetime) -> None:
+    """The platform was never asked: what its own ways have brought about is as good."""
+    set_state(row, core.State.SENT, reason=core.Look.THERE.value, now=now)
+    row.read_back_account_id, row.read_back_at = holder, now
+    sale.read_back_at = now
+    _arrived(row, sale, now=now)
+
+
+def _abandon(
+    row: Transfer, sale: Sale, verdict: core.Look, *, holder: str | None, now: datetime
+) -> None:
+    set_state(row, core.State.ABANDONED, reason=verdict.value, now=now)
+    sale.read_back_at = now
+    why = "not_delivered" if verdict is core.Look.LATE else f"holder_{verdict.value}"
+    _end(row, sale, holder=holder, why=why, now=now)
+    if verdict in (core.Look.RETURNED, core.Look.GONE):
+        _recognise(sale.handle, holder=holder, now=now)
+
+
+def _handle_of(name: str | None, profile: str) -> str | None:
+    """A name of the platform's as a handle here: one that cannot be is nobody's business."""
+    return canon(name, profile) if name is not None and is_handle(name, profile) else None
 
 
 def _may_return(sale: Sale) -> bool:
@@ -228,10 +254,6 @@ def _end(row: Transfer, sale: Sale, *, holder: str | None, why: str, now: dateti
     term.forget_address(row)
     if not _is_return(sale):
         sale_flow.give_up(sale, holder=holder, why=why, now=now)
-    elif holder == row.to:  # somebody has given it back already
-        row.read_back_account_id, row.read_back_at = holder, now
-        row.save(update_fields=["read_back_account_id", "read_back_at"])
-        _returned(row, sale, holder=holder, now=now)
     else:
         remedy.left_sold(sale, why=why, now=now)
 
@@ -387,9 +409,33 @@ def cooled(*, sale_id: str) -> None:
         start(sale, row=sale.handle, to=sale.buyer_account_id, now=now)
 
 
+def look_while_cooling(*, sale_id: str, by: str) -> None:
+    """Before a party calls a sale off: whom the platform names as holder is written down, so that
+    no money goes back to who has the handle already. No answer changes nothing.
+
+    Outside every transaction.
+    """
+    found = Sale.objects.select_related("handle").filter(pk=sale_id, term=Term.HANDLE).first()
+    if found is None or found.state != sales.State.COOLING:
+        return
+    if by not in (found.buyer_id, found.seller_id):
+        return
+    try:
+        told = ports.platform(found.namespace_id).holder(handle=found.handle.handle)
+    except PlatformUnavailable:
+        return
+    with transaction.atomic():
+        sale = rowlocks.sale(sale_id)
+        now = clock.now()
+        if sale.state == sales.State.COOLING:
+            sale.read_back_account_id, sale.read_back_at = told.account_id, now
+            sale.save(update_fields=["read_back_account_id", "read_back_at"])
+
+
 def delivery_over(*, sale_id: str) -> None:
-    """Time to deliver, or to give back, is over. What was never asked for is abandoned and the
-    money goes back, or stays; what was asked for must be known first: it is asked about again.
+    """Time to deliver, or to give back, is over: the platform is asked at once. What was never
+    asked for is abandoned on its answer, and the money goes back, or stays; what was asked for
+    must be known first.
     """
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
@@ -398,55 +444,5 @@ def delivery_over(*, sale_id: str) -> None:
         if not is_under_way or now < (sale.delivery_until or now):
             return
         last = sale.transfer_set.order_by("fence").last()
-        if last is not None and last.state != core.State.PENDING:
-            record.defer("transfer.move", lock=last.id, transfer_id=last.id)
-            return
         if last is not None:
-            set_state(last, core.State.ABANDONED, reason="time is over", now=now)
-            _end(last, sale, holder=sale.handle.account_id, why="not_delivered", now=now)
-
-
-def retain(*, transfer_id: str) -> None:
-    """The mover's old handle is kept for them and redirects: its row says so until time is over.
-
-    The platform reserves it in the move itself, so that nobody can take it in between.
-    """
-    moved = Transfer.objects.select_related("sale", "namespace").get(pk=transfer_id)
-    own = placeholder(moved.namespace.profile, moved.to)
-    if moved.vacated is None or moved.vacated == moved.handle.handle:
-        return
-    if not core.is_kept(moved.vacated, placeholder=own):
-        return
-    with transaction.atomic():
-        got = rowlocks.handle(namespace=moved.namespace_id, handle=moved.handle.handle)
-        row = names.touch(namespace=moved.namespace_id, handle=moved.vacated)
-        now = clock.now()
-        if row.retained_for == moved.to:
-            return
-        rules = sale_flow.guidelines_of(moved.namespace_id, now)
-        row.state = handle.State.RESERVED
-        if row.account_id in (moved.to, None):  # None: a placeholder that no import knows
-            change_holder(row, to=moved.namespace.custodian_account_id, cause="retained", now=now)
-        row.retained_for = moved.to
-        row.redirect_to = got.handle if got.account_id == moved.to else None
-        row.retained_until = now + rules.periods["retained_days"]
-        row.save()
-
-
-def let_go(*, handle_id: int) -> None:
-    """A retained handle's time is over: it is free again, and the platform is told."""
-    with transaction.atomic():
-        found = Handle.objects.get(pk=handle_id)
-        row = rowlocks.handle(namespace=found.namespace_id, handle=found.handle)
-        now = clock.now()
-        if row.retained_until is None or now < row.retained_until:
-            return
-        key = f"unreserve-{row.id}-{row.retained_until:%Y%m%dT%H%M%S}"
-        before = row.account_id
-        change_holder(row, to=None, cause="let_go", now=now)
-        hook.order(row, before=before, about=key, now=now)
-        row.state = handle.State.FREE
-        row.retained_for = row.retained_until = row.redirect_to = None
-        row.save()
-        watch.note(watch.Hit("freed", key, row, now))
-        record.defer("transfer.unreserve", lock=key, handle_id=row.id, key=key)
+            record.hasten("transfer.move", lock=last.id, transfer_id=last.id)

@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections
+from django.db import close_old_connections, connections
 
 from onym import ports
 from onym.core.errors import Refusal
 from onym.flows import (
     bank,
     deposit,
+    dispute,
     invitation,
     ledger,
     link,
@@ -31,6 +32,7 @@ from onym.flows import (
     reclaim,
     reconcile,
     refresh,
+    retained,
     sale,
     settlement,
     transfer,
@@ -42,7 +44,9 @@ from onym.jobs.queue import task
 from onym.queries import clock, due
 
 LOOK_SECONDS = 1.0
-AGAIN_SECONDS = 20.0
+AGAIN_SECONDS, LONGEST_SECONDS = 20.0, 300.0
+AT_ONCE = 500
+"""So many deadlines share a commit, at most."""
 IDLE_SECONDS = 60.0
 DAILY_LOOK_SECONDS = 300.0
 ADVANCE = "clock.advance"
@@ -57,11 +61,13 @@ FLOWS: dict[str, Callable[[str], None]] = {
     "payments.funding_over": lambda id_: payments.funding_over(sale_id=id_),
     "transfer.cooled": lambda id_: transfer.cooled(sale_id=id_),
     "transfer.delivery_over": lambda id_: transfer.delivery_over(sale_id=id_),
-    "transfer.let_go": lambda id_: transfer.let_go(handle_id=int(id_)),
+    "transfer.let_go": lambda id_: retained.let_go(handle_id=int(id_)),
     "sale.inspected": lambda id_: sale.inspected(sale_id=id_),
     "offer.expire": lambda id_: offer.expire(offer_id=id_),
     "invitation.expire": lambda id_: invitation.expire(invitation_id=id_),
     "ledger.pay_out": lambda id_: ledger.pay_out(payout_id=id_),
+    "payments.refund_late": lambda id_: payments.refund_late(payment_id=id_),
+    "dispute.return_late": lambda id_: dispute.return_late(transfer_id=id_),
     "deposit.over": lambda id_: deposit.over(deposit_id=id_),
     "bank.look_again": lambda id_: bank.look_again(sale_id=id_),
     "reclaim.tell": lambda id_: notices.due(**_pair(id_, "part_id", "number")),
@@ -85,23 +91,24 @@ log_ = logging.getLogger(__name__)
 
 
 class Rounds:
-    """Looks for what is due, again and again; what stays due is tried again after a while."""
+    """Looks for what is due, again and again; what stays due is tried again after a while, which
+    grows from 20 seconds to five minutes.
+    """
 
     def __init__(self) -> None:
-        self._tried: dict[due.Due, float] = {}
+        self._tried: dict[due.Due, tuple[float, float]] = {}
 
     def once(self) -> int:
         """Run every flow that is due now and was not tried lately; answers how many."""
         started = time.monotonic()
-        fresh = [
-            item
-            for item in due.until(clock.now())
-            if started - self._tried.get(item, -AGAIN_SECONDS) >= AGAIN_SECONDS
-        ]
-        self._tried.update(dict.fromkeys(fresh, started))
+        found = due.until(clock.now())
+        tried = {item: self._tried[item] for item in found if item in self._tried}
+        fresh = [item for item in found if started >= tried.get(item, (0.0, 0.0))[0]]
+        for item in fresh:
+            wait = min(2 * tried[item][1], LONGEST_SECONDS) if item in tried else AGAIN_SECONDS
+            tried[item] = (started + wait, wait)
+        self._tried = tried
         run_all(fresh)
-        if len(self._tried) > 10_000:
-            self._tried.clear()
         return len(fresh)
 
 
@@ -114,7 +121,8 @@ def run_all(items: Iterable[due.Due]) -> None:
         else:
             run(item)
     for found in shared.values():
-        _run_together(found)
+        for start in range(0, len(found), AT_ONCE):
+            _run_together(found[start : start + AT_ONCE])
 
 
 def _run_together(items: Sequence[due.Due]) -> None:
@@ -141,19 +149,21 @@ def run(item: due.Due) -> None:
         log_.exception("%s %s", item.what, item.id)
 
 
-def keep_time(stop: threading.Event) -> None:
+def keep_time(
+    stop: threading.Event, *, look: float = LOOK_SECONDS, daily: float = DAILY_LOOK_SECONDS
+) -> None:
     """The jobs process's own thread: the flows that are due, about once a second."""
     rounds, looked = Rounds(), time.monotonic()
-    while not stop.wait(LOOK_SECONDS):
+    while not stop.wait(look):
         close_old_connections()
         try:
             rounds.once()
-            if time.monotonic() - looked > DAILY_LOOK_SECONDS:
+            if time.monotonic() - looked > daily:
                 looked = time.monotonic()
                 _daily()
-        except (DatabaseError, OSError):
+        except Exception:  # whatever it was, deadlines must not stand still for it
             log_.exception("what is due could not be done")
-    close_old_connections()
+    connections.close_all()
 
 
 def _daily() -> None:

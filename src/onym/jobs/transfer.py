@@ -8,8 +8,8 @@ from onym import ports
 from onym.core import term
 from onym.core.errors import PlatformUnavailable
 from onym.core.transfer import Look, State
+from onym.flows import retained, transfer
 from onym.flows import term as terms
-from onym.flows import transfer
 from onym.jobs.queue import again, task
 from onym.ports.account import address_digest
 from onym.ports.platform import (
@@ -126,6 +126,7 @@ def _look(order: orders.Order, platform: Platform) -> Look:
         holder=holder,
         last_seen=last_seen(platform, order.source),
         vacated=buyer["handle"] if buyer else None,
+        retains=order.account is None and platform.capabilities().retain,
         unfit=terms.unfit(buyer or {}),
     )
 
@@ -142,7 +143,7 @@ def last_seen(platform: Platform, account_id: str | None) -> datetime | None:
 @task("transfer.retain")
 def retain(*, transfer_id: str) -> None:
     """The platform keeps the mover's old handle since the move; write it down."""
-    transfer.retain(transfer_id=transfer_id)
+    retained.keep(transfer_id=transfer_id)
 
 
 @task("transfer.unreserve")

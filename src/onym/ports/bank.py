@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import BinaryIO
 from xml.parsers import expat
 
@@ -18,11 +18,14 @@ from onym.core.bank import Line, Statement
 from onym.core.errors import Malformed
 from onym.core.money import MAX_MINOR, MINOR_DIGITS
 
-KNOWN = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.053\.001\.(02|08)")
+KNOWN = re.compile(r"urn:iso:std:iso:20022:tech:xsd:camt\.053\.001\.(02|04|08)")
 DEEPEST = 40
 LONGEST_TEXT = 4_000
 PIECE = 65_536
 MOST_BYTES = 64_000_000
+MOST_NODES = 500_000
+"""Elements kept at once: those of the entry being read, and those around the entries."""
+AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,7 @@ class Node:
 
 
 def read_statement(file: BinaryIO) -> Statement:
-    """A camt.053.001.02 or .08 with one statement of one account. Refuses `malformed`."""
+    """A camt.053.001.02, .04 or .08 with one statement of one account. Refuses `malformed`."""
     reader = _Reader()
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.buffer_text = True
@@ -78,7 +81,7 @@ def read_statement(file: BinaryIO) -> Statement:
                 raise Malformed("the file is too large")
             parser.Parse(piece, False)
         parser.Parse(b"", True)
-    except expat.ExpatError as error:
+    except (expat.ExpatError, LookupError, ValueError) as error:  # the last two: of its encoding
         raise Malformed(f"the file is not XML: {error}") from None
     return reader.statement()
 
@@ -94,13 +97,19 @@ class _Reader:
         self.path: list[Node] = []
         self.heads: list[Node] = []
         self.lines: list[Line] = []
+        self.kept = self.around = 0
 
     def start(self, name: str, has: dict[str, str]) -> None:
         space, _, plain = name.rpartition(" ")
         if not self.path and (plain != "Document" or not KNOWN.fullmatch(space)):
-            raise Malformed("the file is no camt.053.001.02 or .08")
+            raise Malformed("the file is no camt.053.001.02, .04 or .08")
         if len(self.path) >= DEEPEST:
             raise Malformed("the file is nested too deeply")
+        if plain == "Ntry" and self.path[-1].name == "Stmt":
+            self.around = self.kept
+        self.kept += 1
+        if self.kept > MOST_NODES:
+            raise Malformed("an entry of the file, or what stands around them, is too large")
         node = Node(plain, has)
         if self.path:
             self.path[-1].children.append(node)
@@ -118,6 +127,7 @@ class _Reader:
         node = self.path.pop()
         if node.name == "Ntry" and self.path and self.path[-1].name == "Stmt":
             self.path[-1].children.remove(node)
+            self.kept = self.around
             if _status(node) == "BOOK":
                 self.lines.extend(_lines(node))
 
@@ -126,9 +136,10 @@ class _Reader:
             raise Malformed("a file holds one statement")
         head = self.heads[0]
         balances = {_code(node): node for node in head.all("Bal")}
-        if not {"OPBD", "CLBD"} <= balances.keys():
+        begins = balances.get("OPBD") or balances.get("PRCD")  # where the one before it ended
+        if begins is None or "CLBD" not in balances:
             raise Malformed("the statement lacks its opening or its closing balance")
-        opening, currency = _amount(balances["OPBD"])
+        opening, currency = _amount(begins)
         closing, other = _amount(balances["CLBD"])
         if currency != other:
             raise Malformed("the balances are in two currencies")
@@ -138,8 +149,13 @@ class _Reader:
             currency=currency,
             opening_minor=opening,
             closing_minor=closing,
-            lines=tuple(self.lines),
+            lines=tuple(_of_another(line, own=head.one("Acct/Id/IBAN")) for line in self.lines),
         )
+
+
+def _of_another(line: Line, *, own: str) -> Line:
+    """Without the other side where the bank wrote ours there: nothing is to be sent to us."""
+    return replace(line, name="", iban="") if line.iban == own else line
 
 
 def _code(balance: Node) -> str:
@@ -173,11 +189,8 @@ def minor_of(text: str, currency: str) -> int:
     """A decimal amount as minor units. Refuses `malformed`, also for an unknown currency."""
     if currency not in MINOR_DIGITS:
         raise Malformed(f"no table for the currency {currency[:8]!r}")
-    try:
-        exact = Decimal(text).scaleb(MINOR_DIGITS[currency]) if text.isascii() else Decimal("nan")
-    except InvalidOperation:
-        exact = Decimal("nan")
-    if not exact.is_finite() or exact != int(exact) or not 0 <= exact <= MAX_MINOR:
+    exact = Decimal(text).scaleb(MINOR_DIGITS[currency]) if AMOUNT.fullmatch(text) else None
+    if exact is None or exact != int(exact) or exact > MAX_MINOR:
         raise Malformed(f"{text[:40]!r} is no amount in {currency}")
     return int(exact)
 
@@ -188,30 +201,34 @@ def _lines(entry: Node) -> Iterator[Line]:
     parts = list(entry.all("NtryDtls/TxDtls"))
     ref = _need(entry.one("AcctSvcrRef") or entry.one("NtryRef"), "an entry's reference", 60)
     booked = _day(entry.one("BookgDt/Dt") or entry.one("BookgDt/DtTm")[:10])
+    is_back = entry.one("RvslInd") in ("true", "1")
     if len(parts) < 2:
-        yield _line(parts[0] if parts else entry, ref, minor, currency, booked)
+        yield _line(parts[0] if parts else entry, ref, minor, currency, booked, is_back)
         return
-    sign = 1 if minor >= 0 else -1
-    split = [_part(part, sign) for part in parts]
+    split = [_part(part, "DBIT" if minor < 0 else "CRDT", currency) for part in parts]
     if sum(split) != minor:
         raise Malformed(f"the parts of the entry {ref} do not give its amount")
     for number, (part, amount) in enumerate(zip(parts, split, strict=True), start=1):
         own = part.one("Refs/AcctSvcrRef") or f"{ref}/{number}"
-        yield _line(part, _need(own, "an entry's reference", 80), amount, currency, booked)
+        own = _need(own, "an entry's reference", 80)
+        yield _line(part, own, amount, currency, booked, is_back)
 
 
-def _part(part: Node, sign: int) -> int:
+def _part(part: Node, sign: str, currency: str) -> int:
+    """What one payment of a batch moves, in the entry's direction unless it says another."""
     node = next(part.all("Amt"), None) or next(part.all("AmtDtls/TxAmt/Amt"), None)
-    if node is None:
-        raise Malformed("a payment of a batch lacks its amount")
-    return sign * minor_of(node.text.strip(), node.has.get("Ccy", ""))
+    if node is None or node.has.get("Ccy", "") != currency:
+        raise Malformed("a payment of a batch lacks its amount in the account's currency")
+    minor = minor_of(node.text.strip(), currency)
+    return minor if (part.one("CdtDbtInd") or sign) == "CRDT" else -minor
 
 
-def _line(node: Node, ref: str, minor: int, currency: str, booked: date) -> Line:
-    """What one payment says; `node` is its details, or the entry when it has none."""
-    side = "Dbtr" if minor >= 0 else "Cdtr"
-    told = [each.text.strip() for each in node.all("RmtInf/Strd/CdtrRefInf/Ref")]
-    told += [each.text.strip() for each in node.all("RmtInf/Ustrd")]
+def _line(node: Node, ref: str, minor: int, currency: str, booked: date, is_back: bool) -> Line:
+    """What one payment says; `node` is its details, or the entry when it has none. One that is
+    taken back (`is_back`) names the sides of what it takes back."""
+    side = "Dbtr" if (minor >= 0) is not is_back else "Cdtr"
+    paths = ("RmtInf/Strd/CdtrRefInf/Ref", "RmtInf/Ustrd", "AddtlTxInf", "AddtlNtryInf")
+    told = [each.text.strip() for path in paths for each in node.all(path)]
     name = node.one(f"RltdPties/{side}/Nm") or node.one(f"RltdPties/{side}/Pty/Nm")
     return Line(
         ref=ref,

@@ -15,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import HTTPMessageSigner
 from http_message_signatures.algorithms import ED25519
 
+from onym.core import trace
+
 _ALWAYS = ("@method", "@target-uri")
 _IF_PRESENT = "idempotency-key"
 _KEY = "Idempotency-Key"
@@ -48,12 +50,13 @@ class Signer:
         created: datetime | None = None,
         uncovered: Sequence[str] = (),
     ) -> dict[str, str]:
-        """`headers` with Content-Digest (if there is a body), Signature-Input and Signature.
+        """`headers` with Content-Digest (if there is a body), Signature-Input and Signature, and
+        with the id of the request behind the call, which is not signed.
 
         `url` is absolute; `created` is the machine's clock, for signatures know no other. Another
         instant, and what is left `uncovered`, are for checks that such a request is turned away.
         """
-        request = Request(method, url, dict(headers))
+        request = Request(method, url, {**headers, **trace.header()})
         covered = (*_ALWAYS, _IF_PRESENT) if _KEY in headers else _ALWAYS
         base = self._signer.prepare(
             request,

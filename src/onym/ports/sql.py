@@ -287,10 +287,12 @@ class Sql:
         _set_reserved(db, label, reserved=taker is None)
         if taker is None:
             return
-        old = names.canon(taker["handle"], self._mapped.profile)
+        # As the database folds it: an account may go by a name that is no handle here.
+        old = str(_one(db, "SELECT lower(%s) AS name", [taker["handle"]])["name"])
         self._rename(db, taker["account_id"], old, label)
-        if retain and self._mapped.custodian is not None:
-            _set_reserved(db, old, reserved=True)
+        profile = self._mapped.profile
+        if retain and self._mapped.custodian is not None and names.is_handle(old, profile):
+            _set_reserved(db, names.canon(old, profile), reserved=True)
 
     def _rename(self, db: Db, account_id: str, old: str, new: str) -> None:
         """The operator's compare-and-set: exactly one row, or somebody came between."""
@@ -413,8 +415,8 @@ def _set_reserved(db: Db, label: str, *, reserved: bool) -> None:
     )
 
 
-def _one(db: Db, query: str) -> dict[str, Any]:
-    found = db.execute(cast(Any, query)).fetchone()
+def _one(db: Db, query: str, values: Sequence[Any] = ()) -> dict[str, Any]:
+    found = db.execute(cast(Any, query), values).fetchone()
     if found is None:
         raise OSError("no row came back")
     return found

@@ -167,6 +167,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                            and kind = 'refund' and state = 'done') as back,
                    exists (select from store_payment where sale_id = s.id
                            and kind = 'refund') as going,
+                   (select coalesce(sum(o.minor), 0) from store_bankorder o
+                    join store_payment p on p.id = o.payment_id
+                    where p.sale_id = s.id and o.state = 'done') as gone,
                    (select coalesce(sum(c.amount_minor), 0) from store_chargeback c
                     where c.sale_id = s.id and c.status <> 'won'
                       and (c.source = 'escrow' or exists (
@@ -174,7 +177,12 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    ) as taken,
                    exists (select from store_chargeback
                            where sale_id = s.id and status = 'lost') as lost,
-                   exists (select from store_chargeback where sale_id = s.id) as bank,
+                   s.frozen or exists (
+                       select from procrastinate_jobs j where j.task_name = 'chargeback.follow'
+                       and j.status in ('todo', 'doing') and j.args ->> 'sale_id' = s.id
+                   ) as bank,
+                   (select coalesce(sum(c.amount_minor), 0) from store_chargeback c
+                    where c.sale_id = s.id and c.status = 'lost') as theirs,
                    (select coalesce(sum(p.minor), 0) from store_posting p
                     join store_bookaccount a on a.id = p.account_id
                     where a.code = 'escrow:' || s.id and a.namespace_id = s.namespace_id) as lies
@@ -182,12 +190,13 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         )
         select id || ' (' || state || '): ' || lies || ' in escrow' from money
         where lies <> case when paid and not back and state not in ('settled', 'returning')
-                           then gross_minor - taken else 0 end
+                           then gross_minor - taken - gone else 0 end
            or state in ('settled', 'returning') and (back or going)
            or state in ('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection',
                         'disputed', 'refunding', 'settled', 'returning', 'refunded') and not paid
            or state = 'refunded' and not back and not lost
            or state in ('refunding', 'cancelled', 'expired') and paid and not going and not bank
+              and (state = 'refunding' or theirs < gross_minor)
         union all
         select coalesce(d.sale_id, e.ref) || ': a share claimed and booked differ'
         from (select sale_id, namespace_id, minor from store_displacedshare
@@ -206,6 +215,21 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    where e.kind = 'funded') e on e.ref = s.id and e.namespace_id = s.namespace_id
         where p.kind = 'charge' and p.state = 'paid' and p.method = 'bank_transfer'
           and coalesce(e.minor, 0) <> s.gross_minor
+        union all
+        select s.id || ': ' || sum(d.minor) || ' were drawn from arrivals'
+        from store_bankdraw d join store_sale s on s.id = d.sale_id
+        group by s.id, s.gross_minor having sum(d.minor) <> s.gross_minor
+        union all
+        select p.sale_id || ': refunds of ' || sum(o.minor) || ' are ordered at the bank'
+        from store_bankorder o join store_payment p on p.id = o.payment_id
+        group by p.id having sum(o.minor) <> p.amount_minor
+        union all
+        select l.id || ': more was taken of it than came'
+        from store_bankline l where l.minor > 0 and l.minor < l.rest_minor
+          + (select coalesce(sum(minor), 0) from store_bankdraw where line_id = l.id)
+          + (select coalesce(sum(minor), 0) from store_bankorder
+             where line_id = l.id and kind = 'return')
+          + (select coalesce(sum(amount_minor), 0) from store_deposit where id = l.deposit_id)
         union all
         select coalesce(d.id, e.ref) || ': put in by transfer, ' || coalesce(e.minor, 0)
                || ' from suspense'
@@ -261,6 +285,21 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         where r.minor <> (select coalesce(sum(v.minor), 0) from store_recovery v
                           where v.chargeback_id = r.id or v.payout_id = r.id)
         union all
+        select 'claims of ' || coalesce(c.minor, 0) || ' are left, booked are '
+               || coalesce(b.minor, 0)
+        from (select coalesce(s.namespace_id, d.namespace_id) as namespace_id,
+                     sum(k.amount_minor - k.wallet_minor - k.recovered_minor - k.written_off_minor)
+                       as minor
+              from store_chargeback k left join store_sale s on s.id = k.sale_id
+              left join store_deposit d on d.id = k.deposit_id
+              where k.status <> 'won' and k.source <> 'escrow' and not exists (
+                    select from store_entry e where e.kind = 'absorbed' and e.ref = k.id)
+              group by 1) c
+        full join (select a.namespace_id, -sum(p.minor) as minor
+                   from store_posting p join store_bookaccount a on a.id = p.account_id
+                   where a.code = 'receivable' group by 1) b using (namespace_id)
+        where coalesce(c.minor, 0) <> coalesce(b.minor, 0)
+        union all
         select s.id || ': proceeds of ' || s.proceeds_minor || ' without a payout'
         from store_sale s join store_member m on m.id = s.seller_id
         left join store_payout o on o.sale_id = s.id
@@ -302,6 +341,15 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             from store_payment p join store_sale s on s.id = p.sale_id
             where (p.kind, p.state) in (('charge', 'paid'), ('refund', 'done'))
               and not (p.kind = 'charge' and p.method = 'bank_transfer') and p.method <> 'wallet'
+              and not exists (select from store_bankorder o where o.payment_id = p.id)
+            union all
+            select o.namespace_id, 'refunded',
+                   case when exists (select from store_bankorder n
+                                     where n.payment_id = p.id and n.id <> o.id)
+                        then o.id else p.sale_id end,
+                   o.provider_id, o.minor
+            from store_bankorder o join store_payment p on p.id = o.payment_id
+            where o.state = 'done'
             union all
             select namespace_id, 'deposited', id, provider_id, amount_minor
             from store_deposit where state = 'paid' and provider_id is not null

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, Max, Q, Sum
+from django.db.models.functions import Coalesce
 
 from onym.core.bank import OrderState
 from onym.core.sale import PaymentState, State
+from onym.core.transfer import State as TransferState
 from onym.queries import plan, watch, webhook
 from onym.store.models import (
     BankLine,
@@ -22,14 +24,19 @@ from onym.store.models import (
     Invitation,
     Link,
     Offer,
+    Payment,
     Payout,
     Sale,
+    Transfer,
 )
 
 HELD_UP = (State.COOLING, State.INSPECTION)
 """States whose clock waits while the buyer's bank decides about the payment."""
 UNANSWERED = (PaymentState.PENDING, PaymentState.UNKNOWN, PaymentState.ACTION)
 AT_THE_BANK = [state for state in OrderState if state is not OrderState.RETURNED]
+ASKED = (TransferState.PENDING, TransferState.SENT, TransferState.UNKNOWN)
+SILENCE = timedelta(minutes=15)
+"""After so long without an answer it is looked whether anybody still asks."""
 DELIVERING = (State.DELIVERING, State.DELIVERY_UNKNOWN)
 
 
@@ -71,6 +78,23 @@ def _payouts(at: datetime) -> list[Due]:
     rows = Payout.objects.filter(state__in=("due", "unknown"), due_at__lte=at)
     rows = rows.exclude(sale__frozen=True).exclude(bankorder__state__in=AT_THE_BANK)
     return [Due(when, "ledger.pay_out", id_) for id_, when in rows.values_list("id", "due_at")]
+
+
+def _refunds(at: datetime) -> list[Due]:
+    """What goes back by itself. A bank is told by a file, and says so by a statement."""
+    rows = Payment.objects.filter(kind="refund", state__in=UNANSWERED, bankorder=None)
+    rows = rows.annotate(since=Coalesce("answered_at", "made_at")).filter(since__lte=at - SILENCE)
+    found = rows.values_list("id", "since")
+    return [Due(when + SILENCE, "payments.refund_late", id_) for id_, when in found]
+
+
+def _returns(at: datetime) -> list[Due]:
+    """Handles of disputed sales on their way back from the buyer."""
+    rows = Transfer.objects.filter(
+        state__in=ASKED, sale__state=State.DISPUTED, source=F("sale__buyer_account_id")
+    ).filter(started_at__lte=at - SILENCE)
+    found = rows.values_list("id", "started_at")
+    return [Due(when + SILENCE, "dispute.return_late", id_) for id_, when in found]
 
 
 def _deposits(at: datetime) -> list[Due]:
@@ -120,6 +144,8 @@ FIND: list[Callable[[datetime], list[Due]]] = [
     _offers,
     _invitations,
     _payouts,
+    _refunds,
+    _returns,
     _deposits,
     _transfers,
     _retained,

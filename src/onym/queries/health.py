@@ -8,12 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from cryptography.exceptions import InvalidTag
 from django.db import OperationalError, connection
 
 from onym.core.access import ALLOWED, Action
 from onym.core.area import Area
 from onym.store import area, clock
-from onym.store.models import DirectoryImport, Document, Event, Namespace, StaffRole
+from onym.store.models import (
+    DirectoryImport,
+    Document,
+    Event,
+    MailAddress,
+    Namespace,
+    StaffRole,
+)
 
 KINDS = ("policy", "fees", "guidelines")
 TAKES_NO_WRITES = "25006"  # read_only_sql_transaction
@@ -34,6 +42,7 @@ class Market:
     phase: str
     missing_documents: list[str]
     approvers: int
+    custodian: str
 
 
 def market(namespace: str) -> Market | None:
@@ -49,7 +58,17 @@ def market(namespace: str) -> Market | None:
         phase=row.phase,
         missing_documents=[kind for kind in KINDS if kind not in known],
         approvers=people.values("member_id").distinct().count(),
+        custodian=row.custodian_account_id,
     )
+
+
+def opens_addresses() -> bool:
+    """Whether the field key opens the oldest and the newest address that is kept."""
+    rows = MailAddress.objects.order_by("pk")
+    try:
+        return all(row.address for row in (rows.first(), rows.last()) if row)
+    except InvalidTag:
+        return False
 
 
 def directory_age(namespace: str) -> timedelta | None:

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import F, FilteredRelation, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
 
 from onym.core import handle as handles
 from onym.core import sale as sales
+from onym.core.chargeback import GIVING_BACK
 from onym.core.money import Money
 from onym.queries import appraisal, desk, names
 from onym.queries.ground import Ground
-from onym.store.models import Appeal, Approval, Handle, Payout, Reclaim, Sale
+from onym.store.models import Appeal, Approval, Chargeback, Handle, Payment, Payout, Reclaim, Sale
 
-KINDS = ("approval", "appeal", "unreached", "dispute", "chargeback", "payout")
+KINDS = ("approval", "appeal", "unreached", "dispute", "chargeback", "payout", "refund")
 DEALS_WITH_A_HANDLE = ("list", "campaign", "house_purchase")
 Case = dict[str, Any]
 
@@ -38,6 +39,8 @@ def cases(looked: Ground, *, kind: str = "", with_text: bool, also: str = "") ->
         found += [case for case in quarrels(looked) if case["kind"] in wanted]
     if kind in ("", "payout"):
         found += payouts(looked)
+    if kind in ("", "refund"):
+        found += refunds(looked)
     return sorted(found, key=lambda case: (case["kind"] == "done", case["at"], case["id"]))
 
 
@@ -231,6 +234,39 @@ def payouts(looked: Ground) -> list[Case]:
             "amount": row.amount,
             "reason": row.reason,
             "attempt": row.attempt,
+        }
+        for row in rows
+    ]
+
+
+def refunds(looked: Ground) -> list[Case]:
+    """Money of buyers that the provider refused to give back, and that nothing else has followed.
+
+    Not what a bank is deciding about, or has given to the buyer itself.
+    """
+    later = Payment.objects.filter(sale=OuterRef("sale"), kind="refund", id__gt=OuterRef("id"))
+    theirs = Chargeback.objects.filter(
+        sale=OuterRef("sale"), status="lost", amount_minor__gte=OuterRef("sale__gross_minor")
+    )
+    rows: Iterable[Any] = Payment.objects.filter(
+        ~Exists(later),
+        ~Exists(theirs),
+        kind="refund",
+        state="refused",
+        sale__namespace=looked.place,
+        sale__state__in=GIVING_BACK,
+        sale__frozen=False,
+    ).select_related("sale__handle")
+    return [
+        {
+            "kind": "refund",
+            "id": row.id,
+            "at": row.answered_at or row.made_at,
+            "handle": row.sale.handle.display,
+            "sale": row.sale_id,
+            "member": row.sale.buyer_id,
+            "amount": Money(row.amount_minor, row.currency),
+            "reason": row.reason,
         }
         for row in rows
     ]

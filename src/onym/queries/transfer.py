@@ -67,7 +67,8 @@ def _order(row: Transfer) -> Order:
         placeholder=row.placeholder,
         expected_holder=row.expected_holder,
         fence=row.fence,
-        retain=is_kept(row.vacated, placeholder=placeholder(row.namespace.profile, row.to)),
+        retain=row.retains
+        and is_kept(row.vacated, placeholder=placeholder(row.namespace.profile, row.to)),
         bar=row.bar(),
         account=_account(row),
     )

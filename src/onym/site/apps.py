@@ -8,10 +8,10 @@ from typing import TypeVar, cast
 
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.exceptions import ImproperlyConfigured
 
 from onym import ports
 from onym.core import bank as core_bank
+from onym.core.errors import Malformed
 from onym.ports.bank import Bank
 from onym.ports.openid import OpenId
 from onym.ports.platform import Platform
@@ -59,13 +59,13 @@ def _counted(port: Port, outside: str) -> Port:
 
 
 def _install_platform() -> None:
-    """A kind that nobody knows is a fault at start, not at the first move."""
+    """A kind that nobody knows is refused at start, not at the first move."""
     from onym.site import breakers
 
     kinds = {"http": _signed_http, "atproto": _atproto, "sql": _mapped_sql, "scim": _scim}
     if settings.PLATFORM_KIND not in kinds:
         known = ", ".join(kinds)
-        raise ImproperlyConfigured(f"ONYM_PLATFORM_KIND is one of {known}")
+        raise Malformed(f"ONYM_PLATFORM_KIND is one of {known}")
     counted = _counted(kinds[settings.PLATFORM_KIND](), "platform")
     platform = breakers.guard("platform", counted)
     ports.install(platforms={settings.NAMESPACE: platform})
@@ -131,9 +131,9 @@ def _install_hooks() -> None:
 
 
 def _install_sign_in() -> None:
-    """One way to sign in with the platform; two are a fault at start."""
+    """One way to sign in with the platform; two are refused at start."""
     if settings.OIDC_ISSUER and settings.ATPROTO_ISSUER:
-        raise ImproperlyConfigured("set ONYM_OIDC_ISSUER or ONYM_ATPROTO_ISSUER, not both")
+        raise Malformed("set ONYM_OIDC_ISSUER or ONYM_ATPROTO_ISSUER, not both")
     provider = _openid() if settings.OIDC_ISSUER else _atproto_oauth()
     ports.install(openid={settings.NAMESPACE: provider})
 
@@ -143,7 +143,7 @@ def _atproto_oauth() -> OpenId:
     from onym.store import clock
 
     if not settings.PLATFORM_URL or settings.PLATFORM_KIND != "atproto":
-        raise ImproperlyConfigured("ONYM_ATPROTO_ISSUER goes with ONYM_PLATFORM_KIND=atproto")
+        raise Malformed("ONYM_ATPROTO_ISSUER goes with ONYM_PLATFORM_KIND=atproto")
     client = atproto_oauth.client(
         settings.BASE_URL,
         name=settings.BRAND.name("en") or "Handle Marketplace",

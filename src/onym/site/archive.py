@@ -28,6 +28,7 @@ FORMAT = "onym-backup/1"
 MANIFEST = "manifest.json"
 DATABASE = "database.dump"
 SEALED = "keys.sealed"
+CHECKPOINT = "log/checkpoint"
 PIECE_BYTES = 1 << 20
 SALT_BYTES, NONCE_BYTES = 16, 12
 _NAME = re.compile(r"(?:database\.dump|keys\.sealed|onym\.env|(?:log|keys|namespaces)/[^\0]+)")
@@ -43,7 +44,9 @@ class PassphraseNeeded(Refusal):
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What the file says of itself. `files` is name → (bytes, SHA-256); `data` where DATA was."""
+    """What the file says of itself. `files` is name → (bytes, SHA-256); `data` where DATA was;
+    `sealed_under` knows the field key again, empty in older ones.
+    """
 
     made_at: str
     onym: str
@@ -54,7 +57,13 @@ class Manifest:
     keys: str  # "plain", "sealed" or "apart"
     log: dict[str, Any] = field(default_factory=dict)
     files: dict[str, tuple[int, str]] = field(default_factory=dict)
+    sealed_under: str = ""
     format: str = FORMAT
+
+    def __post_init__(self) -> None:
+        """A backup that tells of a log holds it, or is none; when written and when read."""
+        if self.log and CHECKPOINT not in self.files:
+            raise NotABackup(f"it tells of {self.log.get('size')} leaves and lacks the log's files")
 
     @property
     def id(self) -> str:

@@ -25,6 +25,7 @@ import psycopg
 from onym.core.errors import InProgress, Malformed
 from onym.site import archive, database, dump, embedded, settings_file
 from onym.site import command as commands
+from onym.site import keys as keyring
 from onym.tlog import checkpoint, integrator, tiles
 
 LOCAL_KEYS = frozenset({"database", "environment.json"})
@@ -94,7 +95,7 @@ def _passphrase(file: Path | None) -> str | None:
 def write(file: Path, *, keys: bool, passphrase: str | None) -> archive.Manifest:
     """Make the backup beside FILE, and give it that name when all of it is on disk."""
     data_dir = embedded.data_directory()
-    with _alone(file) as aside, _near(data_dir) as links, database.reached() as url:
+    with _near(data_dir) as links, _alone(file) as aside, database.reached() as url:
         log = _link_log(data_dir, links)
         folder, tool = dump.programs(dump.version(url))
         dump.take(url, folder=folder, into=aside / archive.DATABASE)
@@ -116,11 +117,7 @@ def _alone(file: Path) -> Iterator[Path]:
     """A folder beside FILE, one backup at a time; what a killed one left is cleared away."""
     aside = file.with_name(f".{file.name}.part")
     aside.mkdir(mode=0o700, exist_ok=True)
-    with (aside / "lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise InProgress(f"another backup to {file} is being made") from None
+    with _locked(aside / "lock", f"another backup to {file} is being made"):
         for left in aside.iterdir():
             if left.name != "lock":
                 _remove(left)
@@ -157,16 +154,30 @@ def _link_log(data_dir: Path, links: Path) -> dict[str, object]:
 
 @contextmanager
 def _near(data_dir: Path) -> Iterator[Path]:
-    """A folder on the log's own disk; hard links do not reach further."""
+    """A folder on the log's own disk, as hard links do not reach further; one backup at a time, for
+    what a killed one left is cleared away.
+    """
     run = data_dir / "run"
     run.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for left in run.glob("backup-*"):
-        shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix="backup-", dir=run))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with _locked(run / "backup.lock", f"another backup of {data_dir} is being made"):
+        for left in run.glob("backup-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(prefix="backup-", dir=run))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(file: Path, otherwise: str) -> Iterator[None]:
+    """Refuses `in_progress` while another process has it."""
+    with file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InProgress(otherwise) from None
+        yield
 
 
 def _files(folder: Path) -> Iterator[Path]:
@@ -215,6 +226,7 @@ def _manifest(
         keys=keys,
         log=log,
         files=dict(files),
+        sealed_under=keyring.mark(keyring.field_key(embedded.data_directory())),
     )
 
 

@@ -162,6 +162,16 @@ def _person(role: str, since: datetime, account: str | None) -> dict[str, Any]:
     }
 
 
+def second_account(people_: Mapping[str, Any], account: str) -> str:
+    """A second account of the seller's: nobody sells the only one that they are linked to."""
+    from onym.flows import people
+    from onym.site.demo_time import now
+
+    since = now() - timedelta(days=LONG_AGO_DAYS)
+    people.link(member=people_["seller"]["member"], account_id=account, since=since)
+    return account
+
+
 def give_payout_account(member: str, mail: str) -> None:
     """The member may be paid out from now on."""
     import requests

@@ -19,7 +19,15 @@ from onym.queries import stock as stocks
 from onym.site import demo_accounts as accounts
 from onym.site import demo_campaigns as campaigns
 from onym.site import demo_samples, demo_time
-from onym.site.demo import HISTORY_DAYS, NAMESPACE, Steps, found_market, policy, write_whole
+from onym.site.demo import (
+    HISTORY_DAYS,
+    NAMESPACE,
+    Steps,
+    found_market,
+    policy,
+    second_account,
+    write_whole,
+)
 from onym.site.demo_time import DAY, arrive, now, settle, step
 from onym.store import reclaim as tokens
 from onym.store.models import Approval, Plan
@@ -50,6 +58,8 @@ def live(
         raise SystemExit("the lexicon could not be built")
     members = _past(data, people_, chosen, steps)
     steps.once("plan", lambda: announce(data, people_))
+    *_, second, _, _ = chosen["lively"]  # the last two are the samples'
+    steps.once("second", lambda: second_account(people_, second["account_id"]))
     steps.once("samples", lambda: demo_samples.make(data, chosen["lively"]))
     return people_, members
 

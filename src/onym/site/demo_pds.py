@@ -27,6 +27,7 @@ from onym.site.demo import (
     found_market,
     give_payout_account,
     policy,
+    second_account,
     write_whole,
 )
 from onym.site.demo_time import DAY, now, settle, step
@@ -79,6 +80,7 @@ def live(
     members = steps.once("members", lambda: _members(told))
     steps.once("sold", lambda: _sell(pilot, by=team, buyer=members[0]["member"]))
     steps.once("listed", lambda: _list(members))
+    steps.once("second", lambda: second_account(people_, _free(told)[len(members)]))
     steps.once("stopped", lambda: history.stop_releases(people_["team2"]["member"]))
     steps.once("plan", lambda: _announce(data, people_, file))
     there = {role: {"platform_password": text} for role, text in told["passwords"].items()}
@@ -139,10 +141,15 @@ def _is_silent(row: accounts.Row) -> bool:
     return row.get("status") == "active" and row["handle"] not in accounts.FIRST
 
 
+def _free(told: Mapping[str, Any]) -> list[str]:
+    """Whose accounts live and are nobody's of the story."""
+    story = set(told["people"].values())
+    return [did for did in told["lively"] if did not in story]
+
+
 def _members(told: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Holders who joined long ago, with a payout account: one more than will sell."""
-    story = set(told["people"].values())
-    dids = [did for did in told["lively"] if did not in story][: len(PRICES) + 1]
+    dids = _free(told)[: len(PRICES) + 1]
     since = now() - timedelta(days=200)
     made = []
     for did in dids:

@@ -5,6 +5,7 @@ Nothing is changed, and nobody outside is asked for more than an answer. docs/gu
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shutil
@@ -19,15 +20,26 @@ import psycopg
 
 from onym.core.errors import Refusal
 from onym.site import command as commands
-from onym.site import database, embedded, settings_file
+from onym.site import database, embedded, environment, settings_file
 from onym.site.findings import Finding, fail, ok, warn
 
 LEAST_BYTES = 500_000_000
+AREAS = (
+    *("settings", "database", "market", "log", "jobs", "disk"),
+    *("mail", "dns", "platform", "payments", "witnesses"),
+)
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @click.command("doctor")
-@click.option("--without", "without", multiple=True, metavar="AREA", help="Do not look at it.")
+@click.option(
+    "--without",
+    "without",
+    multiple=True,
+    type=click.Choice(AREAS),
+    metavar="AREA",
+    help="Do not look at it; again for more.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_context
 def command(context: click.Context, without: tuple[str, ...], as_json: bool) -> None:
@@ -55,6 +67,11 @@ command.params.append(commands.data_option())
 
 def examine(without: frozenset[str] = frozenset()) -> Iterator[Finding]:
     """Every finding, area by area; an examination that breaks is a finding, too."""
+    data_dir = embedded.data_directory()
+    if not (os.environ.get("DATABASE_URL") or (data_dir / "postgres").exists()):
+        todo = "name another with --data, or run onym init; DATABASE_URL leads to a database"
+        yield fail("database", f"there is no market in {data_dir}", todo)
+        return
     yield from _looked("settings", _settings, without)
     try:
         database.set_up()
@@ -95,6 +112,7 @@ def _todo(area: str, fault: Exception) -> str:
 def _settings() -> Iterator[Finding]:
     data_dir = embedded.data_directory()
     yield from _private(data_dir)
+    yield from _misspelt(data_dir)
     base = os.environ.get("ONYM_BASE_URL", "")
     parts = urlsplit(base)
     if os.environ.get("ONYM_DEMO"):
@@ -109,9 +127,19 @@ def _settings() -> Iterator[Finding]:
         yield ok("settings", f"the site is {base}")
 
 
+def _misspelt(data_dir: Path) -> Iterator[Finding]:
+    """What onym.env sets and nobody reads."""
+    known = {one.name for group in environment.GROUPS.values() for one in group}
+    for name in settings_file.in_(data_dir):
+        if name.startswith("ONYM_") and name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            todo = f"write {near[0]}" if near else "docs/reference/settings.md names all"
+            yield warn("settings", f"there is no setting {name}", todo)
+
+
 def _private(data_dir: Path) -> Iterator[Finding]:
     """Nobody else may read keys and settings."""
-    watched = [settings_file.path(data_dir), *sorted((data_dir / "keys").glob("*"))]
+    watched = [*sorted(data_dir.glob("onym.env*")), *sorted((data_dir / "keys").glob("*"))]
     public = (".pem",)
     for path in watched:
         if not path.exists() or path.suffix in public:

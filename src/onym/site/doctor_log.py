@@ -19,10 +19,15 @@ def areas(url: str) -> dict[str, Callable[[], Iterator[Finding]]]:
     """Area → what looks at it."""
     return {
         "database": lambda: _database(url),
-        "market": _market,
-        "log": _log,
-        "jobs": _jobs,
+        "market": lambda: _with_tables(_market),
+        "log": lambda: _with_tables(_log),
+        "jobs": lambda: _with_tables(_jobs),
     }
+
+
+def _with_tables(look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """Nothing, while migrations are missing: that is a finding of the database's already."""
+    return iter(()) if database.missing_migrations() else look()
 
 
 def _database(url: str) -> Iterator[Finding]:
@@ -67,11 +72,14 @@ def _market() -> Iterator[Finding]:
     found = health.market(settings.NAMESPACE)
     if found is None:
         told = f"there is no namespace {settings.NAMESPACE}"
-        yield fail("market", told, "run onym init, or correct ONYM_NAMESPACE")
+        yield fail("market", told, "run onym init --force, or correct ONYM_NAMESPACE")
         return
     yield ok("market", f"namespace {settings.NAMESPACE} in {found.currency}, phase {found.phase}")
+    if not health.opens_addresses():
+        told = "the field key does not open the addresses that are kept"
+        yield fail("market", told, "put back keys/field or ONYM_FIELD_KEY; docs/guides/backup.md")
     for kind in found.missing_documents:
-        yield fail("market", f"no {kind} is in force", "run onym init again: it adds them")
+        yield fail("market", f"no {kind} is in force", "run onym init --force: it adds it")
     if found.approvers < 2:
         told = f"{found.approvers} people of the desk may approve"
         yield warn("market", told, "onym desk add MAIL --role curator: what matters needs two")
@@ -84,12 +92,11 @@ def _log() -> Iterator[Finding]:
     from onym.queries import health, log
     from onym.tlog import integrator
 
-    key = settings.DATA / "keys" / "log"
-    if not key.exists():
-        yield warn("log", "it has no key yet", "it is made with the first leaf: start the jobs")
-        return
     if integrator.held(log.directory()) is not None:
         yield fail("log", integrator.HOLDS, "run onym log resume; docs/guides/backup.md")
+        return
+    if not (settings.DATA / "keys" / "log").exists():
+        yield warn("log", "it has no key yet", "it is made with the first leaf: start the jobs")
         return
     verifier = flow.signer().verifier
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import smtplib
+import ssl
 from collections.abc import Callable, Iterator
 from email.utils import parseaddr
 
@@ -26,7 +27,7 @@ def _mail() -> Iterator[Finding]:
             server.ehlo()
             offered = server.has_extn("starttls")
             if settings.EMAIL_USE_TLS:
-                server.starttls()
+                server.starttls(context=ssl.create_default_context())
                 server.ehlo()
             if settings.EMAIL_HOST_USER:
                 server.login(settings.EMAIL_HOST_USER, settings.EMAIL_HOST_PASSWORD)
@@ -54,6 +55,9 @@ def _dns() -> Iterator[Finding]:
     if not domain or domain.endswith((".example", ".invalid", ".localhost")):
         told = f"the sender is {settings.DEFAULT_FROM_EMAIL}"
         yield fail("dns", told, "set ONYM_MAIL_FROM to an address of your own domain")
+        return
+    if settings.DNS and not re.fullmatch(r".+:\d{1,5}", settings.DNS):
+        yield fail("dns", f"ONYM_DNS is {settings.DNS}", "write it as HOST:PORT, or leave it out")
         return
     look = _Resolver()
     yield from _spf(domain, look)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from onym.core.errors import Refusal
+from onym.ports.platform import Platform
 from onym.site.findings import Finding, fail, ok, warn
 
 NOBODY = "onym-doctor-nobody"
@@ -21,7 +22,8 @@ def _platform() -> Iterator[Finding]:
 
     from onym import ports
 
-    if not settings.PLATFORM_URL:
+    named = settings.PLATFORM_URL or settings.PLATFORM_SQL
+    if not named:
         yield fail(
             "platform", "no platform is set", "set ONYM_PLATFORM_URL; docs/guides/platform.md"
         )
@@ -33,23 +35,42 @@ def _platform() -> Iterator[Finding]:
         if refusal.detail.endswith(("401", "403")):
             yield fail("platform", f"it does not accept our signature: {refusal.detail}", INSTALL)
             return
-        todo = "see that it runs, and that ONYM_PLATFORM_URL and the way there are right"
-        yield fail("platform", f"{settings.PLATFORM_URL}: {refusal.detail}", todo)
+        setting = "ONYM_PLATFORM_URL" if settings.PLATFORM_URL else "ONYM_PLATFORM_SQL"
+        todo = f"see that it runs, and that {setting} and the way there are right"
+        yield fail("platform", f"{named}: {refusal.detail}", todo)
         return
-    named = ("atomic_move", "reserve", "retain", "hand_over", "notices")
-    able = ", ".join(name for name in named if getattr(can, name)) or "nothing beyond moving"
-    yield ok("platform", f"{settings.PLATFORM_URL} answers; it can: {able}")
+    verbs = ("atomic_move", "reserve", "retain", "hand_over", "notices")
+    able = ", ".join(verb for verb in verbs if getattr(can, verb)) or "nothing beyond moving"
+    yield ok("platform", f"{named} answers; it can: {able}")
     if not can.atomic_move:
         todo = "in between somebody may take the name: keep sign-up by invitation"
         yield warn("platform", "it moves a handle in two steps", todo)
+    yield from _custodian(can.custodian)
     yield from _directory(settings.IMPORT_HOURS)
+    if settings.PLATFORM_KIND == "http":
+        yield _signature(platform)
+
+
+def _signature(platform: Platform) -> Finding:
+    """Whether it takes ours; the other kinds know none, and would keep what was asked."""
     said = platform.notify(
         account_id=NOBODY, kind="doctor", text="-", href=None, key=secrets.token_hex(16)
     )
     if said.unknown:
-        yield fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
-    else:
-        yield ok("platform", "it accepts our signature")
+        return fail("platform", f"it does not accept our signature ({said.code})", INSTALL)
+    return ok("platform", "it accepts our signature")
+
+
+def _custodian(named: str | None) -> Iterator[Finding]:
+    """Whether detached handles are kept with the account that the platform keeps them with."""
+    from django.conf import settings
+
+    from onym.queries import health
+
+    market = health.market(settings.NAMESPACE)
+    if named and market and named != market.custodian:
+        told = f"its custodian is {named}, and the market's {market.custodian}"
+        yield fail("platform", told, "run onym init --force: it takes over the platform's")
 
 
 def _directory(every: int) -> Iterator[Finding]:
@@ -80,8 +101,11 @@ def _payments() -> Iterator[Finding]:
         )
         return
     why = ports.payments(settings.NAMESPACE).refused_key()
-    if why:
-        yield fail("payments", f"the provider does not answer our key: {why}", "correct the key")
+    if why == "no_answer":
+        todo = "see that the way there is open, and that ONYM_PAYMENTS_URL is right"
+        yield fail("payments", "the provider does not answer", todo)
+    elif why:
+        yield fail("payments", f"the provider refuses our key: {why}", "correct ONYM_PAYMENTS_KEY")
     else:
         kind = "a test key" if settings.PAYMENTS_KEY.startswith(("sk_test_", "rk_test_")) else "it"
         yield ok("payments", f"the provider takes our key ({kind})".replace(" (it)", ""))

@@ -16,11 +16,18 @@ class Setting(NamedTuple):
 PLACE = (
     Setting("ONYM_DATA", "`data/`", "Where keys, the log, imports and the embedded database lie"),
     Setting("DATABASE_URL", "the embedded one's", "`postgresql://…` of a database of your own"),
+    Setting("ONYM_PG_BIN", "the wheel's", "The folder of `postgres`, for the embedded database"),
+    Setting("ONYM_SPARK_MASTER", "`local[*]`", "The cluster for `onym sweep --engine spark`"),
     Setting("ONYM_POOL", "0", "Database connections that a web process keeps"),
     Setting("ONYM_BASE_URL", "`http://127.0.0.1:8000`", "Where the site is reached"),
     Setting("ONYM_STREAM_URL", "`http://127.0.0.1:8001`", "Where live updates are reached"),
     Setting("ONYM_HOSTS", "", "More host names that the site answers to, with commas between"),
-    Setting("ONYM_PROXY", "off", "A proxy in front says by `X-Forwarded-Proto` what it speaks"),
+    Setting(
+        "ONYM_PROXY",
+        "off",
+        "A proxy in front says by `X-Forwarded-Proto` what it speaks, and for whom by"
+        " `X-Forwarded-For`",
+    ),
     Setting("ONYM_NAMESPACE", "`main`, in the demo `demo`", "The namespace that pages mean"),
     Setting("ONYM_LOG_ORIGIN", "host name of the site, `/log`", "The name the log signs under"),
     Setting("ONYM_WITNESSES", "", "Who is asked to cosign the log: `URL VKEY`, apart by `;`"),
@@ -52,6 +59,7 @@ BRAND = (
         "A TOML file: days for which each class of personal data is kept",
     ),
     Setting("ONYM_CURRENCY", "USD", "The currency that the namespace is founded with"),
+    Setting("ONYM_PROFILE", "x", "Which handles the namespace is founded with; for `onym init`"),
 )
 MAIL = (
     Setting("ONYM_MAIL_FROM", "`Handle Team <team@onym.example>`", "Sender of all letters"),

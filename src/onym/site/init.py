@@ -1,6 +1,7 @@
 """`onym init`: asks, writes `DATA/onym.env` and the keys, founds the namespace, runs the doctor.
 
-Run again, it changes nothing that is there: the file only with --force, keys and namespace never.
+Run again with --force, it goes on where it was interrupted: what the file says is the default of
+each question and stays otherwise; keys, namespace and documents are added where they are missing.
 docs/guides/running.md.
 """
 
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -31,7 +34,7 @@ class AlreadySetUp(Refusal):
     help="A file of answers, `name=value` a line, named as the options here.",
 )
 @click.option("--no-input", is_flag=True, help="Ask nothing: take the default for what is missing.")
-@click.option("--force", is_flag=True, help="Write the settings anew.")
+@click.option("--force", is_flag=True, help="Again: keep what is set and is not answered anew.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object; asks nothing.")
 def command(
     answers: Path | None, no_input: bool, force: bool, as_json: bool, **given: str | None
@@ -45,13 +48,21 @@ def command(
     data_dir = embedded.data_directory()
     file = settings_file.path(data_dir)
     if file.exists() and not force:
-        raise AlreadySetUp(f"{file} exists: change it by hand, or write it anew with --force")
+        raise AlreadySetUp(
+            f"{file} exists: change it by hand, or go on with --force, which keeps what it says"
+        )
+    before = settings_file.in_(data_dir)
     told = _from_file(answers) | {
         name.replace("_", "-"): value for name, value in given.items() if value is not None
     }
-    asks = not (no_input or as_json) and sys.stdin.isatty()
-    found = {one.name: _answer(one, told, asks=asks) for one in questions.ALL}
-    settings_file.write(file, settings_file.text(_sections(found)))
+    asks = not (no_input or as_json)
+    if asks and not sys.stdin.isatty():
+        raise click.UsageError(
+            "nobody can be asked here: answer by options or --answers, and add --no-input"
+        )
+    found = {one.name: _answer(_kept(one, before), told, asks=asks) for one in questions.ALL}
+    _keep(file)
+    settings_file.write(file, settings_file.text(_sections(found, before)))
     settings_file.use(data_dir, replace=True)
     _set_up(found, data_dir)
     _report(file, found, as_json=as_json)
@@ -78,6 +89,13 @@ def _from_file(file: Path | None) -> dict[str, str]:
     return found
 
 
+def _kept(one: Question, before: Mapping[str, str]) -> Question:
+    """The question with what was answered before as its default."""
+    if one.setting not in before:
+        return one
+    return replace(one, default=before[one.setting].removeprefix("mailto:"))
+
+
 def _answer(one: Question, told: Mapping[str, str], *, asks: bool) -> str:
     """What was given, checked; else what is typed, until it will do; else the default."""
     if one.name in told or not asks:
@@ -95,15 +113,18 @@ def _answer(one: Question, told: Mapping[str, str], *, asks: bool) -> str:
             click.echo(f"  {refusal.detail}")
 
 
-def _sections(found: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _sections(found: Mapping[str, str], before: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """What was answered, and last what somebody wrote into the file by hand."""
     sections: dict[str, dict[str, str]] = {}
     for one in questions.ALL:
         value = found[one.name]
-        if one.setting == "ONYM_SECURITY_CONTACT" and value:
+        if one.setting == "ONYM_SECURITY_CONTACT" and "@" in value:
             value = f"mailto:{value}"
-        if one.setting and value and (one.name, value) != ("title", one.default):
+        if value and (one.name, value) != ("title", one.default):
             sections.setdefault(one.section, {})[one.setting] = value
-    return sections
+    asked = {one.setting for one in questions.ALL}
+    own = {name: value for name, value in before.items() if name not in asked}
+    return sections | ({"By hand": own} if own else {})
 
 
 def _set_up(found: Mapping[str, str], data_dir: Path) -> None:
@@ -113,29 +134,39 @@ def _set_up(found: Mapping[str, str], data_dir: Path) -> None:
         from onym.site import keys
 
         log.signer()
+        custodian = _custodian(found)
         keys.public_key_file(data_dir)
         people.found(
             namespace=found["namespace"],
             title=found["title"],
             profile=found["profile"],
             currency=found["currency"],
-            custodian=_custodian(found),
+            custodian=custodian or people.CUSTODIAN,
             phase="closed",
         )
+        if custodian:
+            people.keep_with(namespace=found["namespace"], custodian=custodian)
         people.house(namespace=found["namespace"], name=found["title"])
         _publish(found["namespace"])
 
 
+def _keep(file: Path) -> None:
+    """What the file said stays beside it: comments are not carried over, and an answer may err."""
+    if file.exists():
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        settings_file.write(file.with_name(f"{file.name}.before-{stamp}"), file.read_text())
+
+
 def _custodian(found: Mapping[str, str]) -> str:
-    """As the platform names it; it may not run yet."""
+    """As the platform names it; empty where it has none or does not run yet."""
     from onym import ports
 
     if not found["platform-url"]:
-        return "custodian"
+        return ""
     try:
-        return ports.platform(found["namespace"]).capabilities().custodian or "custodian"
+        return ports.platform(found["namespace"]).capabilities().custodian or ""
     except Refusal:
-        return "custodian"
+        return ""
 
 
 def _publish(namespace: str) -> None:

@@ -1,8 +1,12 @@
-"""The keys that sign for the market at its platform, made at first use: requests, and sign-in."""
+"""The keys that sign for the market at its platform, made at first use: requests, and sign-in; and
+which key seals what is kept."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
+import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
@@ -26,6 +30,20 @@ def sign_in_key(data_dir: Path) -> EllipticCurvePrivateKey:
 
     kept = embedded.kept_secret(data_dir / "keys" / "sign-in")
     return atproto_oauth.derived(kept.encode(), info=b"onym atproto client")
+
+
+def field_key(data_dir: Path) -> str:
+    """What seals confidential fields here, by environment or file; empty while there is none."""
+    path = data_dir / "keys" / "field"
+    named = os.environ.get("ONYM_FIELD_KEY", "")
+    return named or (path.read_text().strip() if path.exists() else "")
+
+
+def mark(key: str) -> str:
+    """By which a field key is known again, and not learned; empty for none."""
+    if not key:
+        return ""
+    return hmac.new(key.encode(), b"onym field key", hashlib.sha256).hexdigest()
 
 
 def public_key_file(data_dir: Path) -> Path:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import hmac
 import ipaddress
 import os
+import socket
 from collections.abc import Iterator
 
 from django.conf import settings
@@ -15,7 +16,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 
 from onym.site import embedded
 
-FOLDER = embedded.data_directory() / "run" / "metrics"
+FOLDER = embedded.data_directory() / "run" / "metrics" / socket.gethostname()
+"""A host's own: files are named by process, and two hosts that share DATA may number them alike."""
 FOLDER.mkdir(mode=0o700, parents=True, exist_ok=True)
 os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(FOLDER)  # read when the next line is run
 

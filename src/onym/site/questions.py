@@ -67,9 +67,9 @@ def _sender(text: str) -> str:
     return text
 
 
-def _address(text: str) -> str:
-    if text and not re.fullmatch(r"[^@\s<>]+@[^@\s<>]+\.[^@\s<>]+", text):
-        raise Malformed("write one address, or leave it empty")
+def _contact(text: str) -> str:
+    if text and not re.fullmatch(r"https://\S+|[^@\s<>:]+@[^@\s<>]+\.[^@\s<>]+", text):
+        raise Malformed("write one address of mail or of a page (https://…), or leave it empty")
     return text
 
 
@@ -112,7 +112,7 @@ def _secret(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """`name` is the flag and the name in a file of answers; `setting` is empty where it is none."""
+    """`name` is the flag and the name in a file of answers; `setting` what keeps the answer."""
 
     name: str
     setting: str
@@ -141,7 +141,7 @@ ALL = (
         _namespace,
         "Site",
     ),
-    Question("profile", "", "Which handles it has (profile)", "x", _profile, "Site"),
+    Question("profile", "ONYM_PROFILE", "Which handles it has (profile)", "x", _profile, "Site"),
     Question("currency", "ONYM_CURRENCY", "Currency of all prices", "USD", _currency, "Site"),
     Question(
         "database-url",
@@ -165,7 +165,7 @@ ALL = (
         "ONYM_SECURITY_CONTACT",
         "Who is told of weak points (an address)",
         "",
-        _address,
+        _contact,
         "Mail",
     ),
     Question("smtp-host", "ONYM_SMTP_HOST", "Mail server", "127.0.0.1", _host, "Mail"),

@@ -12,7 +12,6 @@ from django.http import HttpRequest, HttpResponse
 from onym.core import trace
 from onym.site import metrics
 
-HEADER = "X-Request-ID"
 log = logging.getLogger("onym.access")
 
 
@@ -23,7 +22,7 @@ class Requests:
         self.answer = answer
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        given = request.headers.get(HEADER, "")
+        given = request.headers.get(trace.HEADER, "")
         id_ = given if trace.is_id(given) else secrets.token_hex(8)
         began = time.perf_counter()
         with trace.working_for(id_):
@@ -43,7 +42,7 @@ class Requests:
                 "ms": round(seconds * 1000, 1),
             }
             log.info("%(method)s %(route)s %(status)s %(ms)s ms", told, extra=told)
-        response[HEADER] = id_
+        response[trace.HEADER] = id_
         return response
 
 

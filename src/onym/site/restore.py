@@ -21,9 +21,10 @@ from pathlib import Path
 
 import click
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from onym.core.errors import Refusal
-from onym.site import archive, database, dump, embedded, restoring
+from onym.site import archive, database, dump, embedded, keys, restoring, settings_file
 from onym.site import command as commands
 from onym.store import migrations
 from onym.tlog import checkpoint, integrator, tiles
@@ -81,6 +82,7 @@ def command(
         "keys": told.keys,
         "leaves": told.log.get("size", 0),
         "restored": not check,
+        "database": "" if check else _place(data_dir),
     }
     click.echo(json.dumps(facts) if as_json else _told(facts))
 
@@ -93,9 +95,24 @@ def _told(facts: dict[str, object]) -> str:
     if not facts["restored"]:
         return f"{line}\nIt is whole; nothing was changed."
     return (
-        f"{line}\nRestored. The log signs nothing yet: run `onym log resume`, then `onym doctor`, "
+        f"{line}\nRestored into {facts['database']}.\n"
+        "A drill ends here, or with `onym doctor`: what runs on this deals with the backup's "
+        "platform, payment provider and mail server.\n"
+        "The log signs nothing yet: run `onym log resume`, then `onym doctor`, "
         "and start Onym after that."
     )
+
+
+def _place(data_dir: Path) -> str:
+    """The database that was restored to, without its password, and how it is reached again."""
+    url = os.environ.get("DATABASE_URL")
+    if not url:
+        return f"the embedded database of {data_dir}; commands with this --data use it"
+    parts = conninfo_to_dict(url)
+    named = f"database {parts.get('dbname')} at {parts.get('host')}"
+    if settings_file.in_(data_dir).get("DATABASE_URL") == url:
+        return f"{named}; commands with this --data use it"
+    return f"{named}; onym.env does not name it: give DATABASE_URL to each command that follows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +145,7 @@ def run(wish: Wish) -> archive.Manifest:
             )
         _expect_fits(url, told)
         _expect_alone(url)
+        _lead_here(stage)
         moves = _moves(wish, stage)
         if not wish.force and not again:
             _expect_empty(url, moves)
@@ -166,11 +184,23 @@ def _staged(wish: Wish, told: archive.Manifest) -> Iterator[Path]:
         archive.unpack(wish.file, told, stage)
         if told.keys == "sealed":
             _unseal(stage, wish.passphrase)
-        if told.keys == "apart" and not (wish.data_dir / "keys" / "field").exists():
-            raise CannotRestore("the backup holds no keys: put yours into DATA/keys first")
+        _expect_key(wish, told, stage)
         yield stage
     finally:
         shutil.rmtree(stage, ignore_errors=True)
+
+
+def _expect_key(wish: Wish, told: archive.Manifest, stage: Path) -> None:
+    """The key that will be used here is the one that sealed what the backup holds."""
+    named = os.environ.get("ONYM_FIELD_KEY") or settings_file.in_(stage).get("ONYM_FIELD_KEY")
+    key = named or keys.field_key(stage) or keys.field_key(wish.data_dir)
+    if not key and told.keys == "apart":
+        raise CannotRestore("the backup holds no keys: put yours into DATA/keys first")
+    if told.sealed_under and keys.mark(key) != told.sealed_under:
+        raise CannotRestore(
+            "the field key here is not the one that sealed this backup: put that one into "
+            "DATA/keys/field, or give it as ONYM_FIELD_KEY"
+        )
 
 
 def _unseal(stage: Path, passphrase: str | None) -> None:
@@ -183,6 +213,18 @@ def _unseal(stage: Path, passphrase: str | None) -> None:
         target.touch(mode=0o600)
         target.write_bytes(data)
     sealed.unlink()
+
+
+def _lead_here(stage: Path) -> None:
+    """The settings name the place that is restored to, or none: whoever reads them next must not
+    reach the market that was backed up.
+    """
+    named = settings_file.in_(stage)
+    here = {"DATABASE_URL": os.environ.get("DATABASE_URL", ""), "ONYM_DATA": ""}
+    for name, value in here.items():
+        if named.get(name, value) != value:
+            file = settings_file.path(stage)
+            file.write_text(settings_file.changed(file.read_text(), name, value))
 
 
 def _expect_fits(url: str, told: archive.Manifest) -> None:
@@ -254,9 +296,11 @@ def _expect_empty(url: str, moves: list[tuple[Path, Path]]) -> None:
 
 
 def _hold_log(data_dir: Path, told: archive.Manifest) -> None:
-    """Nothing is signed from here on until somebody has looked for a later checkpoint."""
-    if told.log:
-        restoring.hold(data_dir / "log", backup=told.made_at, size=int(told.log["size"]))
+    """Nothing is signed from here on until somebody has looked for a later checkpoint: also when
+    the backup is older than the first, for the same key may have signed since.
+    """
+    size = int(str(told.log.get("size", 0)))
+    restoring.hold(data_dir / "log", backup=told.made_at, size=size)
 
 
 def _move(data_dir: Path, moves: list[tuple[Path, Path]]) -> None:

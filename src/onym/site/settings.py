@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from onym.core import retention
 from onym.core.errors import Malformed
-from onym.site import branding, embedded, files, hooks, origins, schedule
+from onym.site import branding, embedded, files, hooks, numbers, origins
 
 
 def database(url: str, *, pool: int = 0) -> dict[str, Any]:
@@ -100,6 +100,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "onym.site.bodies.Bodies",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -135,7 +136,7 @@ TEMPLATES = [
 
 # Database
 DATABASE_URL = os.environ.get("DATABASE_URL") or embedded.address(DATA)
-DATABASES = {"default": database(DATABASE_URL, pool=int(os.environ.get("ONYM_POOL", "0")))}
+DATABASES = {"default": database(DATABASE_URL, pool=numbers.whole("ONYM_POOL", 0, most=1000))}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Languages and time
@@ -200,7 +201,7 @@ WHITENOISE_IMMUTABLE_FILE_TEST = files.always
 # Mail
 EMAIL_BACKEND = os.environ.get("ONYM_MAIL_BACKEND", "django.core.mail.backends.smtp.EmailBackend")
 EMAIL_HOST = os.environ.get("ONYM_SMTP_HOST", "127.0.0.1")
-EMAIL_PORT = int(os.environ.get("ONYM_SMTP_PORT", "25"))
+EMAIL_PORT = numbers.whole("ONYM_SMTP_PORT", 25, least=1, most=65535)
 EMAIL_HOST_USER = os.environ.get("ONYM_SMTP_USER", "")
 EMAIL_HOST_PASSWORD = os.environ.get("ONYM_SMTP_PASSWORD", "")
 EMAIL_USE_TLS = flag("ONYM_SMTP_TLS")
@@ -237,18 +238,18 @@ PLATFORM_CUSTODIAN = os.environ.get("ONYM_PLATFORM_CUSTODIAN") or None
 PLATFORM_MAIL = os.environ.get("ONYM_PLATFORM_MAIL") == "1"
 PLATFORM_HAND_OVER = os.environ.get("ONYM_PLATFORM_HAND_OVER") == "1"
 # Every how many hours the platform's list is read for what changed; 0: only by command.
-IMPORT_HOURS = schedule.hours(os.environ.get("ONYM_IMPORT_HOURS", ""))
+IMPORT_HOURS = numbers.whole("ONYM_IMPORT_HOURS", 0, most=numbers.MOST_HOURS)
 PAYMENTS_URL = os.environ.get("ONYM_PAYMENTS_URL", "").rstrip("/")
 MAILBOX_URL = os.environ.get("ONYM_MAILBOX_URL", "").rstrip("/")
 PAYMENTS_KEY = os.environ.get("ONYM_PAYMENTS_KEY", "")
 PAYMENTS_WEBHOOK_SECRET = os.environ.get("ONYM_PAYMENTS_WEBHOOK_SECRET", "")
-PAYMENTS_TIMEOUT = float(os.environ.get("ONYM_PAYMENTS_TIMEOUT", "20"))
+PAYMENTS_TIMEOUT = numbers.seconds("ONYM_PAYMENTS_TIMEOUT", 20)
 # How a buyer pays by card, and the one other site that a form of ours may lead to for it.
 CARD_ENTRY = os.environ.get("ONYM_CARD_ENTRY") or ("both" if DEMO else "checkout")
 if CARD_ENTRY not in ("checkout", "methods", "both"):
     raise Malformed("ONYM_CARD_ENTRY is checkout, methods or both")
 CHECKOUT_ORIGIN = origins.checkout(os.environ.get("ONYM_CHECKOUT_ORIGIN", ""), PAYMENTS_URL)
-PLATFORM_TIMEOUT = float(os.environ.get("ONYM_PLATFORM_TIMEOUT", "10"))
+PLATFORM_TIMEOUT = numbers.seconds("ONYM_PLATFORM_TIMEOUT", 10)
 # The operator's account at a bank; without an IBAN no sale is paid by transfer.
 BANK_IBAN = os.environ.get("ONYM_BANK_IBAN", "")
 BANK_BIC = os.environ.get("ONYM_BANK_BIC", "")
@@ -258,7 +259,7 @@ WALLET = flag("ONYM_WALLET")
 # The sanctions list and the members' tiers, as files; how many days old either may be.
 SCREENING_LIST = os.environ.get("ONYM_SCREENING_LIST", "")
 TIERS = os.environ.get("ONYM_TIERS", "")
-LIST_DAYS = int(os.environ.get("ONYM_LIST_DAYS", "7"))
+LIST_DAYS = numbers.whole("ONYM_LIST_DAYS", 7, least=1, most=36_500)
 # Who issues invoices, in lines: name, address, tax number.
 INVOICE_ISSUER = os.environ.get("ONYM_INVOICE_ISSUER", "").replace("\\n", "\n").strip() or (
     BANK_BENEFICIARY or NAMESPACE
@@ -273,9 +274,13 @@ ATPROTO_ISSUER = os.environ.get("ONYM_ATPROTO_ISSUER", "").rstrip("/")
 INBOUND_SECRET = os.environ.get("ONYM_INBOUND_SECRET", "")
 DEMO_CLOCK_FILE = os.environ.get("ONYM_DEMO_CLOCK_FILE", "")
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 LOG_FORMAT = os.environ.get("ONYM_LOG_FORMAT", "line")
 if LOG_FORMAT not in ("line", "json"):
     raise Malformed("ONYM_LOG_FORMAT is line or json")
+LOG_LEVEL = os.environ.get("ONYM_LOG_LEVEL") or "WARNING"
+if LOG_LEVEL not in LEVELS:
+    raise Malformed(f"ONYM_LOG_LEVEL is one of {', '.join(LEVELS)}")
 # Who may read /metrics from elsewhere; without it only this machine may.
 METRICS_TOKEN = os.environ.get("ONYM_METRICS_TOKEN", "")
 
@@ -290,7 +295,7 @@ LOGGING = {
         "json": {"()": "onym.site.logs.Json"},
     },
     "handlers": {"error": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
-    "root": {"handlers": ["error"], "level": os.environ.get("ONYM_LOG_LEVEL", "WARNING")},
+    "root": {"handlers": ["error"], "level": LOG_LEVEL},
 }
 
 if importlib.util.find_spec("anymail") and EMAIL_BACKEND.startswith("anymail."):

@@ -35,11 +35,15 @@ def read(file: Path) -> dict[str, str]:
     return found
 
 
+def in_(data_dir: Path) -> dict[str, str]:
+    """What the file of this DATA sets; nothing where there is none."""
+    file = path(data_dir)
+    return read(file) if file.exists() else {}
+
+
 def use(data_dir: Path, *, replace: bool = False) -> None:
     """Put into the environment what is not there yet; with `replace` all of it."""
-    file = path(data_dir)
-    found = read(file) if file.exists() else {}
-    for name, value in found.items():
+    for name, value in in_(data_dir).items():
         if replace or name not in os.environ:
             os.environ[name] = value
 
@@ -51,6 +55,13 @@ def text(sections: Mapping[str, Mapping[str, str]]) -> str:
         lines += ["", f"# {title}"]
         lines += [f'{name}="{_quoted(value)}"' for name, value in values.items()]
     return "\n".join(lines) + "\n"
+
+
+def changed(content: str, name: str, value: str) -> str:
+    """The file's text with this name set to `value`, or without it if that is empty."""
+    kept = [line for line in content.splitlines() if not line.lstrip().startswith(f"{name}=")]
+    added = [f'{name}="{_quoted(value)}"'] if value else []
+    return "\n".join([*kept, *added]) + "\n"
 
 
 def _quoted(value: str) -> str:

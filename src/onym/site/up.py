@@ -7,6 +7,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -94,7 +95,8 @@ def run(
         outside.begin_in_the_past(data_dir, platform)
         world = outside.children(data_dir, where, shared, platform)
     database.keep_environment(data_dir, shared)
-    shutil.rmtree(data_dir / "run" / "metrics", ignore_errors=True)  # of processes that are gone
+    counted = data_dir / "run" / "metrics" / socket.gethostname()
+    shutil.rmtree(counted, ignore_errors=True)  # by processes that are gone
     for child in world:
         supervisor.start(child)
     shared["DATABASE_URL"] = _database(supervisor)

@@ -7,9 +7,6 @@ so two ways of selling it meet here and one of them wins. Many rows of a kind ar
 where they are of several namespaces, claims and book accounts go one namespace after another, in
 the order of the names. A series of invoices comes last.
 
-One way leaves this order: an import of a statement holds `bank` alone and takes what its lines
-name, beyond the sales that arrivals pay for, line by line.
-
 The demo's clock, a second factor, a notice, a sweep, a webhook with a delivery, an event of the
 provider, a payout account and a case of screening are each locked alone; a mail code may have its
 member after it, and a member the cursor of the watches. What is written to a platform that keeps

@@ -28,6 +28,7 @@ class Transfer(models.Model):
     to = models.TextField()
     placeholder = models.TextField()
     vacated = models.TextField(null=True)  # the handle that `to` gives up by receiving this one
+    retains = models.BooleanField(db_default=True)  # whether the platform is to keep that one
     expected_holder = models.TextField(null=True)
     fence = models.BigIntegerField()
     state = models.CharField(max_length=10, default="pending")

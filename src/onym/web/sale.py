@@ -10,7 +10,7 @@ from django.shortcuts import render
 
 from onym.core.errors import NotFound, Refusal
 from onym.core.sale import Kind
-from onym.flows import bank, checkout, form, payments, wallet
+from onym.flows import bank, checkout, form, payments, transfer, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import checkout as checkouts
@@ -93,6 +93,8 @@ def _once(request: HttpRequest, id_: str, by: str) -> str:
     fields = request.POST.dict()
     if fields.get("do") == "wallet":
         people.expect_fresh_factor(people.signed_in(request))
+    if fields.get("do") == "cancel":
+        transfer.look_while_cooling(sale_id=id_, by=by)
     return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, id_, by))
 
 

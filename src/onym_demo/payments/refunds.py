@@ -12,7 +12,7 @@ FIELDS = ["payment_intent", "charge", "amount", "reason", "instructions_email"]
 def create(provider: Provider, call: Call) -> JSON:
     wire.only(call.params, FIELDS)
     charge = _charge(provider, call.params)
-    left = charge["amount_captured"] - charge["amount_refunded"]
+    left = charge["amount_captured"] - charge["amount_refunded"] - _disputed(provider, charge)
     amount = wire.whole(call.params, "amount") if "amount" in call.params else left
     _check(charge, amount, left)
     refund = _new(provider, call.params, charge, amount)
@@ -41,7 +41,7 @@ def _charge(provider: Provider, params: JSON) -> JSON:
 
 
 def _check(charge: JSON, amount: int, left: int) -> None:
-    if charge["disputed"]:
+    if charge["disputed"] and left <= 0:
         raise WireError(f"Charge {charge['id']} has been charged back.", code="charge_disputed")
     if left <= 0:
         raise WireError(
@@ -53,6 +53,12 @@ def _check(charge: JSON, amount: int, left: int) -> None:
             code="refund_amount_too_large",
             param="amount",
         )
+
+
+def _disputed(provider: Provider, charge: JSON) -> int:
+    """What the bank has taken of it: the rest of the payment may still be given back."""
+    dispute = provider.state.find("dispute", charge["dispute"] or "") or {}
+    return int(dispute["amount"]) if charge["disputed"] else 0
 
 
 def _new(provider: Provider, params: JSON, charge: JSON, amount: int) -> JSON:

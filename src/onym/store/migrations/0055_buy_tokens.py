@@ -21,7 +21,7 @@ def take_back(apps: Any, _: object) -> None:
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("store", "0041_mailed_invitations"),
+        ("store", "0052_bank_drawn"),
     ]
 
     operations = [
