@@ -19,9 +19,11 @@ from onym.core.money import Money
 from onym.core.sale import Kind, State
 from onym.core.transfer import Look
 from onym.core.transfer import State as TransferState
+from onym.flows import record, settlement, share, transfer
 from onym.flows import sale as flow
-from onym.flows import settlement, share, transfer
+from onym.flows import term as terms
 from onym.queries import audit, ground
+from onym.queries import notice as notices
 from onym.queries import share as queries
 from onym.store import clock, rowlocks
 from onym.store.models import (
@@ -104,6 +106,36 @@ def test_a_share_of_a_primary_sale_lies_in_suspense_and_is_paid_to_its_holder(pl
     assert (balance("suspense"), balance(f"member:{holder.id}:payable")) == (0, 9_000)
     assert Payout.objects.count() == 1
     clean()
+
+
+def test_who_is_handed_the_account_whole_has_neither_its_share_nor_its_notices(place: Any) -> None:
+    made = sold(place)
+    holder, other = make.member(place, account="acc-moon"), make.member(place)
+    flow.accept(sale_id=made.id, by=made.buyer_id)
+    step(DAYS_180)
+    handed(made, to=other)
+    assert not notices.mine(other.id, namespace="demo")
+    assert not queries.waiting(ground.of("demo"), member=other.id)
+    with pytest.raises(NotFound):
+        share.claim(sale_id=made.id, by=other.id)
+    (shown,) = queries.waiting(ground.of("demo"), member=holder.id)
+    assert shown["sale"] == made.id
+    assert share.claim(sale_id=made.id, by=holder.id).member_id == holder.id
+    record.notify(
+        namespace="demo", kind="handle_kept", about="x", now=clock.now(), account_id="acc-moon"
+    )
+    assert [one.kind for one in notices.mine(other.id, namespace="demo")] == ["handle_kept"]
+
+
+def handed(made: Sale, *, to: Member) -> None:
+    """@acc-moon, with another handle by now, was sold whole to a member."""
+    row, now = make.handle(made.namespace, "tide", account_id="acc-moon"), clock.now()
+    order = make.copy(
+        made.transfer_set.get(), id="trf_whole", handle_id=row.pk, sale_id=None, to="acc-moon",
+        hands_to_id=to.id, read_back_account_id="acc-moon", read_back_at=now,
+    )  # fmt: skip
+    with transaction.atomic():
+        terms.hand(order, now=now)
 
 
 def test_sales_settled_together_set_their_shares_aside_too(place: Any) -> None:

@@ -44,7 +44,8 @@ def keep(rows: Sequence[Sale], *, rules: Guidelines, now: datetime) -> None:
 
 
 def claim(*, sale_id: str, by: str) -> Payout:
-    """The member who holds the account takes it; it is paid out like any proceeds.
+    """The member whose account lost the handle takes it; it is paid out like any proceeds. Whoever
+    was handed the account whole since then has no part in it.
 
     Refuses `not_found` to anybody else, `not_allowed` before the time to appeal is over, and
     `already_closed` once it is claimed, or an appeal has answered otherwise, `name_needed`,
@@ -55,7 +56,7 @@ def claim(*, sale_id: str, by: str) -> Payout:
         sale = rowlocks.sale(sale_id)
         now = clock.now()
         row = DisplacedShare.objects.filter(pk=sale_id).first()
-        if row is None or row.account_id not in Member.objects.get(pk=by).snapshot().accounts:
+        if row is None or not row.is_of(by):
             raise NotFound("no share waits here")
         if row.claimed_at or sale.state != sales.State.SETTLED or _appealed(sale):
             raise AlreadyClosed("nothing waits any more")

@@ -11,7 +11,7 @@ from typing import Any
 
 from babel.numbers import format_currency
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from onym.core.errors import NotFound
 from onym.core.invitation import is_silenced
@@ -142,7 +142,8 @@ class Told:
 
 
 def mine(member: str, *, namespace: str, limit: int = 100) -> list[Told]:
-    """What was sent to the member's addresses and accounts, the latest first."""
+    """What was sent to the member's addresses, and to their accounts since they are linked, the
+    latest first: whoever had an account before keeps what was said to them."""
     return [_told(row) for row in _to(member, namespace).order_by("-made_at", "-id")[:limit]]
 
 
@@ -156,8 +157,9 @@ def one_of_mine(notice_id: str, *, member: str, namespace: str) -> Told:
 
 def _to(member: str, namespace: str) -> Any:
     mails = MailAddress.objects.filter(member_id=member, replaced_at=None).values("address_index")
-    accounts = Link.objects.filter(member_id=member, unlinked_at=None).values("account_id")
-    to_them = Q(address_index__in=mails) | Q(account_id__in=accounts)
+    links = Link.objects.filter(member_id=member, namespace_id=namespace, unlinked_at=None)
+    theirs = links.filter(account_id=OuterRef("account_id"), linked_at__lte=OuterRef("made_at"))
+    to_them = Q(address_index__in=mails) | Exists(theirs)
     return Notice.objects.filter(to_them, namespace_id=namespace)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from onym.queries.ground import Ground
-from onym.store.models import DisplacedShare
+from onym.store.models import DisplacedShare, Link
 
 
-def waiting(looked: Ground, *, accounts: Sequence[str]) -> list[dict[str, Any]]:
-    """What the holder of these accounts may claim now or later."""
+def waiting(looked: Ground, *, member: str) -> list[dict[str, Any]]:
+    """What the member may claim now or later."""
+    accounts = Link.objects.filter(member_id=member).values("account_id")
     rows = DisplacedShare.objects.filter(
         namespace=looked.place, account_id__in=accounts, claimed_at=None, sale__state="settled"
     )
-    return [_view(row, looked) for row in rows.select_related("sale__handle").order_by("from_at")]
+    found = rows.select_related("sale__handle").order_by("from_at")
+    return [_view(row, looked) for row in found if row.is_of(member)]
 
 
 def unclaimed(looked: Ground) -> list[dict[str, Any]]:

@@ -118,7 +118,7 @@ def statement(request: HttpRequest) -> HttpResponse:
         "statement": ledger.statement(who.id, month=month),
         "month": month,
         "invoices": invoice.of_member(who.id),
-        "shares": share.waiting(ground.under(request), accounts=who.accounts),
+        "shares": share.waiting(ground.under(request), member=who.id),
         "payout": payments.payout_place(who.id),
     }
     return render(request, "me_statement.html", told)
