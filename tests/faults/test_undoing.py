@@ -164,8 +164,10 @@ def test_a_platform_that_was_never_asked_in_time_leaves_the_sale_and_its_price_i
     world.pass_time(days=0.9)
     assert state(way) == "returning"
     world.pass_time(days=0.2)
+    assert state(way) == "returning"
     world.out.calm()
     world.drain(hurry=True)
+    world.pass_time(days=0.1)
     stands(way, "not_delivered")
     assert world.holds(way.handle) == Handle.objects.get(handle=way.handle).account_id
     assert kinds(way.holder)[-2:] == ["return_failed", "paid_out"]
@@ -254,7 +256,7 @@ def test_a_handle_that_its_buyer_gave_back_already_is_not_moved_and_the_money_fo
     took_it(world, way, way.account)
     way.go()
     is_undone(way)
-    assert Transfer.objects.order_by("fence").last().state == "abandoned"
+    assert Transfer.objects.order_by("fence").last().state == "done"
 
 
 OFF = "set local session_replication_role = replica; "
