@@ -38,7 +38,7 @@ def test_a_settled_sale_leaves_nothing_in_escrow(figures: list[int], is_house: b
 def test_a_refund_undoes_the_funding(minor: int) -> None:
     gross = Money(minor, "USD")
     paid = ledger.funded(sale="s", gross=gross, provider="p", provider_id="1").postings
-    back = ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2").postings
+    back = ledger.refunded(sale="s", amount=gross, provider="p", provider_id="2").postings
     assert all(paid[code] + back[code] == 0 for code in paid)
 
 
@@ -59,7 +59,7 @@ def test_a_sale_that_is_undone_leaves_no_trace_in_any_balance(
         ledger.funded(sale="s", gross=gross, provider="p", provider_id="1"),
         settled,
         back,
-        ledger.refunded(sale="s", gross=gross, provider="p", provider_id="2"),
+        ledger.refunded(sale="s", amount=gross, provider="p", provider_id="2"),
     ):
         books.update(entry.postings)
     assert not any(books.values())

@@ -57,5 +57,9 @@ def test_nothing_is_sold_within_thirty_days_of_a_changed_address(ago: int, is_fr
     if is_free:
         people.expect_settled_security(member, now=NOW)
     else:
-        with pytest.raises(HandleLocked):
+        with pytest.raises(HandleLocked, match="30 days"):
             people.expect_settled_security(member, now=NOW)
+        with pytest.raises(HandleLocked) as found:
+            people.expect_settled_security(member, now=NOW, is_told=False)
+        assert not found.value.facts
+        assert "address" not in found.value.detail

@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections, transaction
 from tests import make
 from tests.flows import meeting
-from tests.flows.banking import Banking, sent_anew
+from tests.flows.banking import Banking
 from tests.flows.test_sale import balance, moved, paid, sold, step
 
 from onym import ports
@@ -31,7 +31,7 @@ from onym.core.errors import (
     StatementUnbalanced,
 )
 from onym.core.sale import PaymentState, State
-from onym.flows import bank, clock, desk, ledger, outgoing, payments, sale
+from onym.flows import area, bank, clock, desk, payments, sale
 from onym.queries import audit, due
 from onym.queries import bank as queries
 from onym.queries import sale as sales
@@ -47,7 +47,6 @@ from onym.store.models import (
     Event,
     Notice,
     Payment,
-    Payout,
     Posting,
     Sale,
 )
@@ -237,6 +236,26 @@ def test_money_after_the_time_to_pay_goes_back_even_if_nobody_has_closed_the_sal
     clean()
 
 
+@pytest.mark.parametrize("first", ["400.00", "420.00"])
+def test_money_that_comes_while_sales_are_stopped_is_not_late_and_funds_its_sale_after_the_lift(
+    first: str, asked: Any, bank_: Banking
+) -> None:
+    made, reference = asked
+    team = [make.member(made.namespace, roles="curator") for _ in range(2)]
+    area.set_area(namespace="demo", area="sales", stopped=True, by=team[0].id)
+    step(72 * 3600)
+    bank_.take(bank_.came(first, reference))
+    look()
+    assert (fresh(made).state, BankLine.objects.get().waits) == (State.FUNDING, True)
+    proposed: Any = area.set_area(namespace="demo", area="sales", stopped=False, by=team[0].id)
+    desk.approve(approval_id=proposed.id, by=team[1].id, shown=proposed.shown)
+    if first == "400.00":
+        bank_.take(bank_.came("20.00", reference))
+    look()
+    assert fresh(made).state == State.DELIVERING
+    clean()
+
+
 def test_a_part_goes_back_when_the_rest_does_not_come_in_time(asked: Any, bank_: Banking) -> None:
     made, reference = asked
     bank_.take(bank_.came("400.00", reference))
@@ -286,121 +305,9 @@ def test_a_transfer_beside_a_card_that_paid_goes_back(asked: Any, bank_: Banking
     clean()
 
 
-def test_a_refund_goes_by_payment_file_and_is_done_when_a_statement_says_so(
-    asked: Any, bank_: Banking
-) -> None:
-    made, reference = asked
-    bank_.take(bank_.came("420.00", reference))
-    done = fresh(made)
-    sale.give_up(done, holder="acc-moon", why="not_delivered", now=clocks.now())
-    order = BankOrder.objects.get()
-    assert (order.kind, order.opened("iban"), order.opened("name")) == (
-        "refund",
-        IBAN,
-        "Nadia Roux",
-    )
-    team = make.member(made.namespace, roles="curator")
-    made_file = outgoing.file(namespace="demo", by=team.id)
-    with pytest.raises(NotFound):
-        outgoing.file(namespace="demo", by=team.id)
-    assert b"Nadia" not in bytes(made_file.text_sealed)
-    assert fresh(made).state == State.REFUNDING
-    bank_.pay(made_file.text)
-    assert fresh(made).state == State.REFUNDED
-    assert (balance("world:bank"), balance(f"escrow:{made.id}")) == (0, 0)
-    assert BankOrder.objects.get().state == "done"
-    clean()
-
-
-def test_a_payout_goes_to_the_members_bank_account_once(
-    place: Any, people: Any, asked: Any, bank_: Banking
-) -> None:
-    made, reference = asked
-    seller, _ = people
-    with pytest.raises(Malformed):
-        outgoing.set_account(member=seller.id, iban="DE89370400440532013001", name="Leila Mansour")
-    outgoing.set_account(member=seller.id, iban="DE89 3704 0044 0532 0130 00", name="Leila Mansour")
-    assert queries.account_of(seller.id) == "3000"
-    bank_.take(bank_.came("420.00", reference))
-    moved(fresh(made))
-    sale.accept(sale_id=made.id, by=made.buyer_id)
-    payout = Payout.objects.get()
-    ledger.pay_out(payout_id=payout.id)
-    assert not BankOrder.objects.exists()
-    step(24 * 3600)
-    for _ in range(2):
-        ledger.pay_out(payout_id=payout.id)
-    assert [item for item in due.until(clocks.now()) if item.what == "ledger.pay_out"] == []
-    order = BankOrder.objects.get()
-    assert (order.kind, order.minor, order.opened("name")) == ("payout", 40_000, "Leila Mansour")
-    team = make.member(place, roles="curator")
-    text = outgoing.file(namespace="demo", by=team.id).text
-    clean()
-    bank_.pay(text)
-    payout.refresh_from_db()
-    assert (payout.state, balance(f"member:{seller.id}:payable")) == ("done", 0)
-    assert balance("world:bank") == -2_000
-    clean()
-
-
-def test_a_payout_that_the_other_bank_sends_back_is_owed_again_and_sent_anew(
-    place: Any, people: Any, asked: Any, bank_: Banking
-) -> None:
-    made, reference = asked
-    seller, team = people[0], make.member(place, roles="curator").id
-    outgoing.set_account(member=seller.id, iban="DE89370400440532013000", name="Leila Mansour")
-    bank_.take(bank_.came("420.00", reference))
-    moved(fresh(made))
-    sale.accept(sale_id=made.id, by=made.buyer_id)
-    payout = Payout.objects.get()
-    for turn, iban in enumerate(("GB29NWBK60161331926819", "FR1420041010050500013M02606")):
-        step(24 * 3600)
-        ledger.pay_out(payout_id=payout.id)
-        bank_.pay(outgoing.file(namespace="demo", by=team).text)
-        order = BankOrder.objects.get(state="done")
-        back = {"end_to_end": order.end_to_end, "name": "Leila Mansour"}
-        other = bank_.came("399.99", **back | {"end_to_end": "borSOMEBODY"})
-        bank_.take(bank_.came("400.00", **back), other)
-        payout.refresh_from_db()
-        assert (payout.state, payout.reason, payout.bounces) == ("refused", "returned", turn + 1)
-        assert balance(f"member:{seller.id}:payable") == 40_000
-        assert [item for item in due.until(clocks.now()) if item.what == "ledger.pay_out"] == []
-        clean()
-        outgoing.set_account(member=seller.id, iban=iban, name="Leila Mansour")
-        payout.refresh_from_db()
-        assert (payout.state, payout.attempt) == ("refused", turn)
-        sent_anew()
-        payout.refresh_from_db()
-        assert (payout.state, payout.attempt) == ("due", turn + 1)
-    ledger.pay_out(payout_id=payout.id)
-    bank_.pay(outgoing.file(namespace="demo", by=team).text)
-    payout.refresh_from_db()
-    assert (payout.state, balance(f"member:{seller.id}:payable")) == ("done", 0)
-    assert Entry.objects.filter(kind="paid_out").count() == 3
-    assert Notice.objects.filter(kind="payout_returned").count() == 2
-    clean()
-
-
 def test_what_the_bank_takes_unordered_stands_against_suspense(bank_: Banking) -> None:
     bank_.take(bank_.came("-3.50", "charges"))
     assert (balance("suspense"), balance("world:bank")) == (-350, 350)
-    clean()
-
-
-def test_a_return_without_an_account_waits_for_a_person(asked: Any, bank_: Banking) -> None:
-    made, reference = asked
-    sale.cancel(sale_id=made.id, by=made.buyer_id)
-    bank_.take(bank_.came("420.00", reference, iban="", name=""))
-    order = BankOrder.objects.get()
-    assert order.state == "no_place"
-    team = make.member(made.namespace, roles="curator")
-    with pytest.raises(NotFound):
-        outgoing.file(namespace="demo", by=team.id)
-    outgoing.complete(order_id=order.id, by=team.id, iban=IBAN, name="Nadia Roux")
-    with pytest.raises(AlreadyClosed):
-        outgoing.complete(order_id=order.id, by=team.id, iban=IBAN, name="Nadia Roux")
-    bank_.pay(outgoing.file(namespace="demo", by=team.id).text)
-    assert (balance("suspense"), balance("world:bank")) == (0, 0)
     clean()
 
 

@@ -175,6 +175,36 @@ def test_neither_a_held_member_nor_a_listed_payer_puts_anything_in(
     clean()
 
 
+def test_a_listed_payer_whom_a_person_assigns_leaves_a_case_that_somebody_can_clear(
+    place: Any, nadia: Member, bank_: Banking, reference: str, tmp_path: Path
+) -> None:
+    names(tmp_path, LISTED)
+    bank_.take(bank_.came("10.00", "no word of it", name=LISTED))
+    one, two = make.member(place, roles="curator"), make.member(place, roles="curator")
+    small = BankLine.objects.get()
+    with pytest.raises(ScreeningHeld):
+        bank.decide(line_id=small.id, by=one.id, reference=reference)
+    screening.decide(case_id=ScreeningCase.objects.get().id, by=two.id, outcome="cleared")
+    bank.decide(line_id=small.id, by=one.id, reference=reference)
+    assert lies(nadia) == (1_000, 0)
+
+
+def test_a_payer_who_is_listed_before_the_second_person_approves_leaves_a_case(
+    place: Any, nadia: Member, bank_: Banking, reference: str, tmp_path: Path
+) -> None:
+    bank_.take(bank_.came("10000.00", "no word of it", name=LISTED))
+    one, two = make.member(place, roles="curator"), make.member(place, roles="curator")
+    proposal: Any = bank.decide(line_id=BankLine.objects.get().id, by=one.id, reference=reference)
+    names(tmp_path, LISTED)
+    with pytest.raises(ScreeningHeld):
+        desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
+    case = ScreeningCase.objects.get()
+    assert (case.member_id, case.name) == (nadia.id, LISTED)
+    screening.decide(case_id=case.id, by=two.id, outcome="cleared")
+    desk.approve(approval_id=proposal.id, by=two.id, shown=proposal.shown)
+    assert lies(nadia) == (1_000_000, 0)
+
+
 def test_a_stale_list_keeps_it_in_suspense_and_the_statement_is_booked_all_the_same(
     nadia: Member, bank_: Banking, reference: str, tmp_path: Path
 ) -> None:

@@ -16,9 +16,9 @@ from onym.flows import (
     dispute,
     invitation,
     listing,
-    outgoing,
     payments,
     payout,
+    receiver,
     record,
     recovery,
     screening,
@@ -174,7 +174,7 @@ def to_complete_an_order(place: Any, by: str) -> Any:
         **USD,
     )
     iban = "DE89370400440532013000"
-    return lambda: outgoing.complete(order_id=row.id, by=by, iban=iban, name="Ada")
+    return lambda: receiver.name(order_id=row.id, by=by, iban=iban, holder="Ada")
 
 
 def to_screen(place: Any, by: str) -> Any:

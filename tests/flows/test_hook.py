@@ -14,11 +14,12 @@ from tests import world as worlds
 from tests.faults import ways
 
 from onym import ports
-from onym.core.errors import AlreadyClosed, Malformed
+from onym.core.errors import AlreadyClosed, Malformed, NotAllowed
 from onym.core.hook import Hook
 from onym.flows import hook as flow
 from onym.jobs import hook as jobs
-from onym.ports.hooks import SignedHooks
+from onym.ports.hooks import SignedHooks, _outcome
+from onym.ports.platform import Answer
 from onym.queries import hook as queries
 from onym.site import hooks
 from onym.store.hook import HookCall
@@ -94,24 +95,43 @@ def test_a_hook_without_an_answer_is_asked_again_and_the_next_ones_wait_for_it(
     assert states(way.sale()) == [(kind, "done") for kind in KINDS]
 
 
+@pytest.mark.parametrize(
+    ("status", "told", "answer"),
+    [
+        (200, {"ended": 1}, Answer.DONE),
+        (404, {"code": "not_found"}, Answer.REFUSED),
+        (404, {"message": "no route"}, Answer.UNKNOWN),
+        (404, {"code": 404}, Answer.UNKNOWN),
+        (404, "<html>", Answer.UNKNOWN),
+        (409, {"code": "in_progress"}, Answer.UNKNOWN),
+        (500, {"code": "broken"}, Answer.UNKNOWN),
+    ],
+)
+def test_only_a_hooks_own_code_is_its_refusal(status: int, told: object, answer: Answer) -> None:
+    """A gateway that answers in its stead leaves open what became of it."""
+    assert _outcome(status, told).answer is answer
+
+
 def test_a_hook_that_refuses_holds_up_no_other_and_is_asked_again_by_hand(
     world: worlds.World, settings: Any
 ) -> None:
     base = world.out.plaza.program.base
     settings.HOOKS = (Hook("cars", f"{base}/hooks/cars"), *settings.HOOKS)
-    way = sold(world)
+    way, team = sold(world), make.member(world.place, roles="operator")
     world.drain(hurry=True)
     assert states(way.sale())[0] == ("cars", "refused")
     assert keyed(world, way.handle) == {kind: [] for kind in KINDS}
     (left,) = queries.not_done("demo")
     assert (left["name"], left["code"]) == ("cars", "not_found")
     HookCall.objects.filter(pk=left["id"]).update(url=f"{base}/hooks/tokens")
-    flow.call_again(call_id=left["id"])
+    with pytest.raises(NotAllowed):
+        flow.call_again(call_id=left["id"], by=way.buyer.id)
+    flow.call_again(call_id=left["id"], by=team.id)
     world.drain(hurry=True)
     assert queries.not_done("demo") == []
     jobs.call(about=HookCall.objects.get(pk=left["id"]).about)  # a copy of the job finds nothing
     with pytest.raises(AlreadyClosed):
-        flow.call_again(call_id=left["id"])
+        flow.call_again(call_id=left["id"], by=team.id)
 
 
 def test_a_retained_handle_keeps_what_is_its_movers_until_it_is_let_go(

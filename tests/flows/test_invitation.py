@@ -103,8 +103,7 @@ def test_whoever_unsubscribes_between_two_attempts_gets_no_second_and_keeps_the_
     trouble(world, "lost", mails[1])
     world.drain()
     row = Invitation.objects.get(campaign=made, position=1)
-    index = row.recipient_index
-    invitation.suppress(namespace="demo", address_index=index, reason="unsubscribed")
+    invitation.unsubscribe(token=row.token)
     world.drain(hurry=True)
     assert (copies(world, mails), state(made)) == ([1, 1, 1], "sent")
     assert invitation.by_token(row.token).state == "sent"

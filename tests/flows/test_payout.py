@@ -16,6 +16,7 @@ from tests.faults import test_outside, ways
 from tests.faults.ways import Way
 from tests.flows import meeting
 
+from onym import ports
 from onym.core.errors import AlreadyClosed, NotAllowed
 from onym.flows import ledger, payout
 from onym.ports.payments import Account
@@ -187,6 +188,34 @@ def test_an_account_that_the_provider_knows_no_more_makes_room_for_another(
     payout.look(member=way.seller.id)
     world.pass_time(days=1)
     assert state(sale) == "done"
+    world.check(sale)
+
+
+def test_a_payout_that_was_asked_for_is_followed_at_the_account_that_it_was_asked_with(
+    world: worlds.World,
+) -> None:
+    """It was paid, the answer was lost, and the provider forgot the account before it was asked."""
+    way, sale = closed(world)
+    lever(world, way, "complete")
+    row = Payout.objects.get(sale_id=sale)
+    Payout.objects.filter(pk=row.pk).update(state="due", attempt=1)
+    PayoutAccount.objects.filter(member=way.seller).update(ready_at=world.now())
+    ledger.pay_out(payout_id=row.id)
+    row.refresh_from_db()
+    first = account(way).account
+    assert (row.state, row.account) == ("unknown", first)
+    told: Any = {"key": row.key, "account": first, "amount": row.amount, "sale_id": sale}
+    assert ports.payments("demo").pay_out(**told).state == "done"
+    payout.looked(member=way.seller.id, account=first, told=None)
+    payout.begin(member=way.seller.id)
+    world.drain(hurry=True)
+    lever(world, way, "complete")
+    payout.look(member=way.seller.id)
+    world.pass_time(days=1)
+    assert account(way).account != first
+    assert state(sale) == "done"
+    assert world.out.taken(sale) == {"charge": 42_000, "transfer": -40_000}
+    assert Entry.objects.filter(kind="paid_out").count() == 1
     world.check(sale)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from tests import make
 
 from onym.core.errors import (
     AlreadyClosed,
+    HandleLocked,
     InProgress,
     NotAllowed,
     OwnHandle,
@@ -21,12 +23,14 @@ from onym.core.errors import (
 from onym.core.sale import PaymentState, PayoutState, State
 from onym.core.transfer import Look
 from onym.core.transfer import State as TransferState
-from onym.flows import clock, ledger, listing, payments, record, sale, transfer
+from onym.flows import clock, ledger, listing, offer, payments, record, sale, transfer
 from onym.queries import audit
+from onym.store import clock as store_clock
 from onym.store.models import (
     BookAccount,
     Event,
     Handle,
+    Member,
     Payment,
     Payout,
     Posting,
@@ -362,3 +366,26 @@ def test_a_sold_handle_cools_off_before_it_is_sold_again(
     assert refusal.value.code == "handle_locked"
     step(30 * 86_400)
     listing.open_(namespace=place.id, handle="moon", seller=made.buyer_id, price=make.usd(10))
+
+
+@pytest.mark.parametrize("way", ["listing", "offer"])
+def test_a_seller_who_changed_how_they_sign_in_sells_nothing_and_the_buyer_is_not_told_why(
+    place: Any, people: tuple[Any, Any], way: str
+) -> None:
+    seller, buyer = people
+    asked = {"namespace": place.id, "handle": "moon", "price": make.usd(400)}
+    act: Any
+    if way == "listing":
+        act = partial(listing.buy, listing_id=listing.open_(**asked, seller=seller.id).id)
+        act = partial(act, buyer=buyer.id)
+    else:
+        made = offer.make(**asked, buyer=buyer.id)
+        offer.counter(offer_id=made.id, by=seller.id, price=make.usd(500))
+        act = partial(offer.accept, offer_id=made.id, by=buyer.id)
+    Member.objects.filter(pk=seller.id).update(security_changed_at=store_clock.now())
+    with pytest.raises(HandleLocked) as found:
+        act()
+    assert (found.value.facts, "address" in found.value.detail) == ({}, False)
+    long_ago = store_clock.now() - timedelta(days=30)
+    Member.objects.filter(pk=seller.id).update(security_changed_at=long_ago)
+    assert act().seller_id == seller.id

@@ -12,7 +12,7 @@ from tests import make
 from tests import world as worlds
 from tests.faults import test_outside, ways
 from tests.flows import meeting
-from tests.flows.purses import GOOD, agreed, lies, put, rich, sold_to
+from tests.flows.purses import DAY, GOOD, agreed, lies, put, rich, sold_to
 
 from onym.core.errors import (
     AlreadyClosed,
@@ -33,6 +33,7 @@ from onym.store.models import (
     Chargeback,
     Deposit,
     Hold,
+    Member,
     Notice,
     Payment,
     Payout,
@@ -102,6 +103,20 @@ def test_too_little_money_is_refused_and_nothing_is_held(world: worlds.World) ->
     assert (agreed(sale).state, lies(buyer)) == ("funding", (41_999, 0))
     world.check_books()
     world.audit()
+
+
+def test_whoever_changed_a_factor_or_an_address_pays_nothing_from_the_wallet_for_thirty_days(
+    world: worlds.World,
+) -> None:
+    buyer = rich(world, 500)
+    _, sale = sold_to(world, buyer)
+    Member.objects.filter(pk=buyer.id).update(security_changed_at=world.now())
+    with pytest.raises(HandleLocked, match="30 days"):
+        wallet.pay(sale_id=sale, by=buyer.id)
+    assert (agreed(sale).state, lies(buyer)) == ("funding", (50_000, 0))
+    Member.objects.filter(pk=buyer.id).update(security_changed_at=world.now() - 30 * DAY)
+    wallet.pay(sale_id=sale, by=buyer.id)
+    assert lies(buyer) == (8_000, 0)
 
 
 def test_a_cancelled_sale_gives_the_money_back_to_the_wallet(world: worlds.World) -> None:

@@ -13,7 +13,7 @@ import xmlschema
 from onym.core.bank import Statement
 from onym.core.errors import Malformed
 from onym.ports import bank_file
-from onym.ports.bank import Bank, Transfer, read_statement
+from onym.ports.bank import MOST_NODES, Bank, Transfer, read_statement
 from onym_demo.bank import Movement, sent, statement
 
 ACCOUNT = Bank(iban="DE89370400440532013000", beneficiary="Plaza Märkte & Söhne <GmbH>")
@@ -82,6 +82,9 @@ BAD = {
     "a third of a cent": GOOD.replace('<Amt Ccy="USD">30</Amt>', '<Amt Ccy="USD">30.003</Amt>'),
     "no number": GOOD.replace('<Amt Ccy="USD">30</Amt>', '<Amt Ccy="USD">NaN</Amt>'),
     "a negative amount": GOOD.replace('<Amt Ccy="USD">30</Amt>', '<Amt Ccy="USD">-30</Amt>'),
+    "an amount beyond all numbers": GOOD.replace(">30</Amt>", ">1e999999</Amt>"),
+    "an amount with an exponent": GOOD.replace(">30</Amt>", ">3e1</Amt>"),
+    "an amount in other digits": GOOD.replace(">30</Amt>", ">\u0663\u0660</Amt>"),
     "a currency of nowhere": GOOD.replace('Ccy="USD"', 'Ccy="ZZZ"'),
     "no reference": GOOD.replace("AcctSvcrRef", "Other"),
     "no day": GOOD.replace("BookgDt", "Other"),
@@ -94,6 +97,14 @@ BAD = {
 def test_what_is_no_whole_statement_is_refused(what: str) -> None:
     with pytest.raises(Malformed):
         read(BAD[what])
+
+
+def test_what_is_kept_of_a_file_at_once_is_bounded_entry_by_entry() -> None:
+    few, many = "<a/>" * 1_000, "<a/>" * (MOST_NODES - 1_000)
+    announced = f"<Ntry><Sts>PDNG</Sts>{many}</Ntry>"
+    assert len(read(GOOD.replace("</Stmt>", f"{announced}{few}</Stmt>")).lines) == 1
+    with pytest.raises(Malformed, match="too large"):
+        read(GOOD.replace("</Stmt>", f"{few}{many}</Stmt>"))
 
 
 TRANSFERS = (

@@ -18,6 +18,7 @@ from tests.ports.canned import Canned
 from onym.core.breaker import FAULTS, State
 from onym.core.errors import HandleMalformed, PlatformUnavailable
 from onym.core.money import Money
+from onym.ports import breaker
 from onym.ports.answers import Answers
 from onym.ports.breaker import Gate, Guarded, shut_mail, shut_payments, shut_platform
 from onym.ports.hooks import SignedHooks
@@ -260,6 +261,16 @@ def test_a_dead_payment_provider_is_left_alone_and_its_charges_stay_unknown(cloc
     with pytest.raises(PlatformUnavailable):
         port.account("acct_x")
     assert port.name == dead.name
+
+
+@pytest.mark.parametrize("answer", [None, "no_answer", "provider_failed"])
+def test_silence_in_a_list_or_in_words_is_a_fault(answer):
+    name = "lines" if answer is None else "refused_key"
+    assert breaker.hear(answer, name=name).fault
+    assert not breaker.hear((), name="lines").fault
+    assert not breaker.hear("", name="refused_key").fault
+    assert not breaker.hear("wrong_key", name="refused_key").fault
+    assert not breaker.hear(None, name="account").fault
 
 
 def test_a_dead_post_office_is_left_alone_and_letters_stay_unknown(clock):

@@ -12,6 +12,7 @@ from tests import make
 from onym.flows import listing
 from onym.store.models import (
     BankAccount,
+    BankDraw,
     BankFile,
     BankLine,
     BankOrder,
@@ -63,6 +64,17 @@ def paying(id_: str) -> BankOrder:
     return BankOrder.objects.create(id=id_, **told)
 
 
+def refunding(id_: str) -> BankOrder:
+    """Its payment is looked for at the commit only."""
+    told = {"namespace_id": "demo", "kind": "refund", "state": "waiting", "minor": 5, "text": ""}
+    told |= {"currency": "USD", "payment_id": "pay_1", "line_id": "bln_1", "made_at": make.NOW}
+    return BankOrder.objects.create(id=id_, **told)
+
+
+def drawn(minor: int = 1) -> BankDraw:
+    return BankDraw.objects.create(line_id="bln_1", sale_id="sal_1", minor=minor)
+
+
 REFUSED: dict[str, Callable[[], Any]] = {
     "one_import_per_file": twin(BankStatement, id="bst_2", number="S2"),
     "one_import_per_statement": twin(BankStatement, id="bst_2", sha256="1" * 64),
@@ -73,10 +85,14 @@ REFUSED: dict[str, Callable[[], Any]] = {
     "bank_order_state": update(BankOrder, state="lost"),
     "bank_order_positive": update(BankOrder, minor=0),
     "bank_order_done_has_reference": update(BankOrder, state="done"),
+    "one_draw_per_line_and_sale": lambda: [drawn(), drawn()],
+    "bank_draw_positive": lambda: drawn(minor=0),
+    "one_refund_per_line": lambda: [refunding(id_) for id_ in ("bor_2", "bor_3")],
     "one_bank_order_per_payout": lambda: [paying(id_) for id_ in ("bor_2", "bor_3")],
 }
 TABLES = (
     BankAccount,
+    BankDraw,
     BankFile,
     BankLine,
     BankOrder,

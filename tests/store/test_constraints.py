@@ -260,7 +260,15 @@ ELSEWHERE = {"stopperiod", "plan", "planpart", "reclaim", "appeal", "watch", "wa
 ELSEWHERE |= {"sweep", "shortlistentry", "breakerstate", "webhook", "delivery", "hookcall"}
 ELSEWHERE |= {"wallet", "deposit", "hold"}
 ELSEWHERE |= {"invoice", "invoiceseries", "screeningcase", "displacedshare"}
-ELSEWHERE |= {"bankaccount", "bankfile", "bankline", "bankorder", "bankreference", "bankstatement"}
+ELSEWHERE |= {
+    "bankaccount",
+    "bankdraw",
+    "bankfile",
+    "bankline",
+    "bankorder",
+    "bankreference",
+    "bankstatement",
+}
 """Tables of reclaim: tests/store/test_reclaim.py; of watches: tests/surfaces/test_watch.py; of the
 desk: tests/store/test_desk.py; of breakers: tests/surfaces/test_breakers.py; of calls to the
 outside: tests/store/test_outside.py; of the bank: tests/store/test_bank.py; of invoices:

@@ -320,7 +320,7 @@ BREAKS: list[tuple[str, str]] = [
         "Q2",
         "update store_notice set state = 'sent', answered_at = now() where channel = 'mail';"
         " insert into store_suppression (namespace_id, address_index, reason, at)"
-        " select distinct namespace_id, address_index, 'asked', now() - interval '1 day'"
+        " select distinct namespace_id, address_index, 'erased', now() - interval '1 day'"
         " from store_notice where channel = 'mail'",
     ),
     ("Q3", "update store_payout set due_at = due_at + interval '9 days'"),

@@ -23,9 +23,11 @@ from tests.surfaces.test_desk import send, sign_in, text_of
 from onym import ports
 from onym.cli import import_
 from onym.core.bank import reference
-from onym.flows import bank, listing
+from onym.flows import bank, listing, outgoing
 from onym.flows.people import join, link
+from onym.store import clock
 from onym.store.models import (
+    Approval,
     BankAccount,
     BankFile,
     BankLine,
@@ -280,3 +282,28 @@ def test_the_desk_puts_money_of_no_name_into_a_wallet(
     done = team.send("POST", f"/desk/bank/lines/{line.id}/assign", {"reference": reference})
     assert (done.status_code, done.json()["outcome"]) == (200, "wallet")
     assert buyer.send("GET", "/wallet").json()["available"]["minor"] == 1_250
+
+
+def test_who_says_where_held_money_goes_has_just_confirmed_and_the_second_sees_the_whole_account(
+    bank_: Banking,
+) -> None:
+    one, two, path = sign_in("amal", "curator"), sign_in("basil", "curator"), "/en/desk/bank"
+    bank_.take(*(bank_.came(much, "gift", iban="", name="") for much in ("10000.00", "1.00")))
+    for line in BankLine.objects.all():
+        outgoing.send_back(line, now=clock.now())
+    small, dear = BankOrder.objects.order_by("minor")
+    told = {"do": "complete", "iban": "DE89370400440532013000", "name": "Nadia Roux"}
+    stale = make.browser(make.member(bank_.place, roles="curator"), ago=1_000)
+    answer = send(stale, path, about=small.id, **told)
+    assert answer["Location"].startswith("/en/confirm")
+    assert BankOrder.objects.get(pk=small.id).state == "no_place"
+    assert send(one, path, about=small.id, **told)["Location"] == f"{path}?did=sent_back"
+    assert "did=proposed" in send(one, path, about=dear.id, **told)["Location"]
+    page = text_of(two, path)
+    assert 'Nadia Roux</bdi> · <code dir="ltr">DE89370400440532013000</code>' in page
+    asked = Approval.objects.get(state="open")
+    queue = text_of(two, "/en/desk/?kind=approval")
+    assert "its account ends in" in queue
+    assert "…3000" in queue
+    send(two, "/en/desk/?kind=approval", do="approve", about=asked.id, shown=asked.shown)
+    assert set(BankOrder.objects.values_list("state", flat=True)) == {"waiting"}

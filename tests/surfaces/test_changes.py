@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -19,7 +21,7 @@ from tests.surfaces.test_api import Caller
 
 from onym.core.errors import HandleLocked
 from onym.flows import address as flow
-from onym.flows import listing
+from onym.flows import listing, people
 from onym.queries import token as queries
 from onym.store import clock
 from onym.store.models import MailAddress, Member, Notice, Token
@@ -175,7 +177,10 @@ def test_a_token_does_what_it_allows_until_it_is_taken_back(world: worlds.World)
     assert "shop" not in [one["name"] for one in queries.tokens(member.id)]
 
 
-def test_sell_is_granted_only_after_a_fresh_second_factor(world: worlds.World) -> None:
+@pytest.mark.parametrize("scope", ["buy", "sell"])
+def test_what_binds_is_granted_only_after_a_fresh_second_factor(
+    world: worlds.World, scope: str
+) -> None:
     member = make.member(world.place)
     member.user = User.objects.create_user(member.id, password="rope-and-anchor")
     member.save(update_fields=["user"])
@@ -188,11 +193,29 @@ def test_sell_is_granted_only_after_a_fresh_second_factor(world: worlds.World) -
     session["account_authentication_methods_user"] = session["_auth_user_id"]
     session.save()
     assert make_token(plain, "read").status_code == 200
-    assert make_token(plain, "read", "sell")["Location"].startswith("/en/confirm")
-    assert not Token.objects.filter(scopes__contains=["sell"]).exists()
-    assert make_token(browser(member), "sell").status_code == 200
-    row = Token.objects.get(scopes__contains=["sell"])
+    assert make_token(plain, "read", scope)["Location"].startswith("/en/confirm")
+    assert not Token.objects.filter(scopes__contains=[scope]).exists()
+    assert make_token(browser(member), scope).status_code == 200
+    row = Token.objects.get(scopes__contains=[scope])
     assert (row.expires_at - row.made_at).days == 30
+
+
+def test_tokens_that_may_buy_of_members_without_a_second_factor_are_taken_back(
+    world: worlds.World,
+) -> None:
+    plain, safe = make.member(world.place), make.member(world.place)
+    browser(safe)
+    make.totp(safe)
+    for member, scopes, name in (
+        (plain, ["buy"], "shop"),
+        (plain, ["read"], "reader"),
+        (plain, ["buy"], ""),
+        (safe, ["buy"], "shop"),
+    ):
+        people.give_token(member=member.id, scopes=scopes, name=name)
+    importlib.import_module("onym.store.migrations.0055_buy_tokens").take_back(apps, None)
+    ended = Token.objects.exclude(revoked_at=None)
+    assert [(one.member_id, one.name) for one in ended] == [(plain.id, "shop")]
 
 
 WRONG = [{"name": ""}, {"days": "7"}, {"days": ""}, {}]

@@ -106,7 +106,7 @@ def test_page_and_paper_say_every_unit_in_each_language(nadia: Client) -> None:
         *lines, total = SAID[billed.currency, lang]
         for row, title in zip((billed, credited), titles, strict=True):
             with translation.override(lang):
-                said = pages._said(queries.invoice(row.id, viewer=row.member_id, sees_all=False))
+                said = pages._said(queries.invoice(row.id, viewer=row.member_id, sees_all_of=""))
             assert (said["title"], said["number"]) == (title, row.number)
             assert [plain(line[1]) for line in said["lines"]] == lines
             assert plain(said["total"]) == total
@@ -123,7 +123,7 @@ def test_arabic_letters_are_joined_on_the_paper(nadia: Client) -> None:
     """Set apart by marks that forbid joining, the same words are another picture."""
     row = Invoice.objects.order_by("issued_at", "id")[0]
     with translation.override("ar"):
-        said = pages._said(queries.invoice(row.id, viewer=row.member_id, sees_all=False))
+        said = pages._said(queries.invoice(row.id, viewer=row.member_id, sees_all_of=""))
     apart = said | {"title": "\u200c".join(said["title"])}
     shown = [
         typst.compile(

@@ -9,10 +9,22 @@ import pytest
 from django.db import connection
 from django.test import Client
 from tests import make
+from tests.surfaces.test_api import Caller
 
-from onym.flows import invitation, offer, people
+from onym.flows import invitation, offer, people, record
+from onym.queries import notice
+from onym.store import clock
 from onym.store import reclaim as store
-from onym.store.models import Appeal, Invitation, Offer, Reclaim, Sale, Suppression
+from onym.store.models import (
+    Appeal,
+    IdempotentRequest,
+    Invitation,
+    Notice,
+    Offer,
+    Reclaim,
+    Sale,
+    Suppression,
+)
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -64,9 +76,6 @@ def asked(place: Any) -> str:
     make.handle(place, "moon")
     buyer = make.member(place, account="acc-buyer", mail="buyer@mail.example")
     offer.make(namespace="demo", handle="moon", buyer=buyer.id, price=make.usd(100))
-    from onym.queries import notice
-    from onym.store.models import Notice
-
     letter = notice.letter(Notice.objects.get(kind="offer_made").id)
     assert letter is not None
     return "/en/offers/" + letter.facts["href"].rsplit("/", 1)[1]
@@ -180,13 +189,35 @@ def test_who_comes_second_is_told_that_the_handle_went_elsewhere(place: Any) -> 
     assert "no longer for sale here" in bo.get(second).content.decode()
 
 
-def test_one_click_of_a_mail_program_ends_all_mail(place: Any) -> None:
+def test_neither_page_nor_program_keeps_the_link_that_was_answered(place: Any) -> None:
+    program, page = invited(place, "bo@mail.example", "ada@mail.example")
+    bo = Caller(make.member(place, account="acc-bo"))
+    path = program.removeprefix("/en")
+    assert bo.send("POST", f"{path}/decline").status_code == 200
+    assert press(signed_in("ada@mail.example"), page, "accept").status_code == 302
+    routes = IdempotentRequest.objects.values_list("route", flat=True)
+    assert len(routes) == 2
+    assert not [link for link in (program, page) if link.rsplit("/", 1)[1] in "".join(routes)]
+
+
+def test_one_click_of_a_mail_program_ends_private_offers_and_no_other_letter(place: Any) -> None:
     link = invited(place, "ada@mail.example")[0].replace("invitations", "unsubscribe")
     client = Client(enforce_csrf_checks=True)
     done = client.post(link, {"List-Unsubscribe": "One-Click"})
     assert done.status_code == 200
     assert client.post(link).status_code == 200
     assert Suppression.objects.count() == 1
+    assert not goes("invitation", to="ada@mail.example")
+    for kind in ("sign_in_code", "security_changed", "trade_cooling", "handle_warned"):
+        assert goes(kind, to="ada@mail.example"), kind
+
+
+def goes(kind: str, *, to: str) -> bool:
+    """Whether a letter of this kind to the address would leave."""
+    record.notify(namespace="demo", kind=kind, about="x", now=clock.now(), address=to)
+    letter = notice.letter(Notice.objects.get(kind=kind).id)
+    assert letter is not None
+    return not letter.suppressed
 
 
 def test_a_declined_offer_stays_declined_and_the_link_says_so(place: Any) -> None:

@@ -17,7 +17,8 @@ from tests.surfaces.test_query_ceiling import signed_in
 
 from onym.core.sale import PaymentState
 from onym.flows import deposit, listing
-from onym.store.models import Deposit, Payout, PayoutAccount, Sale
+from onym.store import clock
+from onym.store.models import Deposit, Member, Payout, PayoutAccount, Sale
 
 USD_50 = {"minor": 5_000, "currency": "USD"}
 WISH = {"amount": USD_50, "payment_method": "pm_card_visa"}
@@ -324,6 +325,10 @@ def test_a_sales_page_offers_the_wallet_where_it_covers_the_gross(page: Client) 
     assert shown == [True, False]
     sale = Sale.objects.get(handle__handle="comet")
     form = {"do": "wallet", "key": "from-the-wallet"}
+    Member.objects.filter(pk=member.id).update(security_changed_at=clock.now())
+    assert 'value="wallet"' not in page.get(f"/en/sales/{sale.id}").content.decode()
+    assert page.post(f"/en/sales/{sale.id}", form | {"key": "too-soon"}).status_code == 409
+    Member.objects.filter(pk=member.id).update(security_changed_at=None)
     assert page.post(f"/en/sales/{sale.id}", form).status_code == 302
     sale.refresh_from_db()
     assert sale.state == "delivering"

@@ -24,7 +24,7 @@ class NewAppeal(Schema):
 @router.get("/handles/{handle}/reclaim", auth=None)
 def reclaim(request: HttpRequest, handle: str, policy: str = "") -> HttpResponse:
     """Reason codes and the earliest date, under the namespace's policy or a named one."""
-    limits.spend("reclaim", who=request.META.get("REMOTE_ADDR", ""))
+    limits.spend("reclaim", who=limits.where(request))
     found = queries.answer(namespace=wire.place(request), handle=handle, policy_id=policy or None)
     return wire.respond(200, found)
 

@@ -55,6 +55,8 @@ def log_file(_: HttpRequest, path: str) -> HttpResponse:
 @refusing
 def payments_hook(request: HttpRequest, provider: str) -> HttpResponse:
     """The provider's inbox: a signed hint is kept once; what is so is asked for by a job."""
+    if not ports.takes_payments(settings.NAMESPACE):
+        raise Malformed("no such provider")
     port = ports.payments(settings.NAMESPACE)
     if provider != port.name:
         raise Malformed("no such provider")

@@ -12,6 +12,7 @@ from pydantic import ConfigDict, Field
 
 from onym.api import wire
 from onym.api.auth import MEMBERS
+from onym.flows import limits
 from onym.flows import webhook as flow
 from onym.ports import webhooks as outside
 from onym.queries import webhook as queries
@@ -38,6 +39,7 @@ class Deliveries(Page):
 def subscribe(request: HttpRequest, wish: NewWebhook) -> HttpResponse:
     """Be told of hand-overs: 201 with the webhook and, in this answer alone, its `secret`."""
     who, place = wire.caller(request, "buy"), wire.place(request)
+    limits.spend("webhook_address", who=who.id)
     outside.target(wish.url, loopback=settings.DEMO)
 
     def run(who: Caller) -> tuple[int, object]:

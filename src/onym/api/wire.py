@@ -100,7 +100,7 @@ def is_desk(request: HttpRequest) -> bool:
 
 def route(request: HttpRequest) -> str:
     """What an idempotency key is scoped to beside the member."""
-    return f"{request.method} {request.path}"
+    return record.named(f"{request.method} {request.path}")
 
 
 def key(request: HttpRequest) -> str:

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from enum import StrEnum
 
 from onym.core.errors import (
@@ -176,6 +176,10 @@ def draw(wanted: int, rests: Sequence[int]) -> list[int]:
     if wanted:
         raise ValueError("the rests do not suffice")
     return taken
+
+
+RETURNS_WITHIN = timedelta(days=14)
+"""For so long after a payment has left, the other bank may send it back."""
 
 
 class OrderState(StrEnum):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -29,6 +30,25 @@ class State(StrEnum):
     DECLINED = "declined"
     EXPIRED = "expired"
     CLOSED = "closed"  # somebody else was faster, or the handle is no longer for sale
+
+
+def candidate(salt: bytes, recipient_index: str) -> bytes:
+    """The leaf that stands for one candidate under the campaign's root."""
+    return hashlib.sha256(b"onym/v1/candidate\x00" + salt + recipient_index.encode()).digest()
+
+
+class Silence(StrEnum):
+    """Why an address is written to no more."""
+
+    UNSUBSCRIBED = "unsubscribed"  # private offers alone: they are what the letter offers to end
+    ERASED = "erased"  # everything but the code that whoever reads there has just asked for
+
+
+def is_silenced(kind: str, *, by: str | None) -> bool:
+    """Whether a letter of this kind stays away, given why its address is suppressed, if it is."""
+    if by is None or kind == "sign_in_code":
+        return False
+    return kind == "invitation" or by != Silence.UNSUBSCRIBED
 
 
 @dataclass(frozen=True, slots=True)

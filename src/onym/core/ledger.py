@@ -83,10 +83,10 @@ def reversed_(settled: Entry) -> Entry:
     return Entry("reversed", settled.ref, settled.currency, moves)
 
 
-def refunded(*, sale: str, gross: Money, provider: str, provider_id: str) -> Entry:
-    """The buyer's money goes back where it came from."""
-    moves = {escrow(sale): -gross.minor, world(provider): gross.minor}
-    return Entry("refunded", sale, gross.currency, moves, provider_id)
+def refunded(*, sale: str, amount: Money, provider: str, provider_id: str, part: str = "") -> Entry:
+    """The buyer's money goes back where it came from: the gross, or the part of it named `part`."""
+    moves = {escrow(sale): -amount.minor, world(provider): amount.minor}
+    return Entry("refunded", part or sale, amount.currency, moves, provider_id)
 
 
 def paid_out(*, payout: str, amount: Money, out_of: str, provider: str, provider_id: str) -> Entry:

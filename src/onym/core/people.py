@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from onym.core import screening
 from onym.core.errors import (
+    AlreadyClosed,
     HandleLocked,
     Malformed,
     NotLinked,
@@ -36,6 +37,7 @@ class Member:
     is_house: bool = False
     security_changed_at: datetime | None = None
     namespace: str = ""
+    is_forgotten: bool = False
 
     @property
     def is_staff(self) -> bool:
@@ -70,10 +72,21 @@ def buying_account(member: Member) -> str:
     return member.accounts[0]
 
 
-def expect_settled_security(member: Member, *, now: datetime) -> None:
-    """Nothing is sold within 30 days of a changed mail address or second factor."""
+def expect_known(*members: Member) -> None:
+    """Refuses `already_closed` where one of them was forgotten meanwhile."""
+    if any(member.is_forgotten for member in members):
+        raise AlreadyClosed("a member of this was forgotten")
+
+
+def expect_settled_security(member: Member, *, now: datetime, is_told: bool = True) -> None:
+    """Nothing is sold within 30 days of a changed mail address or second factor.
+
+    Why, and until when, only the member themselves is told.
+    """
     changed = member.security_changed_at
     if changed and now < changed + SECURITY_DELAY:
+        if not is_told:
+            raise HandleLocked("its holder does not sell at present")
         raise HandleLocked(
             "no sale within 30 days of a changed address or second factor",
             why="security_change",

@@ -12,7 +12,7 @@ from onym.core.access import Action
 from onym.core.errors import Malformed
 from onym.desk.page import Fields, address, answered, expect, place_of, shown, staff
 from onym.flows import bank as flow
-from onym.flows import disclosure, outgoing, statement
+from onym.flows import disclosure, outgoing, receiver, statement
 from onym.queries import bank as queries
 from onym.queries import ground, people, share
 from onym.queries.people import Caller
@@ -62,8 +62,11 @@ def _do(request: HttpRequest, fields: Fields, who: Caller) -> str:
                 return to
             return address("bank", did="assigned" if reference else "sent_back")
         case "complete":
-            name = fields.get("name", "")
-            outgoing.complete(order_id=about, by=who.id, iban=fields.get("iban", ""), name=name)
+            people.expect_fresh_factor(who)
+            iban, holder = fields.get("iban", ""), fields.get("name", "")
+            named = receiver.name(order_id=about, by=who.id, iban=iban, holder=holder)
+            if (to := place_of(named)) != address(""):
+                return to
             return address("bank", did="sent_back")
         case "file":
             people.expect_fresh_factor(who)

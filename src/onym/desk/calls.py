@@ -32,9 +32,9 @@ def _do(fields: Fields, who: Caller) -> str:
     did, about = fields.get("do", ""), fields.get("about", "")
     match did:
         case "call":
-            hook.call_again(call_id=about)
+            hook.call_again(call_id=about, by=who.id)
         case "send":
-            webhook.send_again(delivery_id=about, by=None)
+            webhook.send_again(delivery_id=about, by=who.id, at_desk=True)
         case _:
             raise Malformed("call a hook or send a message again")
     return address("calls", did="sent_again")

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.http import HttpRequest
 
 from onym.core import codes
-from onym.core.errors import NotAllowed, NotFound
-from onym.flows import factors, limits, record, sign_in
-from onym.store import clock, ids, rowlocks, secrets
+from onym.core.errors import NotFound
+from onym.flows import factors, limits, people, record, sign_in
+from onym.store import clock, ids, rowlocks
 from onym.store.models import MailAddress, MailCode, Member
 
 IN_SESSION = "address_code"
@@ -73,17 +73,7 @@ def _change(row: Member, mail: str, *, now: datetime) -> None:
     """The old addresses hear of it; the first address of a member changes nothing yet."""
     old = list(MailAddress.objects.filter(member=row, replaced_at=None))
     MailAddress.objects.filter(pk__in=[one.pk for one in old]).update(replaced_at=now)
-    try:
-        with transaction.atomic():
-            MailAddress.objects.create(
-                namespace_id=row.namespace_id,
-                member=row,
-                address_sealed=secrets.seal(mail, place=MailAddress.place(row.id)),
-                address_index=secrets.index(mail, purpose="mail"),
-                verified_at=now,
-            )
-    except IntegrityError as error:
-        raise NotAllowed("the address belongs to a member already") from error
+    people.verified(row, mail, now=now)
     if not old:
         return
     row.security_changed_at = now

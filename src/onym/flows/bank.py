@@ -19,14 +19,16 @@ from onym.core.area import Area
 from onym.core.errors import AlreadyClosed, InProgress, Malformed, NotFound
 from onym.core.events import amount
 from onym.core.money import Money
-from onym.flows import area, deposit, outgoing, payments, record, staff
+from onym.flows import area, deposit, outgoing, payments, record, screening, staff
 from onym.flows import ledger as books
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
 from onym.store.models import (
     Approval,
+    BankDraw,
     BankLine,
     BankReference,
+    Member,
     Sale,
     WalletReference,
 )
@@ -83,7 +85,10 @@ def _waiting(sale: Sale) -> list[BankLine]:
 
 
 def _waits(sale: Sale, now: datetime) -> bool:
-    return sales.yields_to_holder(sale.snapshot()) and now < sale.funding_until
+    """While sales are stopped the time to pay is not over: the lift gives it back."""
+    if not sales.yields_to_holder(sale.snapshot()):
+        return False
+    return now < sale.funding_until or area.is_stopped(Area.SALES, namespace=sale.namespace_id)
 
 
 def _is_charged(sale: Sale) -> bool:
@@ -107,9 +112,10 @@ def _say_what_is_missing(row: BankLine, sale: Sale, there: int, *, now: datetime
 def _fund(sale: Sale, *, now: datetime) -> None:
     """What waits suffices: the gross is the sale's, a rest stays in suspense.
 
-    While a card's outcome is open it stays as it is, and is looked at again.
+    While a card's outcome is open, or a stop holds the time to pay, it stays as it is, and is
+    looked at again.
     """
-    if sale.state != sales.State.FUNDING or _is_charged(sale):
+    if sale.state != sales.State.FUNDING or now >= sale.funding_until or _is_charged(sale):
         return
     rows = _waiting(sale)
     for row, part in zip(
@@ -117,6 +123,8 @@ def _fund(sale: Sale, *, now: datetime) -> None:
     ):
         row.rest_minor, row.waits = row.rest_minor - part, False
         row.save(update_fields=["rest_minor", "waits"])
+        if part:
+            BankDraw.objects.create(line=row, sale=sale, minor=part)
     payment = sale_flow.payment_row(sale, kind="charge", method=core.METHOD, now=now)
     payment.state, payment.answered_at = sales.PaymentState.PAID, now
     payment.provider_id = core.reference(sale.id)
@@ -139,7 +147,7 @@ def look_again(*, sale_id: str) -> None:
                 row.outcome = core.Arrival.LATE
                 row.save(update_fields=["outcome"])
                 outgoing.send_back(row, now=now)
-        elif _waits(sale, now) and sum(row.rest_minor for row in rows) >= sale.gross_minor:
+        elif sum(row.rest_minor for row in rows) >= sale.gross_minor:
             _fund(sale, now=now)
 
 
@@ -151,6 +159,7 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
     `not_found`, `already_closed` when nothing of it is left or the sale waits for no money, and
     whatever keeps it out of the wallet.
     """
+    _look_first(line_id, by=by, reference=reference)
     with transaction.atomic():
         namespace = _namespace_of(line_id)
         rowlocks.bank(namespace)
@@ -172,6 +181,29 @@ def decide(*, line_id: str, by: str, reference: str = "") -> BankLine | Approval
             by=by,
             now=now,
         )
+
+
+def _look_first(line_id: str, *, by: str, reference: str) -> None:
+    namespace = _namespace_of(line_id)
+    staff.expect(by, access.Action.BANK, namespace=namespace)
+    found = core.find_reference(reference) or ""
+    into = WalletReference.objects.filter(reference=found, member__namespace=namespace).first()
+    if into is not None:
+        _look_at_payer(line_id, into.member_id)
+
+
+def look_at_proposed(approval: Approval) -> None:
+    """The same before the second person's transaction. Refuses `screening_stale`."""
+    told = approval.payload
+    if told.get("wallet"):
+        _look_at_payer(str(told["line"]), str(told["wallet"]))
+
+
+def _look_at_payer(line_id: str, member: str) -> None:
+    """Outside the transaction of what may be refused: a case that is opened must outlive it."""
+    line = BankLine.objects.get(pk=line_id)
+    if line.rest_minor and not line.waits:
+        screening.look(Member.objects.get(pk=member), also=line.opened("name"))
 
 
 def decide_approved(approval: Approval, now: datetime) -> BankLine:

@@ -23,6 +23,7 @@ from onym.flows import (
     lists,
     names,
     plan,
+    receiver,
     record,
     recovery,
     screening,
@@ -31,9 +32,19 @@ from onym.flows import (
 )
 from onym.flows import sale as sale_flow
 from onym.store import clock, rowlocks
-from onym.store.models import Approval, BankLine, Campaign, Handle, Listing, Member, Plan, Sale
+from onym.store.models import (
+    Approval,
+    BankLine,
+    BankOrder,
+    Campaign,
+    Handle,
+    Listing,
+    Member,
+    Plan,
+    Sale,
+)
 
-Result = Listing | Campaign | Sale | Plan | BankLine | Mapping[str, Any]
+Result = Listing | Campaign | Sale | Plan | BankLine | BankOrder | Mapping[str, Any]
 
 
 def approve(*, approval_id: str, by: str, shown: str) -> Result:
@@ -43,7 +54,7 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     the approval), and whatever the act itself refuses.
     """
     changed: ShownChanged | None = None
-    _look_at_seller(approval_id, by=by)
+    _look_first(approval_id, by=by)
     with transaction.atomic():
         approval = rowlocks.approval(approval_id)
         approver = staff.expect(by, access.Action.APPROVE, namespace=approval.namespace_id)
@@ -62,21 +73,27 @@ def approve(*, approval_id: str, by: str, shown: str) -> Result:
     return result
 
 
-def _look_at_seller(approval_id: str, *, by: str) -> None:
-    """Of a house purchase, before its transaction: a case that is opened must outlive a refusal."""
-    asked = Approval.objects.filter(pk=approval_id, action="house_purchase", state="open").first()
-    if asked is None:
+def _look_first(approval_id: str, *, by: str) -> None:
+    """Before the transaction: a case that is opened must outlive a refusal."""
+    asked = Approval.objects.filter(pk=approval_id, state="open").first()
+    if asked is None or asked.action not in ("house_purchase", "bank_money"):
         return
-    namespace = asked.namespace_id
-    staff.expect(by, access.Action.APPROVE, namespace=namespace)
-    _expect_seller_clear(namespace, asked.payload["handle"], by=by)
+    staff.expect(by, access.Action.APPROVE, namespace=asked.namespace_id)
+    if asked.action == "bank_money":
+        bank.look_at_proposed(asked)
+    else:
+        _expect_seller_clear(asked.namespace_id, asked.payload["handle"], by=by)
 
 
 def _expect_seller_clear(namespace: str, handle: str, *, by: str) -> None:
+    screening.expect_all_clear(namespace, _sellers(namespace, handle), by=by)
+
+
+def _sellers(namespace: str, handle: str) -> list[str]:
+    """Who has listed the handle: one at most."""
     on_sale = Listing.objects.filter(handle__namespace_id=namespace, state="open")
     canonical = names.canonical_of(namespace=namespace, handle=handle)
-    sellers = on_sale.filter(handle__handle=canonical).values_list("seller_id", flat=True)
-    screening.expect_all_clear(namespace, sellers, by=by)
+    return list(on_sale.filter(handle__handle=canonical).values_list("seller_id", flat=True))
 
 
 def _carry_out(
@@ -134,6 +151,14 @@ def _handle_facts(approval: Approval) -> Mapping[str, Any]:
     rowlocks.namespace_shared(approval.namespace_id)  # a phase is relied on, and comes before
     row = names.touch(namespace=approval.namespace_id, handle=approval.payload["handle"])
     return listing.facts_of(row)
+
+
+def _purchase_facts(approval: Approval) -> Mapping[str, Any]:
+    """The same, and whoever listed it is locked, too."""
+    facts = _handle_facts(approval)
+    place, handle = approval.namespace_id, approval.payload["handle"]
+    rowlocks.parties(*_sellers(place, handle))
+    return facts
 
 
 def _list(approval: Approval, now: datetime) -> Result:
@@ -221,10 +246,11 @@ ACTS: dict[
 ] = {
     "list": (_list, _handle_facts),
     "campaign": (_campaign, _handle_facts),
-    "house_purchase": (_house_purchase, _handle_facts),
+    "house_purchase": (_house_purchase, _purchase_facts),
     "adopt_plan": (plan.adopt_approved, plan.facts_of),
     "edit_list": (lists.change_approved, lists.facts_of),
     "bank_money": (bank.decide_approved, bank.facts_of),
+    "bank_order": (receiver.name_approved, receiver.facts_of),
     "write_off": (chargeback.write_off_approved, recovery.facts_of),
     "lift_stop": (stop.lift_approved, stop.stop_facts),
     "lift_area": (area.lift_approved, area.area_facts),

@@ -33,7 +33,7 @@ def once(*, member: str, path: str, fields: Mapping[str, str], run: Callable[[],
         raise Malformed("open the page again and send its form")
     answer = record.once(
         member=member,
-        route=f"PAGE {path}"[:160],
+        route=record.named(f"PAGE {path}")[:160],
         key=key,
         payload={name: value for name, value in fields.items() if name not in UNSAID},
         run=lambda: record.Answer(303, {"to": run()}),

@@ -7,9 +7,10 @@ from datetime import datetime
 from django.conf import settings
 from django.db import transaction
 
+from onym.core import access
 from onym.core.errors import AlreadyClosed
 from onym.core.hook import OPEN, State
-from onym.flows import record
+from onym.flows import record, staff
 from onym.store import clock, ids, rowlocks
 from onym.store.models import Handle, HookCall
 
@@ -51,10 +52,13 @@ def record_answer(*, call_id: str, state: State, code: str = "") -> bool:
         return row.state not in OPEN
 
 
-def call_again(*, call_id: str) -> HookCall:
-    """Ask a hook again that has refused, under a new key. Refuses `not_found`, `already_closed`."""
+def call_again(*, call_id: str, by: str) -> HookCall:
+    """Ask a hook again that has refused, under a new key. Refuses `not_found`, `not_allowed`,
+    `already_closed`.
+    """
     with transaction.atomic():
         row = rowlocks.hook_call(call_id)
+        staff.expect(by, access.Action.SEND_AGAIN, namespace=row.handle.namespace_id)
         if row.state != State.REFUSED:
             raise AlreadyClosed("only a hook that has refused is called again by hand")
         row.state, row.series = State.PENDING, row.series + 1

@@ -137,7 +137,7 @@ def _draft(
     now: datetime,
 ) -> Campaign:
     salted = [(os.urandom(32), recipient) for recipient in recipients]
-    leaves = [candidate(salt, secrets.index(r.mail, purpose="mail")) for salt, r in salted]
+    leaves = [core.candidate(salt, secrets.index(r.mail, purpose="mail")) for salt, r in salted]
     price = asked["price"]
     campaign = Campaign.objects.create(
         id=ids.new("cmp"),
@@ -164,11 +164,6 @@ def _draft(
     commitment = _committed(campaign, approval=approval)
     record.log(*set_, commitment, namespace=row.namespace_id, at=now)
     return campaign
-
-
-def candidate(salt: bytes, recipient_index: str) -> bytes:
-    """The leaf that stands for one candidate under the campaign's root."""
-    return hashlib.sha256(b"onym/v1/candidate\x00" + salt + recipient_index.encode()).digest()
 
 
 def _invite(campaign: Campaign, *, position: int, salt: bytes, recipient: Recipient) -> None:
@@ -286,7 +281,7 @@ def _is_suppressed(namespace: str, address_index: str) -> bool:
 def _sent(invitation: Invitation) -> Event:
     campaign = invitation.campaign
     everyone = campaign.invitation_set.order_by("position")
-    leaves = [candidate(bytes(i.salt), i.recipient_index) for i in everyone]
+    leaves = [each.candidate for each in everyone]
     read = merkle.reader([merkle.leaf_hash(leaf) for leaf in leaves])
     path = merkle.inclusion_proof(invitation.position, len(leaves), read)
     body = {
@@ -328,13 +323,14 @@ def accept(*, token: str, by: str) -> Sale:
     with transaction.atomic():
         phase = rowlocks.namespace_shared(found.campaign.namespace_id).phase
         invitation = rowlocks.invitation(found.id)
+        (buyer,) = rowlocks.parties(by)
         now = clock.now()
         access.expect_phase(phase, access.Way.INVITATION)
         mails = MailAddress.objects.filter(member_id=by, replaced_at=None)
         addresses = frozenset(mails.values_list("address_index", flat=True))
         decided = core.accept(invitation.snapshot(), addresses=addresses, now=now)
         handles.expect_house_may_sell(invitation.campaign.handle.snapshot())
-        sale = _agree(invitation, buyer=Member.objects.get(pk=by), price=decided.price, now=now)
+        sale = _agree(invitation, buyer=buyer, price=decided.price, now=now)
         _write(invitation, decided, why="", now=now)
         _close_others(invitation, now=now)
         return sale
@@ -405,18 +401,20 @@ def expire(*, invitation_id: str) -> None:
         _write(invitation, core.expire(invitation.snapshot(), now=now), why="expired", now=now)
 
 
-def suppress(*, namespace: str, address_index: str, reason: str) -> None:
-    """Write to this address no more. A second time is nothing."""
+def unsubscribe(*, token: str) -> None:
+    """No private offers to the link's address any more. A second time is nothing.
+
+    Refuses `not_found`.
+    """
+    found = by_token(token)
     with transaction.atomic():
-        now = clock.now()
-        Suppression.objects.bulk_create(
-            [
-                Suppression(
-                    namespace_id=namespace, address_index=address_index, reason=reason, at=now
-                )
-            ],
-            ignore_conflicts=True,
+        row = Suppression(
+            namespace_id=found.campaign.namespace_id,
+            address_index=found.recipient_index,
+            reason=core.Silence.UNSUBSCRIBED,
+            at=clock.now(),
         )
+        Suppression.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def _write(invitation: Invitation, decided: core.Invitation, *, why: str, now: datetime) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
+from django.db.models import OuterRef, Subquery
 
 from onym import ports
 from onym.core import ledger as core
@@ -181,13 +182,15 @@ def pay_out_all(*, payout_ids: Sequence[str]) -> None:
         due = outgoing.take([row for row in due if row.state not in FINAL], now=now)
         ready = _with_account(due)
         for payout in due:
-            if payout.member_id not in ready:
+            if payout.id not in ready:
                 _ask_for_account(payout, now=now)
-        ids_ = [payout.id for payout in due if payout.member_id in ready]
+        ids_ = [payout.id for payout in due if payout.id in ready]
         asked = record.ordered("ledger.pay_out", locks=ids_)  # those come back by themselves
         ids_ = [id_ for id_ in ids_ if id_ not in asked]
         # From here on it may have left: what a chargeback finds as `due` was never asked for.
-        Payout.objects.filter(pk__in=ids_, state=PayoutState.DUE).update(state=PayoutState.UNKNOWN)
+        own = PayoutAccount.objects.filter(member=OuterRef("member")).values("account")
+        fresh = Payout.objects.filter(pk__in=ids_, state=PayoutState.DUE)
+        fresh.update(state=PayoutState.UNKNOWN, account=Subquery(own))
         for start in range(0, len(ids_), TOGETHER):
             some = ids_[start : start + TOGETHER]
             record.defer("ledger.pay_out_all", lock=some[0], payout_ids=some)
@@ -251,10 +254,11 @@ def _keep(payouts: Sequence[Payout], *, now: datetime) -> list[tuple[str, core.E
 
 
 def _with_account(payouts: Sequence[Payout]) -> set[str]:
-    """The members among these who have an account to be paid to."""
+    """Those among these that have an account to go to, or were asked for with one."""
     members = {payout.member_id for payout in payouts}
     rows = PayoutAccount.objects.filter(member_id__in=members, ready_at__isnull=False)
-    return set(rows.exclude(account="").values_list("member_id", flat=True))
+    ready = set(rows.exclude(account="").values_list("member_id", flat=True))
+    return {payout.id for payout in payouts if payout.account or payout.member_id in ready}
 
 
 def _ask_for_account(payout: Payout, *, now: datetime) -> None:

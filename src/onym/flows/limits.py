@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
+
+from django.conf import settings
+from django.http import HttpRequest
 
 from onym.core.errors import RateLimited
 from onym.store import limits, secrets
@@ -29,7 +33,25 @@ LIMITS = {
     "name": Limit(10, 86_400),  # by member: each may be a case for a person to look at
     "press_reply": Limit(3, 86_400),  # by sender, whom anybody can forge: nobody is flooded
     "webhook": Limit(30, 3_600),  # by member: each makes us call a stranger
+    "webhook_address": Limit(60, 3_600),  # by member: each makes us look up a name
 }
+
+
+def where(request: HttpRequest) -> str:
+    """The network that a request comes from: an address, of IPv6 the /64 that one site has.
+
+    Behind a proxy (`ONYM_PROXY`) it is what the proxy itself has added to `X-Forwarded-For`: the
+    last entry. What stands before it is whatever the visitor wrote.
+    """
+    told = request.META.get("REMOTE_ADDR", "")
+    if settings.ALLAUTH_TRUSTED_PROXY_COUNT:
+        told = request.headers.get("X-Forwarded-For", told).rpartition(",")[2].strip()
+    try:
+        address = ip_address(told)
+    except ValueError:
+        return str(told)
+    wide = 64 if address.version == 6 else 32
+    return str(ip_network((address, wide), strict=False).network_address)
 
 
 def spend(what: str, *, who: str) -> None:

@@ -37,14 +37,15 @@ def open_(
     with transaction.atomic():
         area.expect(Area.SALES, namespace=namespace)
         row = names.touch(namespace=namespace, handle=handle)
+        (member,) = rowlocks.parties(seller)
         now = clock.now()
-        member = Member.objects.get(pk=seller)
         _expect_may_sell(row, member=member.snapshot(), now=now)
         id_ = ids.new("lst")
         return _open(row, id_=id_, seller=member, price=price, term=term, approval=None, now=now)
 
 
 def _expect_may_sell(row: Handle, *, member: people.Member, now: datetime) -> None:
+    people.expect_known(member)
     if member.is_staff:
         raise StaffMayNot("staff may not sell handles of their own")
     if not member.accounts:
@@ -184,7 +185,8 @@ def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
 
     `consents`: the buyer knows what passes over with a whole account, which is written down.
     Refuses `not_found`, `phase_closed`, `already_closed`, `own_handle`, `staff_may_not`,
-    `not_linked`, `name_needed`, `screening_held`, `screening_stale`.
+    `not_linked`, `handle_locked` within 30 days of a change in how the seller signs in,
+    `name_needed`, `screening_held`, `screening_stale`.
     """
     asked = Listing.objects.filter(pk=listing_id).values_list("namespace_id", "seller_id").first()
     if asked is None:
@@ -194,20 +196,18 @@ def buy(*, listing_id: str, buyer: str, consents: bool = False) -> Sale:
     with transaction.atomic():
         place = rowlocks.namespace_shared(found)
         listing = rowlocks.listing(listing_id)
+        member, seller = rowlocks.parties(buyer, listing.seller_id)
         now = clock.now()
         access.expect_phase(place.phase, access.Way.LISTING)
-        member = Member.objects.get(pk=buyer)
-        taken = core.buy(
-            listing.snapshot(), buyer=member.snapshot(), seller=listing.seller.snapshot()
-        )
-        kind = sales.Kind.PRIMARY if listing.seller.is_house else sales.Kind.TRADE
+        taken = core.buy(listing.snapshot(), buyer=member.snapshot(), seller=seller.snapshot())
+        kind = sales.Kind.PRIMARY if seller.is_house else sales.Kind.TRADE
         sale = sale_flow.agree(
             row=listing.handle,
             kind=kind,
             mechanism="listing",
             by=listing.id,
             buyer=member,
-            seller=listing.seller,
+            seller=seller,
             price=taken.price,
             now=now,
             instead_of=listing.id,

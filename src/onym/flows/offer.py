@@ -71,8 +71,9 @@ def make(
         access.expect_phase(place.phase, access.Way.OFFER)
         area.expect(Area.SALES, namespace=namespace)
         row = names.touch(namespace=namespace, handle=handle)
+        (member,) = rowlocks.parties(buyer)
         now = clock.now()
-        member = Member.objects.get(pk=buyer)
+        people.expect_known(member.snapshot())
         offer = _decide(row, member=member, price=price, term=term, now=now)
         terms.expect_wanted(row, term=term, buyer=member, consents=consents)
         sale_flow.expect_country(member, now=now)
@@ -238,15 +239,18 @@ def accept(*, offer_id: str, by: str) -> Sale:
     with transaction.atomic():
         phase = rowlocks.namespace_shared(place).phase
         offer = rowlocks.offer(offer_id)
+        holder = _holder(offer)
+        locked = rowlocks.parties(offer.buyer_id, *([holder] if holder else []))
         now = clock.now()
         access.expect_phase(phase, access.Way.OFFER)
         side = _side(offer, by)
         decided = core.accept(offer.snapshot(), by=side, now=now)
-        seller = _seller(offer)
-        people.expect_settled_security(seller.snapshot(), now=now)
-        handles.expect_member_may_sell(
-            offer.handle.snapshot(), accounts=seller.snapshot().accounts, now=now
-        )
+        if holder is None:
+            raise NotAllowed("the holder has not signed in yet")
+        offer.buyer, seller = locked
+        sells = seller.snapshot()
+        people.expect_settled_security(sells, now=now, is_told=by == seller.id)
+        handles.expect_member_may_sell(offer.handle.snapshot(), accounts=sells.accounts, now=now)
         _write(offer, decided, by=side, move="accept", now=now)
         return _agree(offer, seller=seller, now=now)
 
@@ -254,10 +258,7 @@ def accept(*, offer_id: str, by: str) -> Sale:
 def _expect_clear(offer_id: str, *, by: str) -> None:
     """Both parties, before their rows are locked; whoever is neither is refused as that."""
     offer = Offer.objects.get(pk=offer_id)
-    link = Link.objects.filter(
-        namespace_id=offer.namespace_id, account_id=offer.holder_account_id, unlinked_at=None
-    ).first()
-    parties = [offer.buyer_id, link.member_id if link else None]
+    parties = [offer.buyer_id, _holder(offer)]
     if by in parties:
         screening.expect_all_clear(offer.namespace_id, parties, by=by)
 
@@ -375,14 +376,12 @@ def _side(offer: Offer, member: str) -> core.Turn:
     return core.side(offer.snapshot(), member=member, accounts=who.accounts)
 
 
-def _seller(offer: Offer) -> Member:
+def _holder(offer: Offer) -> str | None:
     """The member who holds the asked account; a buyer's acceptance needs one, too."""
-    link = Link.objects.filter(
+    rows = Link.objects.filter(
         namespace_id=offer.namespace_id, account_id=offer.holder_account_id, unlinked_at=None
-    ).first()
-    if link is None:
-        raise NotAllowed("the holder has not signed in yet")
-    return link.member
+    )
+    return rows.values_list("member_id", flat=True).first()
 
 
 def _write(offer: Offer, decided: core.Offer, *, by: core.Turn, move: str, now: datetime) -> None:

@@ -52,7 +52,7 @@ def begin(
     Refuses `not_found` where it is not offered or nobody holds the handle, `handle_malformed`,
     `rate_limited`, `platform_unavailable`.
     """
-    who = str(request.META.get("REMOTE_ADDR", ""))
+    who = limits.where(request)
     limits.spend("openid", who=who)
     provider = _provider()
     expected = (

@@ -12,7 +12,7 @@ from django.db import transaction
 
 from onym import ports
 from onym.core import access, bank
-from onym.core.errors import AlreadyClosed, Malformed, NotFound
+from onym.core.errors import Malformed, NotFound
 from onym.core.sale import PayoutState
 from onym.flows import payout as paying
 from onym.flows import screening, staff
@@ -21,6 +21,7 @@ from onym.ports.bank import Transfer
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
     BankAccount,
+    BankDraw,
     BankFile,
     BankLine,
     BankOrder,
@@ -90,19 +91,27 @@ def take(payouts: Sequence[Payout], *, now: datetime) -> list[Payout]:
 
 
 def refund(sale: Sale, payment: Payment, *, now: datetime) -> None:
-    """The buyer's money goes back to the account that it came from."""
-    line = BankLine.objects.filter(sale=sale, minor__gt=0).order_by("-at", "-id").first()
-    _order(
-        sale.namespace_id,
-        kind="refund",
-        minor=payment.amount_minor,
-        currency=payment.currency,
-        iban=line.opened("iban") if line else "",
-        name=line.opened("name") if line else "",
-        text=f"Refund {sale.id}",
-        now=now,
-        payment=payment,
-    )
+    """The money goes back to whoever sent it: of each arrival, what the sale had drawn of it.
+
+    Where that is not known, a person finds out whose the rest is.
+    """
+    drawn = BankDraw.objects.filter(sale=sale).select_related("line").order_by("id")
+    parts: list[tuple[int, BankLine | None]] = [(draw.minor, draw.line) for draw in drawn]
+    if rest := payment.amount_minor - sum(minor for minor, _ in parts):
+        parts.append((rest, None))
+    for minor, line in parts:
+        _order(
+            sale.namespace_id,
+            kind="refund",
+            minor=minor,
+            currency=payment.currency,
+            iban=line.opened("iban") if line else "",
+            name=line.opened("name") if line else "",
+            text=f"Refund {sale.id}",
+            now=now,
+            payment=payment,
+            line=line,
+        )
 
 
 def send_back(line: BankLine, *, now: datetime) -> BankOrder:
@@ -132,7 +141,7 @@ def _order(
     name: str,
     text: str,
     now: datetime,
-    **about: Payout | Payment | BankLine,
+    **about: Payout | Payment | BankLine | None,
 ) -> BankOrder:
     id_ = ids.new("bor")
     try:
@@ -152,21 +161,6 @@ def _order(
         made_at=now,
         **about,
     )
-
-
-def complete(*, order_id: str, by: str, iban: str, name: str) -> BankOrder:
-    """A person found out where held money is to be sent. Refuses `malformed`, `already_closed`."""
-    number, called = bank.iban(iban), bank.holder(name)
-    with transaction.atomic():
-        row = rowlocks.bank_order(order_id)
-        staff.expect(by, access.Action.BANK, namespace=row.namespace_id)
-        if row.state != bank.OrderState.NO_PLACE:
-            raise AlreadyClosed(f"the order is {row.state}", state=row.state)
-        row.iban_sealed = secrets.seal(number, place=f"bankorder.iban/{row.id}")
-        row.name_sealed = secrets.seal(called, place=f"bankorder.name/{row.id}")
-        row.state = bank.OrderState.WAITING
-        row.save(update_fields=["iban_sealed", "name_sealed", "state"])
-        return row
 
 
 def file(*, namespace: str, by: str) -> BankFile:

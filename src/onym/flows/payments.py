@@ -251,9 +251,24 @@ def refund_again(*, payment_id: str, by: str) -> Sale:
         return sale
 
 
+def refund_left(*, payment_id: str, provider_id: str) -> None:
+    """All of a refund has left by the bank, each part with its entry; the last as `provider_id`."""
+    with transaction.atomic():
+        payment = rowlocks.payment(payment_id)
+        now = clock.now()
+        payment.state, payment.answered_at = core.PaymentState.DONE, now
+        payment.provider_id = provider_id
+        payment.save()
+        _is_refunded(payment.sale, now=now)
+
+
 def _refunded(sale: Sale, *, payment: Payment, provider: str, now: datetime) -> None:
     entry = _given_back(sale, payment=payment, provider=provider)
     books.book(entry, namespace=sale.namespace_id, at=now)
+    _is_refunded(sale, now=now)
+
+
+def _is_refunded(sale: Sale, *, now: datetime) -> None:
     if sale.state == core.State.REFUNDING:
         sale_flow.finish(
             sale, core.move(sale.snapshot(), core.State.REFUNDED), why=sale.why, now=now
@@ -279,4 +294,4 @@ def _given_back(sale: Sale, *, payment: Payment, provider: str) -> ledger.Entry:
     if payment.method == wallet.METHOD:
         return ledger.refunded_to_wallet(sale=sale.id, gross=amount, member=sale.buyer_id)
     provider_id = payment.provider_id or payment.id
-    return ledger.refunded(sale=sale.id, gross=amount, provider=provider, provider_id=provider_id)
+    return ledger.refunded(sale=sale.id, amount=amount, provider=provider, provider_id=provider_id)

@@ -103,6 +103,7 @@ def send_anew(*, member: str) -> None:
 def _retry(payout: Payout) -> None:
     if payout.state == PayoutState.REFUSED:
         payout.state, payout.reason, payout.provider_id = PayoutState.DUE, "", None
+        payout.account = ""
         payout.attempt += 1
         payout.save()
 

@@ -14,6 +14,7 @@ from onym.core import access, people, tax
 from onym.core import link as links
 from onym.core.errors import Malformed, NotAllowed, NotFound
 from onym.core.events import Event
+from onym.core.invitation import Silence
 from onym.flows import limits, record, screening
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import (
@@ -25,6 +26,7 @@ from onym.store.models import (
     Namespace,
     PayoutAccount,
     StaffRole,
+    Suppression,
     Token,
 )
 
@@ -64,23 +66,33 @@ def join(
             is_house=is_house,
             created_at=now,
         )
-        _address(member, mail, now=now)
+        verified(member, mail, now=now)
         screening.look(member)
         return member
 
 
-def _address(member: Member, mail: str, *, now: datetime) -> None:
+def verified(member: Member, mail: str, *, now: datetime) -> None:
+    """The member has proven to read there. Whoever was forgotten under the address is back: what
+    concerns their membership is written there again, private offers are not.
+
+    Refuses `not_allowed` when it belongs to somebody already.
+    """
+    index = secrets.index(mail, purpose="mail")
     try:
         with transaction.atomic():
             MailAddress.objects.create(
                 namespace_id=member.namespace_id,
                 member=member,
                 address_sealed=secrets.seal(mail, place=MailAddress.place(member.id)),
-                address_index=secrets.index(mail, purpose="mail"),
+                address_index=index,
                 verified_at=now,
             )
     except IntegrityError as error:  # somebody has it, or was faster
         raise NotAllowed("the address belongs to a member already") from error
+    forgotten = Suppression.objects.filter(
+        namespace_id=member.namespace_id, address_index=index, reason=Silence.ERASED
+    )
+    forgotten.update(reason=Silence.UNSUBSCRIBED)
 
 
 def arrive(*, namespace: str, account_id: str, language: str) -> Member:

@@ -87,11 +87,15 @@ def _invitations(before: datetime) -> int:
 
 def strangers(ids: list[str]) -> int:
     """Nobody knows any more whom these invitations went to; their leaves stay as they are."""
-    rows = Invitation.objects.filter(pk__in=ids)
-    gone = Concat(Value("gone:"), F("id"))
-    count = rows.update(recipient_sealed=b"", token_sealed=b"", recipient_index=gone)
+    rows = list(Invitation.objects.filter(pk__in=ids))
+    for row in rows:
+        row.leaf = row.candidate
+        row.recipient_sealed, row.token_sealed, row.salt = b"", b"", b""
+        row.recipient_index = f"gone:{row.id}"
+    gone = ("leaf", "recipient_sealed", "token_sealed", "salt", "recipient_index")
+    count = Invitation.objects.bulk_update(rows, gone, batch_size=500)
     forget_openings(Event.objects.filter(type="InvitationSent", ref__in=ids))
-    return int(count)
+    return count
 
 
 def _appeals(before: datetime) -> int:

@@ -48,10 +48,11 @@ def agree(
     term: Term = Term.HANDLE,
     consented_at: datetime | None = None,
 ) -> Sale:
-    """Fix buyer, seller and price of a handle whose row the caller has locked.
+    """Fix buyer, seller and price of a handle whose row the caller has locked, and theirs.
 
     Takes the sale slot (from `instead_of`, the listing that makes way) and waits for the money.
-    Refuses `area_stopped`, `staff_may_not`, `own_handle`, `sale_slot_taken`, `currency_mismatch`,
+    Refuses `area_stopped`, `already_closed` where a party was forgotten, `handle_locked` while the
+    seller may not sell, `staff_may_not`, `own_handle`, `sale_slot_taken`, `currency_mismatch`,
     `amount_too_small`, `country_needed`, `amount_too_large`, what flows/term refuses,
     and `name_needed`, `screening_held` and `screening_stale`: whoever agrees has asked for these
     before, outside this transaction, so that a case stays written.
@@ -59,7 +60,7 @@ def agree(
     place = row.namespace
     area.expect(Area.SALES, namespace=place.id)
     price = price.expect(place.currency)
-    _expect_strangers(kind=kind, buyer=buyer, seller=seller, row=row)
+    _expect_parties(kind=kind, buyer=buyer.snapshot(), seller=seller.snapshot(), row=row, now=now)
     handle.expect_unlocked(row.snapshot())
     terms.expect_sellable(row, term=term, seller=seller)
     account = terms.buying_account(row, term=term, buyer=buyer, consents=bool(consented_at))
@@ -140,12 +141,15 @@ def _displaces(row: Handle, *, kind: core.Kind, seller: Member) -> bool:
     return kind is core.Kind.PRIMARY and seller.is_house and row.account_id is not None
 
 
-def _expect_strangers(*, kind: core.Kind, buyer: Member, seller: Member, row: Handle) -> None:
+def _expect_parties(
+    *, kind: core.Kind, buyer: people.Member, seller: people.Member, row: Handle, now: datetime
+) -> None:
+    people.expect_known(buyer, seller)
+    people.expect_settled_security(seller, now=now, is_told=False)
     if kind is core.Kind.HOUSE:
         return
-    one, other = buyer.snapshot(), seller.snapshot()
-    people.buying_account(one)
-    if people.is_kin(one, other) or row.account_id in one.accounts:
+    people.buying_account(buyer)
+    if people.is_kin(buyer, seller) or row.account_id in buyer.accounts:
         raise OwnHandle("nobody buys from themselves")
 
 

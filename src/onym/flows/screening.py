@@ -79,6 +79,12 @@ def look(member: Member, *, also: str = "") -> None:
             _open(member, name, found)
 
 
+def is_listed(name: str, *, namespace: str) -> bool:
+    """Whether a name, whosever it is, is like an entry. Refuses `screening_stale`."""
+    lists = ports.screening(namespace)
+    return lists is not None and bool(core.matches(name, lists.names(today=clock.machine().date())))
+
+
 def is_held(member: Member) -> bool:
     """Whether a person has to look yet, or has seen that it is them: another name ends neither."""
     cases = ScreeningCase.objects.filter(member=member).exclude(state="cleared")

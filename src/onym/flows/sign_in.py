@@ -104,7 +104,7 @@ def by_password(request: HttpRequest, *, mail: str, password: str, to: str) -> s
 
 def by_passkey(request: HttpRequest, *, credential: str, to: str) -> str | None:
     """Both proofs in one, as the passkey's own lock was opened. `rate_limited`."""
-    limits.spend("passkey", who=_where(request))
+    limits.spend("passkey", who=limits.where(request))
     answer = factors.readable(credential)
     form = LoginWebAuthnForm({"credential": answer}) if answer else None
     if form is None or not factors.valid(form):
@@ -141,10 +141,6 @@ def _resume(answer: HttpResponse) -> str:
     return answer["Location"]
 
 
-def _where(request: HttpRequest) -> str:
-    return str(request.META.get("REMOTE_ADDR", ""))
-
-
 # The second
 
 
@@ -175,7 +171,7 @@ def order_code(
     Nobody who asks can tell, not by the time it takes either. Refuses `malformed`, `rate_limited`.
     """
     expect_address(mail)
-    limits.spend("mail_code_from", who=_where(request))
+    limits.spend("mail_code_from", who=limits.where(request))
     limits.spend("mail_code", who=mail)
     with transaction.atomic():
         before = clock.machine() - FORGOTTEN_AFTER

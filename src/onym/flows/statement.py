@@ -28,6 +28,7 @@ from onym.store.models import (
     BankStatement,
     BookAccount,
     Namespace,
+    Payment,
     Sale,
     WalletReference,
 )
@@ -266,12 +267,22 @@ def _sent(order: BankOrder, line: core.Line, *, now: datetime) -> None:
             provider_id=line.ref,
         )
     elif order.kind == "refund":
-        payments.record_refund(
-            payment_id=str(order.payment_id),
-            state=sales.PaymentState.DONE,
-            provider=bank,
-            provider_id=line.ref,
-        )
+        _refunded(order, str(order.payment_id), bank=bank, ref=line.ref, now=now)
     else:
         entry = ledger.returned(order=order.id, amount=order.amount, bank=bank, ref=line.ref)
         books.book(entry, namespace=order.namespace_id, at=now)
+
+
+def _refunded(order: BankOrder, payment: str, *, bank: str, ref: str, now: datetime) -> None:
+    """A part of a refund has left; with the last of them the refund is done."""
+    parts = BankOrder.objects.filter(payment=payment)
+    entry = ledger.refunded(
+        sale=Payment.objects.values_list("sale_id", flat=True).get(pk=payment),
+        amount=order.amount,
+        provider=bank,
+        provider_id=ref,
+        part=order.id if parts.count() > 1 else "",
+    )
+    books.book(entry, namespace=order.namespace_id, at=now)
+    if not parts.exclude(state=core.OrderState.DONE).exists():
+        payments.refund_left(payment_id=payment, provider_id=ref)

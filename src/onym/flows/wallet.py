@@ -62,18 +62,20 @@ def is_frozen(member: str) -> bool:
 def pay(*, sale_id: str, by: str) -> Payment:
     """Pay a sale's gross from the buyer's wallet: held, posted and funded in one transaction.
 
-    Refuses what a payment refuses, `not_found` where wallets are off, and `insufficient_funds`;
-    then nothing is held.
+    Refuses what a payment refuses, `not_found` where wallets are off, `handle_locked` within 30
+    days of a changed address or second factor, and `insufficient_funds`; then nothing is held.
     """
     expect_on(Member.objects.values_list("namespace_id", flat=True).get(pk=by))
     payments.expect_may_pay(sale_id=sale_id, by=by, method=core.METHOD)
     with transaction.atomic():
         sale = rowlocks.sale(sale_id)
+        buyer = rowlocks.member(by)
         now = clock.now()
         area.expect(Area.SALES, namespace=sale.namespace_id)
         if sale.payment_set.filter(kind="charge", state__in=sale_flow.OPEN_CHARGE).exists():
             raise InProgress("a payment of this sale is under way")
         sales.pay(sale.snapshot(), by=by, now=now)
+        people.expect_settled_security(buyer.snapshot(), now=now)
         gross = sale.money("gross")
         _set_aside(sale.buyer, kind="sale", subject=sale.id, amount=gross, now=now)
         hold.post(member=by, subject=sale.id, now=now)

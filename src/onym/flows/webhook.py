@@ -11,10 +11,11 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Max
 
+from onym.core import access
 from onym.core import webhook as core
 from onym.core.errors import AlreadyClosed, Malformed, NotFound
 from onym.core.webhook import Said, Standing, State
-from onym.flows import limits, record
+from onym.flows import limits, record, staff
 from onym.store import clock, ids, rowlocks, secrets
 from onym.store.models import Delivery, Event, Webhook
 
@@ -200,14 +201,17 @@ def record_attempt(*, delivery_id: str, attempt: int, said: Said) -> None:
             _send(row, in_seconds=wait or 0)
 
 
-def send_again(*, delivery_id: str, by: str | None) -> Delivery:
-    """Begin anew with one that was given up; `by` None: the desk, which may do it for anybody.
+def send_again(*, delivery_id: str, by: str, at_desk: bool = False) -> Delivery:
+    """Begin anew with one that was given up: a member their own, the desk any of its namespace.
 
-    Refuses `not_found`, `already_closed` where it is not given up or its webhook has ended.
+    Refuses `not_found`, `not_allowed`, `already_closed` where it is not given up or its webhook
+    has ended.
     """
     with transaction.atomic():
         row = rowlocks.delivery(delivery_id)
-        if by is not None and row.webhook.member_id != by:
+        if at_desk:
+            staff.expect(by, access.Action.SEND_AGAIN, namespace=row.webhook.namespace_id)
+        elif row.webhook.member_id != by:
             raise NotFound("no such delivery")
         if row.state != State.DEAD or row.webhook.state != Standing.ACTIVE:
             raise AlreadyClosed("only what was given up can be sent again, and to a live webhook")

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import BinaryIO
 from xml.parsers import expat
 
@@ -23,6 +23,9 @@ DEEPEST = 40
 LONGEST_TEXT = 4_000
 PIECE = 65_536
 MOST_BYTES = 64_000_000
+MOST_NODES = 500_000
+"""Elements kept at once: those of the entry being read, and those around the entries."""
+AMOUNT = re.compile(r"[0-9]{1,18}(\.[0-9]{1,5})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class _Reader:
         self.path: list[Node] = []
         self.heads: list[Node] = []
         self.lines: list[Line] = []
+        self.kept = self.around = 0
 
     def start(self, name: str, has: dict[str, str]) -> None:
         space, _, plain = name.rpartition(" ")
@@ -101,6 +105,11 @@ class _Reader:
             raise Malformed("the file is no camt.053.001.02, .04 or .08")
         if len(self.path) >= DEEPEST:
             raise Malformed("the file is nested too deeply")
+        if plain == "Ntry" and self.path[-1].name == "Stmt":
+            self.around = self.kept
+        self.kept += 1
+        if self.kept > MOST_NODES:
+            raise Malformed("an entry of the file, or what stands around them, is too large")
         node = Node(plain, has)
         if self.path:
             self.path[-1].children.append(node)
@@ -118,6 +127,7 @@ class _Reader:
         node = self.path.pop()
         if node.name == "Ntry" and self.path and self.path[-1].name == "Stmt":
             self.path[-1].children.remove(node)
+            self.kept = self.around
             if _status(node) == "BOOK":
                 self.lines.extend(_lines(node))
 
@@ -179,11 +189,8 @@ def minor_of(text: str, currency: str) -> int:
     """A decimal amount as minor units. Refuses `malformed`, also for an unknown currency."""
     if currency not in MINOR_DIGITS:
         raise Malformed(f"no table for the currency {currency[:8]!r}")
-    try:
-        exact = Decimal(text).scaleb(MINOR_DIGITS[currency]) if text.isascii() else Decimal("nan")
-    except InvalidOperation:
-        exact = Decimal("nan")
-    if not exact.is_finite() or exact != int(exact) or not 0 <= exact <= MAX_MINOR:
+    exact = Decimal(text).scaleb(MINOR_DIGITS[currency]) if AMOUNT.fullmatch(text) else None
+    if exact is None or exact != int(exact) or exact > MAX_MINOR:
         raise Malformed(f"{text[:40]!r} is no amount in {currency}")
     return int(exact)
 

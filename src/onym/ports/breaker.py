@@ -96,7 +96,7 @@ class Guarded:
         heard = Heard(fault=True)
         try:
             answer = act(*args, **named)
-            heard = hear(answer)
+            heard = hear(answer, name=name)
         except PlatformUnavailable as trouble:
             heard = Heard(fault=True, retry_after=_seconds(trouble.facts.get("retry_after")))
             raise
@@ -112,14 +112,21 @@ def _seconds(told: Any) -> float | None:
     return float(told) if isinstance(told, int | float) else None
 
 
-def hear(answer: Any) -> Heard:
-    """A fault is what leaves open whether the outside works: no answer, a crash, a full queue."""
+def hear(answer: Any, *, name: str = "") -> Heard:
+    """A fault is what leaves open whether the outside works: no answer, a crash, a full queue.
+
+    `name` is the method's: of some, nothing, or a reason in words, is what silence answers.
+    """
     if isinstance(answer, list | tuple) and answer and isinstance(answer[0], Outcome):
         heard = [hear(one) for one in answer]
         return next((one for one in heard if not one.fault), heard[0])
     if isinstance(answer, Outcome):
         fault = answer.unknown and answer.code not in ("in_progress", NOT_ASKED)
         return Heard(fault, answer.retry_after)
+    if name in _LISTS:
+        return Heard(fault=answer is None)
+    if isinstance(answer, str):
+        return Heard(fault=answer in _PAYMENT_FAULTS)
     if isinstance(answer, Charge | Checkout | Effect):
         return Heard(answer.state == "unknown" and answer.reason in _PAYMENT_FAULTS)
     if isinstance(answer, Delivery):
@@ -127,6 +134,7 @@ def hear(answer: Any) -> Heard:
     return Heard(fault=False)
 
 
+_LISTS: Final = frozenset({"chargebacks", "lines"})
 _PAYMENT_FAULTS: Final = frozenset({"no_answer", "provider_failed", "rate_limited"})
 _WRITES: Final = frozenset({"move", "reserve", "unreserve", "hand_over", "notify"})
 

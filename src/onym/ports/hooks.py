@@ -58,6 +58,7 @@ def _outcome(status: int, told: object) -> Outcome:
     facts = told if isinstance(told, dict) else {}
     if status in (200, 201) and facts:
         return Outcome(Answer.DONE, facts=facts)
-    code = str(facts.get("code", f"http_{status}"))
-    refused = status in _REFUSALS and code != "in_progress"
-    return Outcome(Answer.REFUSED if refused else Answer.UNKNOWN, code=code, facts=facts)
+    code = facts.get("code")  # without one a gateway has said it in the hook's stead (ADR 0071)
+    if status in _REFUSALS and isinstance(code, str) and code not in ("", "in_progress"):
+        return Outcome(Answer.REFUSED, code=code, facts=facts)
+    return Outcome(Answer.UNKNOWN, code=str(code or f"http_{status}"), facts=facts)

@@ -106,6 +106,14 @@ def _bank_money(payload: Asked, _: Asked) -> str:
     return gettext("Money from the bank, %(amount)s, goes back to whom it came from.") % rest
 
 
+def _bank_order(payload: Asked, facts: Asked) -> str:
+    told = {"amount": _amount(payload["amount"]), "ends_in": f"\u2066…{facts['ends_in']}\u2069"}
+    return (
+        gettext("Send %(amount)s to the account %(ends_in)s; the bank's page says whose it is.")
+        % told
+    )
+
+
 def _write_off(payload: Asked, _: Asked) -> str:
     left = {"amount": _amount(payload["left"])}
     return gettext("Give up %(amount)s that a bank took back: the house bears the loss.") % left
@@ -120,6 +128,7 @@ SENTENCES: Mapping[str, Callable[[Asked, Asked], str]] = {
     "lift_stop": _lift_stop,
     "lift_area": _lift_area,
     "bank_money": _bank_money,
+    "bank_order": _bank_order,
     "write_off": _write_off,
 }
 

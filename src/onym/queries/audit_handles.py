@@ -243,11 +243,12 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "Q2",
-        "nothing is sent to an address that asked for silence",
+        "no private offer goes to an address that wants none, nothing to one that was forgotten",
         """
         select n.id || ' was sent' from store_notice n join store_suppression s
           on s.namespace_id = n.namespace_id and s.address_index = n.address_index
         where n.state = 'sent' and n.address_index <> '' and n.answered_at > s.at
+          and s.reason <> 'unsubscribed' and n.kind <> 'sign_in_code'
         union all
         select i.id || ' was sent' from store_invitation i
         join store_campaign c on c.id = i.campaign_id

@@ -167,6 +167,9 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                            and kind = 'refund' and state = 'done') as back,
                    exists (select from store_payment where sale_id = s.id
                            and kind = 'refund') as going,
+                   (select coalesce(sum(o.minor), 0) from store_bankorder o
+                    join store_payment p on p.id = o.payment_id
+                    where p.sale_id = s.id and o.state = 'done') as gone,
                    (select coalesce(sum(c.amount_minor), 0) from store_chargeback c
                     where c.sale_id = s.id and c.status <> 'won'
                       and (c.source = 'escrow' or exists (
@@ -187,7 +190,7 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
         )
         select id || ' (' || state || '): ' || lies || ' in escrow' from money
         where lies <> case when paid and not back and state not in ('settled', 'returning')
-                           then gross_minor - taken else 0 end
+                           then gross_minor - taken - gone else 0 end
            or state in ('settled', 'returning') and (back or going)
            or state in ('funded', 'cooling', 'delivering', 'delivery_unknown', 'inspection',
                         'disputed', 'refunding', 'settled', 'returning', 'refunded') and not paid
@@ -212,6 +215,21 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
                    where e.kind = 'funded') e on e.ref = s.id and e.namespace_id = s.namespace_id
         where p.kind = 'charge' and p.state = 'paid' and p.method = 'bank_transfer'
           and coalesce(e.minor, 0) <> s.gross_minor
+        union all
+        select s.id || ': ' || sum(d.minor) || ' were drawn from arrivals'
+        from store_bankdraw d join store_sale s on s.id = d.sale_id
+        group by s.id, s.gross_minor having sum(d.minor) <> s.gross_minor
+        union all
+        select p.sale_id || ': refunds of ' || sum(o.minor) || ' are ordered at the bank'
+        from store_bankorder o join store_payment p on p.id = o.payment_id
+        group by p.id having sum(o.minor) <> p.amount_minor
+        union all
+        select l.id || ': more was taken of it than came'
+        from store_bankline l where l.minor > 0 and l.minor < l.rest_minor
+          + (select coalesce(sum(minor), 0) from store_bankdraw where line_id = l.id)
+          + (select coalesce(sum(minor), 0) from store_bankorder
+             where line_id = l.id and kind = 'return')
+          + (select coalesce(sum(amount_minor), 0) from store_deposit where id = l.deposit_id)
         union all
         select coalesce(d.id, e.ref) || ': put in by transfer, ' || coalesce(e.minor, 0)
                || ' from suspense'
@@ -323,6 +341,15 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
             from store_payment p join store_sale s on s.id = p.sale_id
             where (p.kind, p.state) in (('charge', 'paid'), ('refund', 'done'))
               and not (p.kind = 'charge' and p.method = 'bank_transfer') and p.method <> 'wallet'
+              and not exists (select from store_bankorder o where o.payment_id = p.id)
+            union all
+            select o.namespace_id, 'refunded',
+                   case when exists (select from store_bankorder n
+                                     where n.payment_id = p.id and n.id <> o.id)
+                        then o.id else p.sale_id end,
+                   o.provider_id, o.minor
+            from store_bankorder o join store_payment p on p.id = o.payment_id
+            where o.state = 'done'
             union all
             select namespace_id, 'deposited', id, provider_id, amount_minor
             from store_deposit where state = 'paid' and provider_id is not null

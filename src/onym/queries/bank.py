@@ -101,19 +101,26 @@ def orders(looked: Ground) -> list[dict[str, Any]]:
     """What the bank is to send and has not sent, as far as statements say."""
     open_ = BankOrder.objects.exclude(state__in=("done", "returned"))
     rows = open_.filter(namespace=looked.place).order_by("id")
-    return [
-        {
-            "id": row.id,
-            "kind": row.kind,
-            "state": row.state,
-            "amount": row.amount,
-            "name": row.opened("name"),
-            "ends_in": row.opened("iban")[-4:],
-            "text": row.text,
-            "made_at": row.made_at,
-        }
-        for row in rows[:SHOWN]
-    ]
+    return [_order(row) for row in rows[:SHOWN]]
+
+
+def _order(row: BankOrder) -> dict[str, Any]:
+    """With its receiver; the whole account only while a second person has to look at it."""
+    iban = row.opened("iban")
+    asked = iban if row.state == "no_place" else ""
+    told = {"name": row.opened("name"), "ends_in": iban[-4:], "iban": asked, "text": row.text}
+    return order_view(row) | told
+
+
+def order_view(row: BankOrder) -> dict[str, Any]:
+    """An order without who receives it."""
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "state": row.state,
+        "amount": row.amount,
+        "made_at": row.made_at,
+    }
 
 
 def statements(looked: Ground) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from onym.store.models import (
     Appeal,
     Approval,
     BankLine,
+    BankOrder,
     Campaign,
     Document,
     Event,
@@ -181,6 +182,8 @@ def outcome(made: Any) -> tuple[int, Any]:
         return 201, {"id": made.id, "policy": policy, "stages": made.stages}
     if isinstance(made, BankLine):
         return 200, bank.line_view(made)
+    if isinstance(made, BankOrder):
+        return 200, bank.order_view(made)
     return 200, made
 
 

@@ -9,10 +9,12 @@ from onym.core.money import Money
 from onym.store.models import Invoice
 
 
-def invoice(id_: str, *, viewer: str, sees_all: bool) -> dict[str, Any]:
-    """All that it says, checked against its digest. Whoever it is not for finds nothing."""
+def invoice(id_: str, *, viewer: str, sees_all_of: str) -> dict[str, Any]:
+    """All that it says, checked against its digest. Whoever it is not for finds nothing; staff
+    read those of their namespace, `sees_all_of`.
+    """
     row = Invoice.objects.filter(pk=id_).first()
-    if row is None or not (sees_all or viewer == row.member_id):
+    if row is None or not (viewer == row.member_id or sees_all_of == row.namespace_id):
         raise NotFound("no such invoice")
     facts = row.facts
     return facts | {

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import Q
 
 from onym.core.errors import NotFound
+from onym.core.invitation import is_silenced
 from onym.core.money import MINOR_DIGITS, Money
 from onym.queries import reasons
 from onym.store import secrets
@@ -56,7 +57,7 @@ def letter(notice_id: str) -> Letter | None:
         headers=_unsubscribe(facts.get("unsubscribe")),
         account_id=row.account_id,
         address=address,
-        suppressed=_suppressed(row.namespace_id, row.address_index),
+        suppressed=_is_suppressed(row),
     )
 
 
@@ -117,9 +118,13 @@ def _href(facts: dict[str, Any], *, language: str, namespace: str) -> str | None
     return f"{base}/sales/{facts['sale']}" if "sale" in facts else None
 
 
-def _suppressed(namespace: str, address_index: str) -> bool:
-    rows = Suppression.objects.filter(namespace_id=namespace, address_index=address_index)
-    return bool(address_index) and rows.exists()
+def _is_suppressed(row: Notice) -> bool:
+    if not row.address_index:
+        return False
+    known = Suppression.objects.filter(
+        namespace_id=row.namespace_id, address_index=row.address_index
+    )
+    return is_silenced(row.kind, by=known.values_list("reason", flat=True).first())
 
 
 @dataclass(frozen=True, slots=True)

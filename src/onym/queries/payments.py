@@ -63,7 +63,8 @@ def paid_intents(sale_id: str) -> tuple[str, list[str]]:
 
 @dataclass(frozen=True, slots=True)
 class PayoutOrder:
-    """A payout and the connected account that it goes to, None while there is none.
+    """A payout and the connected account that it goes to: the one that the provider was asked with,
+    for what became of that is known to nobody else; None while there is none.
 
     `sale` is what it is for: the payout itself where it leaves a wallet.
     """
@@ -86,7 +87,7 @@ def payout_order(payout_id: str) -> PayoutOrder:
         sale=row.about,
         state=row.state,
         amount=row.amount,
-        account=account.account if account and account.ready_at else None,
+        account=row.account or (account.account if account and account.ready_at else None),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
@@ -12,6 +13,7 @@ from django.db.models.functions import Coalesce
 
 from onym.core.errors import NotFound
 from onym.core.money import Money
+from onym.core.people import SECURITY_DELAY
 from onym.queries.ground import Ground
 from onym.store.models import BookAccount, Deposit, Hold, Member, Payout, Posting, Sale
 
@@ -199,11 +201,12 @@ def waits_for_word(member: str) -> bool:
     return Deposit.objects.filter(member_id=member, state="action").exists()
 
 
-def covers(sale_id: str, *, member: str) -> bool:
-    """Whether the member's wallet has the sale's gross to be used."""
+def covers(sale_id: str, *, member: str, now: datetime) -> bool:
+    """Whether the member's wallet has the sale's gross, and may be used at `now`."""
     there = BookAccount.objects.filter(
         code=f"member:{member}:available", currency=OuterRef("currency")
     )
     rows = Sale.objects.filter(pk=sale_id, buyer_id=member)
+    rows = rows.exclude(buyer__security_changed_at__gt=now - SECURITY_DELAY)
     enough = rows.annotate(there=Subquery(there.values("balance_minor")[:1]))
     return enough.filter(Q(there__gte=F("gross_minor"))).exists()

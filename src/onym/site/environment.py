@@ -22,7 +22,12 @@ PLACE = (
     Setting("ONYM_BASE_URL", "`http://127.0.0.1:8000`", "Where the site is reached"),
     Setting("ONYM_STREAM_URL", "`http://127.0.0.1:8001`", "Where live updates are reached"),
     Setting("ONYM_HOSTS", "", "More host names that the site answers to, with commas between"),
-    Setting("ONYM_PROXY", "off", "A proxy in front says by `X-Forwarded-Proto` what it speaks"),
+    Setting(
+        "ONYM_PROXY",
+        "off",
+        "A proxy in front says by `X-Forwarded-Proto` what it speaks, and for whom by"
+        " `X-Forwarded-For`",
+    ),
     Setting("ONYM_NAMESPACE", "`main`, in the demo `demo`", "The namespace that pages mean"),
     Setting("ONYM_LOG_ORIGIN", "host name of the site, `/log`", "The name the log signs under"),
     Setting("ONYM_WITNESSES", "", "Who is asked to cosign the log: `URL VKEY`, apart by `;`"),

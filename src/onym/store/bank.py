@@ -106,6 +106,20 @@ class BankLine(models.Model):
         return secrets.open_(sealed, place=f"bankline.{field}/{self.id}") if sealed else ""
 
 
+class BankDraw(models.Model):
+    """What a sale took of an arrival when it was funded: a refund goes back the same way."""
+
+    line = models.ForeignKey(BankLine, models.PROTECT)
+    sale = models.ForeignKey(Sale, models.PROTECT)
+    minor = models.BigIntegerField()
+
+    class Meta:
+        constraints = (
+            UniqueConstraint(name="one_draw_per_line_and_sale", fields=("line", "sale")),
+            CheckConstraint(name="bank_draw_positive", condition=Q(minor__gt=0)),
+        )
+
+
 class BankAccount(models.Model):
     """Where a member wants proceeds to be sent by the bank; only its last letters are in clear."""
 
@@ -139,7 +153,9 @@ class BankFile(models.Model):
 
 
 class BankOrder(models.Model):
-    """Money that the bank is to send: a payout, a refund, or what came in and goes back."""
+    """Money that the bank is to send: a payout, a refund (one order for each arrival that its sale
+    had drawn from), or what came in and goes back.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     namespace = models.ForeignKey(Namespace, models.PROTECT)
@@ -151,9 +167,10 @@ class BankOrder(models.Model):
     name_sealed = models.BinaryField(default=b"")
     text = models.CharField(max_length=140)
     payout = models.ForeignKey(Payout, models.PROTECT, null=True)
-    payment = models.OneToOneField(Payment, models.PROTECT, null=True)
+    payment = models.ForeignKey(Payment, models.PROTECT, null=True)
     line = models.ForeignKey(BankLine, models.PROTECT, null=True)
     file = models.ForeignKey(BankFile, models.PROTECT, null=True)
+    completed_by = models.ForeignKey(Member, models.PROTECT, null=True, related_name="+")
     provider_id = models.CharField(max_length=80, null=True)
     made_at = models.DateTimeField()
     done_at = models.DateTimeField(null=True)
@@ -171,6 +188,11 @@ class BankOrder(models.Model):
                 name="one_bank_order_per_payout",
                 fields=("payout",),
                 condition=Q(payout__isnull=False) & ~Q(state="returned"),
+            ),
+            UniqueConstraint(
+                name="one_refund_per_line",
+                fields=("payment", "line"),
+                condition=Q(payment__isnull=False),
             ),
             CheckConstraint(name="bank_order_positive", condition=Q(minor__gt=0)),
             CheckConstraint(

@@ -36,7 +36,11 @@ class Campaign(models.Model):
 
 
 class Invitation(models.Model):
-    """One private offer to one recipient; who that is and the link are sealed."""
+    """One private offer to one recipient; who that is and the link are sealed.
+
+    `leaf` takes the place of recipient and salt once they are forgotten: the others' proofs need
+    it.
+    """
 
     id = models.CharField(max_length=40, primary_key=True)
     campaign = models.ForeignKey(Campaign, models.PROTECT)
@@ -44,6 +48,7 @@ class Invitation(models.Model):
     recipient_sealed = models.BinaryField()
     recipient_index = models.CharField(max_length=64)
     salt = models.BinaryField()
+    leaf = models.BinaryField(null=True)
     token_sealed = models.BinaryField()
     token_digest = models.CharField(max_length=64, unique=True)
     state = models.CharField(max_length=10, default="committed")
@@ -66,6 +71,13 @@ class Invitation(models.Model):
     @property
     def token(self) -> str:
         return secrets.open_(self.token_sealed, place=f"invitation.token/{self.id}")
+
+    @property
+    def candidate(self) -> bytes:
+        """What stands for the recipient under the campaign's root."""
+        if self.leaf is not None:
+            return bytes(self.leaf)
+        return core.candidate(bytes(self.salt), self.recipient_index)
 
     def snapshot(self) -> core.Invitation:
         return core.Invitation(

@@ -3,6 +3,7 @@
 from onym.store.area import AreaStop
 from onym.store.bank import (
     BankAccount,
+    BankDraw,
     BankFile,
     BankLine,
     BankOrder,
@@ -55,6 +56,7 @@ __all__ = [
     "Approval",
     "AreaStop",
     "BankAccount",
+    "BankDraw",
     "BankFile",
     "BankLine",
     "BankOrder",

@@ -55,6 +55,7 @@ class Member(models.Model):
             is_house=self.is_house,
             security_changed_at=self.security_changed_at,
             namespace=self.namespace_id,
+            is_forgotten=self.erased_at is not None,
         )
 
 

@@ -165,6 +165,7 @@ class Payout(models.Model):
 
     Of `amount_minor`, `recovered_minor` have met a claim of the house: the rest leaves.
     `attempt` counts refusals whose cause is gone: each has a key of its own at the provider.
+    `account` is whose the provider was asked to pay under that key, whatever the member has since.
     """
 
     id = models.CharField(max_length=40, primary_key=True)
@@ -178,6 +179,7 @@ class Payout(models.Model):
     reason = models.CharField(max_length=80, default="")
     attempt = models.PositiveSmallIntegerField(default=0, db_default=0)
     bounces = models.PositiveSmallIntegerField(default=0, db_default=0)
+    account = models.CharField(max_length=80, default="", db_default="")
     due_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True)
 

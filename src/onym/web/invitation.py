@@ -1,4 +1,4 @@
-"""The page behind an invitation's link, and the one that ends all mail."""
+"""The page behind an invitation's link, and the one that ends such mail."""
 
 from __future__ import annotations
 
@@ -66,13 +66,8 @@ def _do(request: HttpRequest, token: str) -> str:
 
 @csrf_exempt
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
-    """RFC 8058: GET shows, POST (the mail program's one click, too) ends all mail."""
-    found = flow.by_token(token)
+    """RFC 8058: GET shows, POST (the mail program's one click, too) ends private offers."""
     if request.method == "POST":
-        flow.suppress(
-            namespace=found.campaign.namespace_id,
-            address_index=found.recipient_index,
-            reason="unsubscribed",
-        )
+        flow.unsubscribe(token=token)
     told = {"done": request.method == "POST", "already": queries.is_silenced(token)}
     return render(request, "unsubscribe.html", told)

@@ -36,7 +36,7 @@ def pdf(request: HttpRequest, id: str) -> HttpResponse:
 
 def _found(request: HttpRequest, id_: str) -> dict[str, Any]:
     who = people.signed_in(request)
-    return queries.invoice(id_, viewer=who.id, sees_all=who.sees_all)
+    return queries.invoice(id_, viewer=who.id, sees_all_of=who.sees_all_of)
 
 
 def paper(said: Mapping[str, Any]) -> bytes:

@@ -65,6 +65,11 @@ class Pages:
             response = self.answer(request)
             if PAGE.fullmatch(request.path_info):
                 response.headers.setdefault("Content-Language", translation.get_language() or "en")
+            if (
+                settings.SESSION_COOKIE_NAME in request.COOKIES
+                or "Authorization" in request.headers
+            ):
+                response.headers.setdefault("Cache-Control", "private, no-store")
             return response
 
     def process_view(self, _: HttpRequest, __: Any, ___: Any, named: dict[str, Any]) -> None:

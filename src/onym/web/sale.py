@@ -14,7 +14,7 @@ from onym.flows import bank, checkout, form, payments, transfer, wallet
 from onym.flows import sale as flow
 from onym.queries import bank as transfers
 from onym.queries import checkout as checkouts
-from onym.queries import hook, people
+from onym.queries import ground, hook, people
 from onym.queries import invoice as invoices
 from onym.queries import sale as queries
 from onym.queries import wallet as wallets
@@ -42,7 +42,7 @@ def sale(request: HttpRequest, id: str) -> HttpResponse:
         "transfer": transfers.instructions(id) if view["buyer"] == who.id else None,
         "invoices": invoices.of_sale(id, viewer=who.id, sees_all=who.sees_all),
         "transfers": transfers.offered(settings.NAMESPACE),
-        "covered": _covered(view, who.id),
+        "covered": _covered(request, view, who.id),
         "steps": steps.of_sale(view),
         "is_first": view["kind"] == Kind.PRIMARY,
         "hooks": hook.of_sale(id),
@@ -63,10 +63,12 @@ def onward(request: HttpRequest, id: str) -> HttpResponse:
     return page.led_on(request, url, otherwise=f"/sales/{id}")
 
 
-def _covered(view: dict[str, Any], member: str) -> bool:
+def _covered(request: HttpRequest, view: dict[str, Any], member: str) -> bool:
     """Whether the viewer may pay it from the wallet now."""
-    waits = view["buyer"] == member and view["state"] == "funding"
-    return waits and wallet.is_on(settings.NAMESPACE) and wallets.covers(view["id"], member=member)
+    if view["buyer"] != member or view["state"] != "funding":
+        return False
+    now = ground.under(request).now
+    return wallet.is_on(settings.NAMESPACE) and wallets.covers(view["id"], member=member, now=now)
 
 
 def returned(request: HttpRequest, id: str) -> HttpResponse:

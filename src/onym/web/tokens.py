@@ -1,5 +1,5 @@
-"""Security → tokens for programs: what each may do, made and taken back; `sell` needs a fresh
-second factor, as selling does."""
+"""Security → tokens for programs: what each may do, made and taken back; what moves money or
+handles needs a fresh second factor, as it does on the pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from onym.queries import token
 
 SCOPES = ("read", "buy", "sell", "desk")
 DAYS = (30, 90, 365)
-BINDING = frozenset({"sell", "desk"})
+BINDING = frozenset({"buy", "sell", "desk"})
 
 
 def tokens(request: HttpRequest) -> HttpResponse:

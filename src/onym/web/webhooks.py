@@ -10,7 +10,7 @@ from django.shortcuts import render
 from django.utils.translation import get_language
 
 from onym.core.errors import Malformed, NotFound, Refusal
-from onym.flows import form
+from onym.flows import form, limits
 from onym.flows import webhook as flow
 from onym.ports import webhooks as outside
 from onym.queries import people
@@ -57,6 +57,7 @@ def _once(request: HttpRequest, by: str) -> str:
     """The id of a webhook that has a new secret to show; nothing if something else was done."""
     fields = request.POST.dict()
     if fields.get("do") == "subscribe":
+        limits.spend("webhook_address", who=by)
         outside.target(fields.get("url", "").strip(), loopback=settings.DEMO)
     return form.once(member=by, path=request.path, fields=fields, run=lambda: _do(fields, by))
 
