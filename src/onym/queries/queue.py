@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Exists, F, FilteredRelation, OuterRef, Q
+from django.db.models import Exists, F, FilteredRelation, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Coalesce
 
 from onym.core import handle as handles
 from onym.core import sale as sales
@@ -37,10 +38,8 @@ def cases(looked: Ground, *, kind: str = "", with_text: bool, also: str = "") ->
     if kind in ("", "dispute", "chargeback"):
         wanted = {kind} if kind else {"dispute", "chargeback"}
         found += [case for case in quarrels(looked) if case["kind"] in wanted]
-    if kind in ("", "payout"):
-        found += payouts(looked)
-    if kind in ("", "refund"):
-        found += refunds(looked)
+    if kind in ("", "payout", "refund"):
+        found += [case for case in refused(looked) if kind in ("", case["kind"])]
     return sorted(found, key=lambda case: (case["kind"] == "done", case["at"], case["id"]))
 
 
@@ -218,37 +217,40 @@ def _chargeback(row: Any) -> Case:
     }
 
 
-def payouts(looked: Ground) -> list[Case]:
-    """Proceeds that the provider refused to send; tried again once the account is ready."""
-    rows: Iterable[Any] = Payout.objects.filter(
-        sale__namespace=looked.place, state="refused"
-    ).select_related("sale__handle")
-    return [
-        {
-            "kind": "payout",
-            "id": row.id,
-            "at": row.answered_at or row.due_at,
-            "handle": row.sale.handle.display,
-            "sale": row.sale_id,
-            "member": row.member_id,
-            "amount": row.amount,
-            "reason": row.reason,
-            "attempt": row.attempt,
-        }
-        for row in rows
-    ]
+SENT = ("kind", "id", "at", "handle", "sale", "member", "minor", "currency", "reason", "attempt")
 
 
-def refunds(looked: Ground) -> list[Case]:
-    """Money of buyers that the provider refused to give back, and that nothing else has followed.
+def refused(looked: Ground) -> list[Case]:
+    """Money that the provider refused to send: proceeds, tried again once the account is ready, and
+    refunds. Asked for at once."""
+    found = _payouts(looked).union(_refunds(looked), all=True)
+    cases = [dict(zip(SENT, row, strict=True)) for row in found]
+    return [case | {"amount": Money(case.pop("minor"), case.pop("currency"))} for case in cases]
 
-    Not what a bank is deciding about, or has given to the buyer itself.
-    """
+
+def _payouts(looked: Ground) -> QuerySet[Payout, tuple[Any, ...]]:
+    return Payout.objects.filter(sale__namespace=looked.place, state="refused").values_list(
+        Value("payout"),
+        "id",
+        Coalesce("answered_at", "due_at"),
+        "sale__handle__display",
+        "sale_id",
+        "member_id",
+        F("amount_minor") - F("recovered_minor"),
+        "currency",
+        "reason",
+        "attempt",
+    )
+
+
+def _refunds(looked: Ground) -> QuerySet[Payment, tuple[Any, ...]]:
+    """Those that nothing else has followed; not what a bank is deciding about, or has given to the
+    buyer itself."""
     later = Payment.objects.filter(sale=OuterRef("sale"), kind="refund", id__gt=OuterRef("id"))
     theirs = Chargeback.objects.filter(
         sale=OuterRef("sale"), status="lost", amount_minor__gte=OuterRef("sale__gross_minor")
     )
-    rows: Iterable[Any] = Payment.objects.filter(
+    rows = Payment.objects.filter(
         ~Exists(later),
         ~Exists(theirs),
         kind="refund",
@@ -256,17 +258,16 @@ def refunds(looked: Ground) -> list[Case]:
         sale__namespace=looked.place,
         sale__state__in=GIVING_BACK,
         sale__frozen=False,
-    ).select_related("sale__handle")
-    return [
-        {
-            "kind": "refund",
-            "id": row.id,
-            "at": row.answered_at or row.made_at,
-            "handle": row.sale.handle.display,
-            "sale": row.sale_id,
-            "member": row.sale.buyer_id,
-            "amount": Money(row.amount_minor, row.currency),
-            "reason": row.reason,
-        }
-        for row in rows
-    ]
+    )
+    return rows.values_list(
+        Value("refund"),
+        "id",
+        Coalesce("answered_at", "made_at"),
+        "sale__handle__display",
+        "sale_id",
+        "sale__buyer_id",
+        "amount_minor",
+        "currency",
+        "reason",
+        Value(0),
+    )
