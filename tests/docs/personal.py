@@ -51,6 +51,7 @@ NOT_GIVEN: dict[str, str] = {
     "BankStatement": "an act of the desk",
     "BankLine": "the bank's words; the member's part is in deposits and sales",
     "BankFile": "an act of the desk",
+    "BankOrder": "an act of the desk; the member's part is in payouts and sales",
     "Campaign": "an act of the desk",
     "Disclosure": "who of the staff looked at what",
     "WalletReference": "a payment reference; what came with it is in the statement",
