@@ -177,13 +177,8 @@ EXCUSED: dict[tuple[str, str], str] = {
     ("0035_terms", "AddConstraint listing"): "over a column that is new, and equal everywhere",
     ("0039_screened_names", "RunPython"): "cases of screening are few",
     ("0041_mailed_invitations", "RunPython"): "before invitations were many",
-<<<<<<< HEAD
-    ("0055_buy_tokens", "RunPython"): "tokens are few",
-    ("0056_keyed_requests", "RunPython"): "a thousand answered rows at a time, each its own commit",
-=======
     ("0055_buy_tokens", "RunPython"): "tokens are few; those that end, end for both releases",
     ("0056_keyed_requests", "RunPython"): "row by row; the release before calls a repeat another",
->>>>>>> main
     ("0030_wallet", "AlterField payout"): EMPTY,
     ("0030_wallet", "AlterField chargeback"): EMPTY,
 }
