@@ -72,7 +72,7 @@ def quiet_is_not_kept(patch: pytest.MonkeyPatch) -> None:
 def refusals_count_as_faults(patch: pytest.MonkeyPatch) -> None:
     """A platform that says no five times is left alone."""
 
-    def hear(answer: Any) -> ports.Heard:
+    def hear(answer: Any, **_: Any) -> ports.Heard:
         return ports.Heard(fault=isinstance(answer, Outcome) and not answer.done)
 
     patch.setattr(ports, "hear", hear)
@@ -80,7 +80,7 @@ def refusals_count_as_faults(patch: pytest.MonkeyPatch) -> None:
 
 def no_answer_counts_as_an_answer(patch: pytest.MonkeyPatch) -> None:
     """Unknown outcomes are taken for good ones."""
-    patch.setattr(ports, "hear", lambda answer: ports.Heard(fault=False))
+    patch.setattr(ports, "hear", lambda answer, **_: ports.Heard(fault=False))
 
 
 def what_was_not_asked_counts_as_refused(patch: pytest.MonkeyPatch) -> None:
