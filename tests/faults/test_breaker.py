@@ -84,6 +84,8 @@ def test_no_fresh_answer_for_the_whole_time_no_transfer_and_the_money_goes_back(
     world.pass_time(days=1.1)
     world.out.calm()
     clock.now += 60
+    assert state(sale) == "delivering"  # nobody has said yet where the handle is
+    world.drain(hurry=True)
     assert world.holds(way.handle) == before
     assert state(sale) == "refunded"
     assert world.out.taken(sale)["charge"] == -world.out.taken(sale)["refund"]

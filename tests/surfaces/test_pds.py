@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import requests
-from django.core.exceptions import ImproperlyConfigured
 from playwright.sync_api import expect
 from tests import make
 from tests.surfaces import at_pds, live, outside
 from tests.surfaces.outside import Site
 
+from onym.core.errors import Malformed
 from onym.ports.xrpc import written_at
 from onym.site import apps
 
@@ -152,5 +152,5 @@ def test_a_demo_does_not_move_to_another_platform(tmp_path: Path, began: str, wi
 
 def test_a_kind_of_platform_that_nobody_knows_is_said_at_start(settings: Any) -> None:
     settings.PLATFORM_KIND = "ftp"
-    with pytest.raises(ImproperlyConfigured, match="http, atproto"):
+    with pytest.raises(Malformed, match="http, atproto"):
         apps._install_platform()
