@@ -15,7 +15,7 @@ from onym.core.errors import PlatformUnavailable
 from onym.core.money import Money
 from onym.ports.mail import Delivery, Message
 from onym.ports.payments import Charge, Effect
-from onym.ports.platform import AccountRow, Answer, Holding, Outcome
+from onym.ports.platform import AccountRow, Answer, Capabilities, Holding, Outcome
 
 DECLINED = "pm_declined"
 
@@ -123,6 +123,20 @@ class Plaza:
             return None
         return AccountRow(
             account_id=account_id, handle=held, last_login_at=self.seen.get(account_id)
+        )
+
+    def capabilities(self) -> Capabilities:
+        """It keeps what a mover gives up; nothing else is asked of it here."""
+        return Capabilities(
+            profile="x",
+            custodian=None,
+            atomic_move=True,
+            reserve=False,
+            retain=True,
+            hand_over=False,
+            notices=False,
+            notice_batch=1,
+            signals=("last_login_at",),
         )
 
     def holder(self, *, handle: str) -> Holding:
