@@ -1,19 +1,25 @@
-"""A bank for tests: statements that follow one another, imported into a market."""
+"""A bank for tests: statements that follow one another, imported into a market with a sale."""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from django.db import connection
+from tests import make
+from tests.flows.test_sale import sold
 
 from onym import ports
+from onym.flows import bank
 from onym.flows import statement as statements
 from onym.jobs import payout as payouts
 from onym.ports.bank import Bank
-from onym.store.models import BankStatement
+from onym.queries import audit
+from onym.store.models import BankStatement, Sale
 from onym_demo.bank import IBAN, Movement, sent, statement
 
 
@@ -55,6 +61,42 @@ class Banking:
     def pay(self, file: str) -> BankStatement:
         """The bank has carried a payment file out."""
         return self.take(*sent(file, prefix=f"P{self.numbers}"))
+
+
+@pytest.fixture
+def place(database: Any, settings: Any) -> Iterator[Any]:
+    settings.DEMO = True
+    yield make.namespace()
+    ports.clear()
+
+
+@pytest.fixture
+def people(place: Any) -> tuple[Any, Any]:
+    seller = make.member(place, account="acc-moon", mail="seller@one.example")
+    buyer = make.member(place, account="acc-nadia", mail="buyer@two.example")
+    make.handle(place, "moon", account_id="acc-moon")
+    return seller, buyer
+
+
+@pytest.fixture
+def bank_(place: Any) -> Banking:
+    return Banking(place).install()
+
+
+@pytest.fixture
+def asked(place: Any, people: Any, bank_: Banking) -> tuple[Sale, str]:
+    """A sale of 420.00 gross whose buyer was told how to transfer."""
+    made = sold(place, people)
+    return made, bank.begin(sale_id=made.id, by=made.buyer_id).reference
+
+
+def fresh(made: Sale) -> Sale:
+    return Sale.objects.get(pk=made.id)
+
+
+def clean() -> None:
+    broken = [str(c) for c in audit.look() if c.verdict is audit.Verdict.VIOLATED]
+    assert not broken, broken
 
 
 def sent_anew() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
@@ -11,10 +10,9 @@ import pytest
 from django.db import connection, connections, transaction
 from tests import make
 from tests.flows import meeting
-from tests.flows.banking import Banking
+from tests.flows.banking import Banking, asked, bank_, clean, fresh, people, place
 from tests.flows.test_sale import balance, moved, paid, sold, step
 
-from onym import ports
 from onym.core.errors import (
     AccountMismatch,
     AlreadyClosed,
@@ -32,8 +30,8 @@ from onym.core.errors import (
 )
 from onym.core.sale import PaymentState, State
 from onym.flows import area, bank, clock, desk, payments, sale
-from onym.queries import audit, due
 from onym.queries import bank as queries
+from onym.queries import due
 from onym.queries import sale as sales
 from onym.store import clock as clocks
 from onym.store import rowlocks
@@ -48,42 +46,11 @@ from onym.store.models import (
     Notice,
     Payment,
     Posting,
-    Sale,
 )
 
+__all__ = ["asked", "bank_", "people", "place"]
 pytestmark = pytest.mark.usefixtures("database")
 IBAN = "FR1420041010050500013M02606"
-
-
-@pytest.fixture
-def place(database: Any, settings: Any) -> Iterator[Any]:
-    settings.DEMO = True
-    yield make.namespace()
-    ports.clear()
-
-
-@pytest.fixture
-def people(place: Any) -> tuple[Any, Any]:
-    seller = make.member(place, account="acc-moon", mail="seller@one.example")
-    buyer = make.member(place, account="acc-nadia", mail="buyer@two.example")
-    make.handle(place, "moon", account_id="acc-moon")
-    return seller, buyer
-
-
-@pytest.fixture
-def bank_(place: Any) -> Banking:
-    return Banking(place).install()
-
-
-@pytest.fixture
-def asked(place: Any, people: Any, bank_: Banking) -> tuple[Sale, str]:
-    """A sale of 420.00 gross whose buyer was told how to transfer."""
-    made = sold(place, people)
-    return made, bank.begin(sale_id=made.id, by=made.buyer_id).reference
-
-
-def fresh(made: Sale) -> Sale:
-    return Sale.objects.get(pk=made.id)
 
 
 def look() -> None:
@@ -94,11 +61,6 @@ def look() -> None:
                 bank.look_again(sale_id=item.id)
             if item.what == "payments.funding_over":
                 payments.funding_over(sale_id=item.id)
-
-
-def clean() -> None:
-    broken = [str(c) for c in audit.look() if c.verdict is audit.Verdict.VIOLATED]
-    assert not broken, broken
 
 
 def test_the_exact_amount_funds_the_sale_as_a_card_does(asked: Any, bank_: Banking) -> None:

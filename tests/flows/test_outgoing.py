@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,8 @@ from typing import Any
 import pytest
 from django.db import connection
 from tests import make
-from tests.flows.banking import Banking, sent_anew
-from tests.flows.test_sale import balance, moved, sold, step
+from tests.flows.banking import Banking, asked, bank_, clean, fresh, people, place, sent_anew
+from tests.flows.test_sale import balance, moved, step
 
 from onym import ports
 from onym.core.errors import (
@@ -26,51 +25,16 @@ from onym.core.errors import (
 from onym.core.sale import PaymentState, State
 from onym.flows import bank, desk, ledger, listing, outgoing, payments, receiver, sale
 from onym.ports.screening import NameList
-from onym.queries import audit, due
 from onym.queries import bank as queries
+from onym.queries import due
 from onym.store import clock as clocks
 from onym.store.models import Approval, BankDraw, BankLine, BankOrder, Entry, Notice, Payout, Sale
 from onym_demo.bank import sent
 
+__all__ = ["asked", "bank_", "people", "place"]
 pytestmark = pytest.mark.usefixtures("database")
 IBAN = "FR1420041010050500013M02606"
 OTHER = "GB29NWBK60161331926819"
-
-
-@pytest.fixture
-def place(database: Any, settings: Any) -> Iterator[Any]:
-    settings.DEMO = True
-    yield make.namespace()
-    ports.clear()
-
-
-@pytest.fixture
-def people(place: Any) -> tuple[Any, Any]:
-    seller = make.member(place, account="acc-moon", mail="seller@one.example")
-    buyer = make.member(place, account="acc-nadia", mail="buyer@two.example")
-    make.handle(place, "moon", account_id="acc-moon")
-    return seller, buyer
-
-
-@pytest.fixture
-def bank_(place: Any) -> Banking:
-    return Banking(place).install()
-
-
-@pytest.fixture
-def asked(place: Any, people: Any, bank_: Banking) -> tuple[Sale, str]:
-    """A sale of 420.00 gross whose buyer was told how to transfer."""
-    made = sold(place, people)
-    return made, bank.begin(sale_id=made.id, by=made.buyer_id).reference
-
-
-def fresh(made: Sale) -> Sale:
-    return Sale.objects.get(pk=made.id)
-
-
-def clean() -> None:
-    broken = [str(c) for c in audit.look() if c.verdict is audit.Verdict.VIOLATED]
-    assert not broken, broken
 
 
 def refunds() -> dict[str, int]:

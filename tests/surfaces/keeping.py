@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 from django.db import connections
 from tests import make
 
@@ -144,3 +145,19 @@ def signed(place: Place) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+@pytest.fixture
+def home(database: str, settings: Any, tmp_path: Path) -> Place:
+    return market(settings, tmp_path / "data")
+
+
+@pytest.fixture
+def other(home: Place, tmp_path: Path) -> Place:
+    return elsewhere(tmp_path / "other")
+
+
+def backup(home: Place, *options: object) -> Path:
+    file = home.data.parent / "backup.tar"
+    home.done("backup", file, *options)
+    return file

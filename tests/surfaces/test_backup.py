@@ -18,29 +18,15 @@ from typing import Any
 import pytest
 from django.db import connections
 from tests.surfaces import keeping
-from tests.surfaces.keeping import Place
+from tests.surfaces.keeping import Place, backup, home, other
 
 from onym.flows import log
 from onym.site import archive, embedded, restoring
 from onym.tlog import integrator
 
+__all__ = ["home", "other"]
+
 PASSPHRASE = "a horse that is called correct"
-
-
-@pytest.fixture
-def home(database: str, settings: Any, tmp_path: Path) -> Place:
-    return keeping.market(settings, tmp_path / "data")
-
-
-@pytest.fixture
-def other(home: Place, tmp_path: Path) -> Place:
-    return keeping.elsewhere(tmp_path / "other")
-
-
-def backup(home: Place, *options: object) -> Path:
-    file = home.data.parent / "backup.tar"
-    home.done("backup", file, *options)
-    return file
 
 
 def test_what_was_backed_up_comes_back_in_another_place_to_the_last_byte(

@@ -11,26 +11,12 @@ from typing import Any
 
 import pytest
 from tests.surfaces import keeping
-from tests.surfaces.keeping import Place
+from tests.surfaces.keeping import Place, backup, home, other
 
 from onym.site import archive, embedded, settings_file
 from onym.site import backup as making
 
-
-@pytest.fixture
-def home(database: str, settings: Any, tmp_path: Path) -> Place:
-    return keeping.market(settings, tmp_path / "data")
-
-
-@pytest.fixture
-def other(home: Place, tmp_path: Path) -> Place:
-    return keeping.elsewhere(tmp_path / "other")
-
-
-def backup(home: Place, *options: object) -> Path:
-    file = home.data.parent / "backup.tar"
-    home.done("backup", file, *options)
-    return file
+__all__ = ["home", "other"]
 
 
 def without_a_word_about_the_database(place: Place, *words: object) -> dict[str, Any]:

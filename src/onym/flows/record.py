@@ -96,18 +96,11 @@ def hasten(task: str, *, lock: str, **arguments: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "update procrastinate_jobs set scheduled_at = null"
-            " where lock = %s and task_name = %s and status = 'todo' returning id",
+            " where lock = %s and task_name = %s and status = 'todo'",
             [lock, task],
         )
-        if cursor.fetchall():
-            return
-        cursor.execute(
-            "select 1 from procrastinate_jobs"
-            " where lock = %s and task_name = %s and status = 'doing'",
-            [lock, task],
-        )
-        if cursor.fetchone() is None:
-            defer(task, lock=lock, **arguments)
+    if not ordered(task, locks=[lock]):
+        defer(task, lock=lock, **arguments)
 
 
 def ordered(task: str, *, locks: Sequence[str]) -> set[str]:
